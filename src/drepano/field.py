@@ -1,0 +1,64 @@
+"""What passes between the steps: a field as read, and its segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepano.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One microscope field and what is known about it.
+
+    Parameters
+    ----------
+    id : str
+        Name, unique within its data set.
+    image : (H, W, 3) uint8 array
+        The image as RGB; grey images have three equal channels.
+    classes : (H, W) uint8 array, optional
+        True class of every pixel, as indices into the data set's taxonomy.
+    instances : (H, W) int32 array, optional
+        0 for background, a different positive number for every cell.
+    points : (N, 3) int32 array, optional
+        Row, column and class of cells of which only the centre is known.
+    patient : str, optional
+        Whose blood it is.
+    pixel_size : float, optional
+        Side of a pixel in micrometres.
+    """
+
+    id: str
+    image: NDArray[np.uint8]
+    classes: NDArray[np.uint8] | None = None
+    instances: NDArray[np.int32] | None = None
+    points: NDArray[np.int32] | None = None
+    patient: str | None = None
+    pixel_size: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What a network says about one field.
+
+    Parameters
+    ----------
+    classes : (H, W) uint8 array
+        Most probable class of every pixel, in the input's own size.
+    probabilities : (K, H, W) float32 array
+        Probability of each class; sums to 1 over K.
+    taxonomy : Taxonomy
+        The K classes.
+    cell_diameter : float
+        Diameter of a typical cell in this image, px: what the caller gave, or what the network was
+        trained on.
+    """
+
+    classes: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    taxonomy: Taxonomy
+    cell_diameter: float
