@@ -1,0 +1,36 @@
+"""Images and label maps in and out."""
+
+from drepano.io.files import OutputError, atomic_path, ensure_writable_folder, write_bytes, write_text
+from drepano.io.images import count_pages, find_images, pixel_size, read_image, to_rgb8
+from drepano.io.labels import (
+    LabelValues,
+    format_value,
+    map_values,
+    parse_value,
+    read_label_values,
+    write_class_map,
+    write_label_map,
+)
+from drepano.io.raster import IMAGE_SUFFIXES, MAX_PIXELS
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "LabelValues",
+    "OutputError",
+    "atomic_path",
+    "count_pages",
+    "ensure_writable_folder",
+    "find_images",
+    "format_value",
+    "map_values",
+    "parse_value",
+    "pixel_size",
+    "read_image",
+    "read_label_values",
+    "to_rgb8",
+    "write_bytes",
+    "write_class_map",
+    "write_label_map",
+    "write_text",
+]

@@ -1,0 +1,16 @@
+"""Pictures and pages for people: outlined fields, contact sheets, charts and the report of a run."""
+
+from drepano.reports.chart import class_fractions_svg
+from drepano.reports.contact_sheet import draw_contact_sheet
+from drepano.reports.html import Failure, ReportedField, write_report
+from drepano.reports.overlay import draw_outlines, draw_overlay
+
+__all__ = [
+    "Failure",
+    "ReportedField",
+    "class_fractions_svg",
+    "draw_contact_sheet",
+    "draw_outlines",
+    "draw_overlay",
+    "write_report",
+]

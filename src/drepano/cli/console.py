@@ -1,0 +1,45 @@
+"""What the commands share: where they print, how progress is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import isnan
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar on standard error with time spent and time left; nothing where that is no terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        yield progress
+
+
+@contextmanager
+def stage_progress(every: int = 100) -> Iterator[Callable[[str, int, int, float], None]]:
+    """A callable for `drepano.training.fit`: one bar a stage; a plain line now and then without a terminal."""
+    with progress_bar() as progress:
+        tasks: dict[str, int] = {}
+
+        def show(stage: str, done: int, total: int, loss: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            text = stage if isnan(loss) else f"{stage}, loss {loss:.3f}"
+            progress.update(tasks[stage], completed=done, description=text)  # type: ignore[arg-type]
+            if not err.is_terminal and (done % every == 0 or done == total):
+                err.print(f"{text}: {done} of {total}")
+
+        yield show

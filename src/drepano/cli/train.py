@@ -1,0 +1,77 @@
+"""``drepano train``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from drepano.cli.console import out, stage_progress
+
+
+def train(
+    data: Annotated[list[Path], typer.Argument(help="Folders of data sets; drawn from equally often.")],
+    run: Annotated[Path, typer.Option("--out", help="Folder for the run.")],
+    preset: Annotated[str, typer.Option(help="Settings to begin with: default or paper.")] = "default",
+    network: Annotated[str, typer.Option(help="dunet, unet, pspnet or deeplabv3plus.")] = "dunet",
+    name: Annotated[str, typer.Option(help="Name on the model card.")] = "model",
+    binary: Annotated[bool, typer.Option("--binary", help="Merge all classes of cells into one.")] = False,
+    patients: Annotated[
+        str | None, typer.Option(help="Train on these patients only, separated by commas.")
+    ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Weights file to begin with; a dU-Net may begin from a U-Net.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Channels of the first level (unet, dunet).")] = None,
+    scope: Annotated[float | None, typer.Option(help="Largest shift of a sampling position, px (dunet).")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Crops a step.")] = None,
+    crop_size: Annotated[int | None, typer.Option(help="Side of the crops, px.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
+    loss: Annotated[str | None, typer.Option(help="ce or ce+dice.")] = None,
+    cell_diameter: Annotated[
+        float | None, typer.Option(help="Scale the fields so that a cell has this diameter, px.")
+    ] = None,
+    validate_every: Annotated[int | None, typer.Option(help="Steps between validations and checkpoints.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights on a CPU.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a network on data sets; the end product is RUN/model.safetensors."""
+    from drepano.datasets import open_dataset
+    from drepano.training import fit, make_config
+
+    changes: dict[str, Any] = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "crop_size": crop_size,
+        "learning_rate": learning_rate,
+        "loss": loss,
+        "cell_diameter": cell_diameter,
+        "validate_every": validate_every,
+    }
+    options = {"width": width, "scope": scope}
+    config = make_config(
+        preset,
+        network=network,
+        network_options={key: value for key, value in options.items() if value is not None},
+        seed=seed,
+        **{key: value for key, value in changes.items() if value is not None},
+    )
+    datasets = [open_dataset(folder) for folder in data]
+    if patients is not None:
+        datasets = [dataset.of_patients(patients.split(",")) for dataset in datasets]
+    with stage_progress() as progress:
+        weights = fit(
+            datasets,
+            config,
+            run,
+            name=name,
+            binary=binary,
+            start_from=start_from,
+            resume=resume,
+            device=device,
+            progress=progress,
+        )
+    out.print(f"wrote {weights}")

@@ -1,0 +1,75 @@
+"""BBBC041Seg: stained smears with binary masks in which a thin line parts touching cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from skimage.measure import label
+from skimage.morphology import remove_small_objects
+
+from drepano.datasets.dataset import FieldDataset, FieldSource
+from drepano.errors import DrepanoError
+from drepano.field import Field
+from drepano.io import map_values, read_image, read_label_values
+from drepano.taxonomy import BINARY
+
+ORIGIN = "BBBC041Seg, masks for image set BBBC041v1 of the Broad Bioimage Benchmark Collection"
+LICENCE = "none stated by the source; listed as MIT elsewhere"
+CELL_DIAMETER = 105.0
+
+_SMALLEST_CELL = 200
+"""Components under this many px are specks that the masks' authors left behind."""
+_SPLITS = ("train", "val")
+
+
+def is_bbbc041seg(folder: Path) -> bool:
+    """Whether `folder`, or one split of it, has ``images`` and ``masks`` of this data set."""
+    return bool(_split_folders(folder))
+
+
+def open_bbbc041seg(folder: Path) -> FieldDataset:
+    """All fields of `folder`: the whole data set, or its ``train`` or ``val`` folder alone.
+
+    Raises
+    ------
+    DrepanoError
+        If an image has no mask.
+    """
+    sources = []
+    for split in _split_folders(folder):
+        for image in sorted((split / "images").glob("*.jpg")):
+            mask = split / "masks" / f"{image.stem}.png"
+            if not mask.is_file():
+                raise DrepanoError(f"{mask}: the mask of {image.name} is not there; restore it or remove the image")
+            sources.append(FieldSource(id=image.stem, image=image, labels=mask))
+    return FieldDataset(
+        name="bbbc041seg",
+        taxonomy=BINARY,
+        sources=tuple(sources),
+        load=_load,
+        licence=LICENCE,
+        cell_diameter=CELL_DIAMETER,
+        origin=ORIGIN,
+    )
+
+
+def _split_folders(folder: Path) -> list[Path]:
+    candidates = [folder, *(folder / split for split in _SPLITS)]
+    return [
+        candidate
+        for candidate in candidates
+        if (candidate / "masks").is_dir() and any((candidate / "images").glob("*.jpg"))
+    ]
+
+
+def _load(source: FieldSource) -> Field:
+    assert source.labels is not None
+    classes = map_values(read_label_values(source.labels), {"0": 0, "1": 1, "255": 1}, source.labels)
+    cells = remove_small_objects(classes > 0, _SMALLEST_CELL, connectivity=1)
+    return Field(
+        id=source.id,
+        image=read_image(source.image),
+        classes=classes,
+        instances=label(cells, connectivity=1).astype(np.int32),
+    )

@@ -1,0 +1,76 @@
+"""Composed fields written to a folder: the data set that the five-class network is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from drepano.datasets.composed import compose_field
+from drepano.datasets.dataset import FieldDataset
+from drepano.datasets.write import write_dataset_config, write_field
+from drepano.datasets.xu2017 import read_crop
+from drepano.errors import DrepanoError
+
+
+def composed_dataset(
+    crops: FieldDataset,
+    folder: Path,
+    *,
+    patients: Sequence[str],
+    fields: int,
+    size: int,
+    cells: tuple[int, int],
+    touching: float,
+    balanced: bool,
+    seed: int,
+    advance: Callable[[], None] = lambda: None,
+) -> int:
+    """Compose `fields` fields for each patient and write them with a ``dataset.toml``.
+
+    Parameters
+    ----------
+    crops : FieldDataset
+        The data set xu2017.
+    cells : (int, int)
+        Smallest and largest number of cells to place in a field.
+    advance : callable
+        Called after every field.
+
+    Returns
+    -------
+    int
+        Number of fields written.
+
+    Raises
+    ------
+    DrepanoError
+        If `crops` is not a data set of single-cell crops.
+    """
+    if crops.name != "xu2017":
+        raise DrepanoError(f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder")
+    for patient in patients:
+        cells_of_patient = [read_crop(source) for source in crops.of_patients([patient]).sources]
+        counts = np.random.default_rng(seed).integers(cells[0], cells[1] + 1, size=fields)
+        for index in range(fields):
+            field = compose_field(
+                cells_of_patient,
+                seed=seed + index,
+                size=(size, size),
+                cells=int(counts[index]),
+                touching=touching,
+                balanced=balanced,
+            )
+            write_field(folder, field, crops.taxonomy)
+            advance()
+    write_dataset_config(
+        folder,
+        name="composed from xu2017",
+        taxonomy=crops.taxonomy,
+        licence=crops.licence,
+        origin=f"composed fields of the cells of {crops.origin}",
+        cell_diameter=crops.cell_diameter,
+        patient="^composed-(.+)-[0-9]+$",
+    )
+    return fields * len(patients)

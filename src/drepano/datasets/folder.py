@@ -1,0 +1,206 @@
+"""A user's own data set: a folder of images and label maps with a ``dataset.toml`` that names the classes."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field as Setting
+from skimage.measure import label
+
+from drepano.datasets.dataset import FieldDataset, FieldSource
+from drepano.datasets.paper_fields import prepare_paper_field
+from drepano.errors import DrepanoError
+from drepano.field import Field
+from drepano.io import IMAGE_SUFFIXES, map_values, pixel_size, read_image, read_label_values
+from drepano.taxonomy import BACKGROUND, BINARY, MERGED_CLASS, SCD, Taxonomy, from_classes
+
+CONFIG_NAME = "dataset.toml"
+
+EXAMPLE = """\
+name = "my fields"
+licence = "not published"
+images = "images"
+labels = "labels"            # class maps with the same file names; leave out if there are none
+# instances = "instances"    # maps in which every cell has its own number; leave out if there are none
+# patient = "^(P[0-9]+)_"    # regular expression: the patient is what the brackets find in the file name
+cell_diameter = 45           # of a typical cell, px
+# preparation = "paper"      # remove blank left and right margins, resize to 512 x 512
+
+[classes]                    # what the values in the label maps mean; colours are written "#RRGGBB"
+0 = "background"
+255 = "cell"
+"""
+
+
+class FolderConfig(BaseModel):
+    """What ``dataset.toml`` says; see `EXAMPLE`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    licence: str = "none stated"
+    origin: str = ""
+    images: str = "images"
+    labels: str | None = None
+    instances: str | None = None
+    patient: str | None = None
+    cell_diameter: float = Setting(default=45.0, gt=0)
+    preparation: Literal["none", "paper"] = "none"
+    classes: dict[str, str] = {}
+
+
+def is_folder_dataset(folder: Path) -> bool:
+    """Whether `folder` has a ``dataset.toml``."""
+    return (folder / CONFIG_NAME).is_file()
+
+
+def open_folder(folder: Path) -> FieldDataset:
+    """The data set that ``dataset.toml`` in `folder` describes.
+
+    Class names of the eight categories are merged into the paper's four. With instance maps and no class
+    maps every cell is a "cell".
+
+    Raises
+    ------
+    DrepanoError
+        If the file is not valid, or images and maps do not belong together.
+    """
+    config = _read_config(folder / CONFIG_NAME)
+    taxonomy, mapping = _read_classes(config, folder / CONFIG_NAME)
+    sources = _find_sources(folder, config)
+
+    def load(source: FieldSource) -> Field:
+        return _load(source, mapping, config.preparation == "paper")
+
+    return FieldDataset(
+        name=config.name,
+        taxonomy=taxonomy,
+        sources=tuple(sources),
+        load=load,
+        licence=config.licence,
+        cell_diameter=config.cell_diameter,
+        origin=config.origin,
+    )
+
+
+def _read_config(path: Path) -> FolderConfig:
+    try:
+        return FolderConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DrepanoError(f"{path}: not valid TOML ({error}); correct that line") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise DrepanoError(f"{path}: setting {name}: {first['msg']}; see `drepano data check --help`") from error
+
+
+def _read_classes(config: FolderConfig, path: Path) -> tuple[Taxonomy, dict[str, int]]:
+    """The taxonomy, and the class index of every value in the label maps."""
+    if config.labels is None:
+        return BINARY, {}
+    if not config.classes:
+        raise DrepanoError(f'{path}: has labels but no [classes]; write one line a value, for instance 255 = "cell"')
+    names = list(dict.fromkeys(config.classes.values()))
+    if BACKGROUND not in names:
+        raise DrepanoError(f'{path}: [classes] names no background; write for instance 0 = "{BACKGROUND}"')
+    known = {BACKGROUND, *MERGED_CLASS, *SCD.classes}
+    if len(names) > 2 and known.issuperset(names):
+        taxonomy = SCD
+    else:
+        taxonomy = from_classes([BACKGROUND, *(name for name in names if name != BACKGROUND)])
+    return taxonomy, {value: taxonomy.index(name) for value, name in config.classes.items()}
+
+
+def _find_sources(folder: Path, config: FolderConfig) -> list[FieldSource]:
+    images = _files_by_stem(folder / config.images)
+    maps = {
+        kind: _files_by_stem(folder / name)
+        for kind, name in (("labels", config.labels), ("instances", config.instances))
+        if name is not None
+    }
+    problems = []
+    for kind, files in maps.items():
+        problems += [f"{images[stem]} has no file in {kind}" for stem in images.keys() - files.keys()]
+        problems += [f"{files[stem]} has no image" for stem in files.keys() - images.keys()]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise DrepanoError(f"{sorted(problems)[0]}{more}; images and their maps need the same file names")
+    return [
+        FieldSource(
+            id=stem,
+            image=image,
+            labels=maps["labels"][stem] if "labels" in maps else None,
+            instances=maps["instances"][stem] if "instances" in maps else None,
+            patient=_patient(stem, config.patient, folder / CONFIG_NAME),
+        )
+        for stem, image in images.items()
+    ]
+
+
+def _files_by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DrepanoError(f"{folder}: named in {CONFIG_NAME} but not a folder; correct its name there")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if path.stem in files:
+            raise DrepanoError(f"{path}: {files[path.stem].name} has the same name; rename one of them")
+        files[path.stem] = path
+    return files
+
+
+def _patient(stem: str, pattern: str | None, where: Path) -> str | None:
+    if pattern is None:
+        return None
+    try:
+        found = re.search(pattern, stem)
+    except re.error as error:
+        raise DrepanoError(f"{where}: patient {pattern!r} is not a regular expression ({error})") from error
+    if found is None or not found.groups():
+        raise DrepanoError(f"{where}: patient {pattern!r} finds no patient in {stem!r}; put brackets around that part")
+    return found.group(1)
+
+
+def _load(source: FieldSource, mapping: dict[str, int], paper: bool) -> Field:
+    image = read_image(source.image)
+    classes = instances = None
+    if source.labels is not None:
+        classes = map_values(read_label_values(source.labels), mapping, source.labels)
+        _check_same_size(image, classes, source.image, source.labels)
+    if source.instances is not None:
+        instances = read_label_values(source.instances).values.astype(np.int32)
+        _check_same_size(image, instances, source.image, source.instances)
+        if classes is None:
+            classes = (instances > 0).astype(np.uint8)
+    elif classes is not None:
+        instances = _regions_of_one_class(classes)
+    field = Field(source.id, image, classes, instances, patient=source.patient, pixel_size=pixel_size(source.image))
+    return prepare_paper_field(field) if paper else field
+
+
+def _check_same_size(
+    image: NDArray[np.uint8], other: NDArray, image_path: Path, other_path: Path
+) -> None:
+    if image.shape[:2] != other.shape:
+        raise DrepanoError(
+            f"{other_path}: is {_size(other.shape)} but {image_path.name} is {_size(image.shape)} "
+            "(width x height); export it again at the image's size"
+        )
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[1]} x {shape[0]}"
+
+
+def _regions_of_one_class(classes: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """4-connected regions of equal class, numbered from 1: the best guess where no instance map is given."""
+    regions: NDArray[np.int32] = label(classes, background=0, connectivity=1).astype(np.int32)
+    return regions

@@ -1,0 +1,117 @@
+"""Files out: whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from drepano.errors import DrepanoError
+
+
+class OutputError(DrepanoError):
+    """Nothing can be written there, and the next file will fare no better: stop the run."""
+
+
+_CAUSES: dict[int | None, tuple[str, str]] = {
+    errno.ENOSPC: ("the disk is full", "free some space or choose another folder"),
+    errno.EDQUOT: ("your share of the disk is used up", "free some space or choose another folder"),
+    errno.EFBIG: (
+        "the file is larger than is allowed here",
+        "raise the limit (ulimit -f) or choose another disk",
+    ),
+    errno.EROFS: ("the disk is read-only", "choose another folder"),
+    errno.EACCES: ("permission is denied", "choose a folder that you may write to"),
+    errno.EPERM: ("permission is denied", "choose a folder that you may write to"),
+    errno.ENOENT: ("no file can be made there", "check that the folder exists, or choose another"),
+    errno.ENOTDIR: ("part of its path is a file, not a folder", "choose another folder"),
+    errno.EEXIST: ("a file of that name stands where a folder is needed", "choose another folder"),
+    errno.EISDIR: ("it is a folder or a device, not a file", "give the name of a file"),
+    errno.ENAMETOOLONG: ("its name is too long", "choose a shorter name"),
+}
+
+
+def _output_error(path: Path, error: OSError) -> OutputError:
+    reason = " ".join((error.strerror or str(error) or "the system refused").split())
+    problem, remedy = _CAUSES.get(error.errno, (reason, "choose another folder"))
+    return OutputError(f"{path}: cannot be written, {problem}; {remedy}")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Write a file so that its name only ever stands for a whole file.
+
+    Do nothing but the writing inside the ``with``: every `OSError` there is taken as one of writing `path`.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write; an older one is replaced. Its folder must exist.
+
+    Yields
+    ------
+    Path
+        A hidden name in the same folder, with the same suffix, to write to. It becomes `path` when the
+        ``with`` ends, and is removed when it ends by an exception.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written: disk full or read-only, no permission, no such folder, `path` is a
+        folder or a device.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        if path.exists() and not path.is_file():  # renaming over /dev/null would replace the device
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise _output_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8 with its line ends as they are, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def ensure_writable_folder(path: Path) -> None:
+    """Make the folder `path`, with those above it, and prove that a file can be written there.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made, or no file can be written in it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path, prefix=".") as probe:
+            probe.write(bytes(4096))
+            probe.flush()
+    except OSError as error:
+        raise _output_error(path, error) from error

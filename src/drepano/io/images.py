@@ -1,0 +1,204 @@
+"""Microscope fields in: every image file, as RGB of 8 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepano.errors import DrepanoError
+from drepano.io import pillow, tiff
+from drepano.io.raster import IMAGE_SUFFIXES, Raster, check_file, refusals
+
+
+def to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Make an image RGB of 8 bits.
+
+    Values of 8 bits stay as they are, and so do wider ones if none is outside 0 to 255. Other wide values
+    (10 to 16 bits of a camera) are mapped linearly: the image's own 0.1 percentile, over all channels,
+    becomes 0 and its 99.9 percentile 255; what lies beyond is clipped. A constant wide image becomes black.
+    Floats within 0 to 1 are multiplied by 255.
+
+    Parameters
+    ----------
+    array : (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) array of bool, integers or floats
+        Grey, RGB or RGBA. Transparent pixels are laid over white.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array
+        A new array; three equal channels for a grey image.
+
+    Raises
+    ------
+    DrepanoError
+        If the shape or type is another, the image is empty, or a value is not finite.
+    """
+    array = np.asarray(array)
+    _check_array(array)
+    if array.ndim == 2:
+        array = array[..., np.newaxis]
+    colours = _to_bytes(array[..., :3])
+    if array.shape[2] == 4:
+        colours = _over_white(colours, array[..., 3:])
+    return np.array(np.broadcast_to(colours, (*colours.shape[:2], 3)), order="C")
+
+
+def read_image(path: Path | str, page: int | None = None) -> NDArray[np.uint8]:
+    """Read an image file as RGB of 8 bits, upright.
+
+    Parameters
+    ----------
+    path : Path or str
+        PNG, JPEG, BMP, GIF, WebP or TIFF. Its content decides how it is read; values of more than 8 bits are
+        mapped as `to_rgb8` says.
+    page : int, optional
+        Which image of a file that holds several, from 0.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array
+
+    Raises
+    ------
+    DrepanoError
+        If the file is missing, damaged, cut short, larger than `MAX_PIXELS`, of another type, or holds
+        several images and `page` is not given.
+    """
+    raster = read_raster(path, page)
+    samples = raster.samples if raster.palette is None else raster.palette[raster.samples]
+    try:
+        image = to_rgb8(samples)
+    except DrepanoError as error:
+        raise DrepanoError(f"{path}: {error}") from error
+    return 255 - image if raster.inverted else image
+
+
+def read_raster(path: Path | str, page: int | None = None) -> Raster:
+    """Read an image file as it is stored, with the refusals of `read_image`."""
+    path = Path(path)
+    with refusals(path):
+        check_file(path)
+        read_page = tiff.read_page if tiff.is_tiff(path) else pillow.read_page
+        return read_page(path, page)
+
+
+def count_pages(path: Path | str) -> int:
+    """Number of images in a file: 1, but for stacks and animations.
+
+    Raises
+    ------
+    DrepanoError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    with refusals(path):
+        check_file(path)
+        count = tiff.count_pages if tiff.is_tiff(path) else pillow.count_pages
+        return count(path)
+
+
+def pixel_size(path: Path | str) -> float | None:
+    """Side of a pixel in micrometres, or None if the file does not state it.
+
+    Only what ImageJ or OME metadata of a TIFF state counts: the dots per inch of other files are those of a
+    screen, not of a microscope.
+
+    Raises
+    ------
+    DrepanoError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    with refusals(path):
+        check_file(path)
+        return tiff.pixel_size(path) if tiff.is_tiff(path) else None
+
+
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """Image files among `paths` and in the folders among them.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files, taken as they are, and folders, searched with all folders in them but the hidden ones.
+
+    Returns
+    -------
+    list of Path
+        In the order of `paths`, sorted within a folder, each file once.
+
+    Raises
+    ------
+    DrepanoError
+        If a path does not exist or a folder holds no image.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        with refusals(path):
+            if not path.exists():
+                raise DrepanoError(f"{path}: does not exist; check the name")
+            for image in _images_in(path) if path.is_dir() else [path]:
+                found.setdefault(image.resolve(), image)
+    return list(found.values())
+
+
+def _images_in(folder: Path) -> Iterable[Path]:
+    images = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.is_file()
+    )
+    if not images:
+        raise DrepanoError(f"{folder}: no image in this folder; looked for {', '.join(IMAGE_SUFFIXES)}")
+    return images
+
+
+def _check_array(array: NDArray[Any]) -> None:
+    if array.dtype.kind not in "buif":
+        raise DrepanoError(f"the image is of type {array.dtype}; expected are integers, floats or bool")
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
+        raise DrepanoError(
+            f"the image has shape {array.shape}, its channels first; put them last: np.moveaxis(image, 0, -1)"
+        )
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (1, 3, 4)):
+        raise DrepanoError(
+            f"the image has shape {array.shape}; expected is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+        )
+    if array.size == 0:
+        raise DrepanoError(f"the image has shape {array.shape}, so no pixel; expected is at least one")
+    if not np.isfinite(array).all():
+        raise DrepanoError("the image has values that are NaN or infinite; replace them by finite ones")
+
+
+def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8:
+        return values
+    lowest, highest = values.min(), values.max()
+    if values.dtype == np.bool_ or (values.dtype.kind == "f" and lowest >= 0 and highest <= 1):
+        return _rounded(values * 255.0)
+    if lowest >= 0 and highest <= 255:
+        return _rounded(values)
+    low, high = (float(percentile) for percentile in np.percentile(values, (0.1, 99.9)))
+    precision = np.float32 if values.dtype.itemsize <= 2 else np.float64
+    scaled = np.subtract(values, low, dtype=precision) * (255 / ((high - low) or 1.0))
+    return _rounded(scaled.clip(0, 255))
+
+
+def _over_white(colours: NDArray[np.uint8], alpha: NDArray[Any]) -> NDArray[np.uint8]:
+    highest = alpha.max()
+    opaque = 1 if highest <= 1 else 255 if highest <= 255 else 65535
+    opacity = (alpha / np.float32(opaque)).clip(0, 1)
+    if (opacity == 1).all():
+        return colours
+    return _rounded(255 - (255 - colours) * opacity)
+
+
+def _rounded(values: NDArray[Any]) -> NDArray[np.uint8]:
+    rounded: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
+    return rounded

@@ -1,0 +1,132 @@
+"""What an image file holds before it is taken for a picture or for labels, and what every reader refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepano.errors import DrepanoError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+"""Suffixes of the files that can be read, in lower case."""
+
+MAX_PIXELS = 250_000_000
+"""Largest image that is read, in pixels: a guard against files that unpack to more than the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """One page of an image file, upright, its values as stored.
+
+    Parameters
+    ----------
+    samples : (H, W), (H, W, 3) or (H, W, 4) array
+        Grey values or palette indices, RGB, or RGBA.
+    palette : (256, 4) uint8 array, optional
+        RGBA colour of every index, if the samples are indices.
+    inverted : bool
+        Whether 0 stands for white ("min is white" of TIFF).
+    """
+
+    samples: NDArray[Any]
+    palette: NDArray[np.uint8] | None = None
+    inverted: bool = False
+
+
+def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn `samples` (H, W, ...) as the EXIF or TIFF `orientation` (1 to 8) says; others leave it."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    return samples
+
+
+def choose_page(path: Path, page: int | None, pages: int) -> int:
+    """Index of the page to read of a file that holds `pages`.
+
+    Raises
+    ------
+    DrepanoError
+        If none is named where there are several, or the file has no such page.
+    """
+    if page is None and pages > 1:
+        raise DrepanoError(
+            f"{path}: holds {pages} pages, and one image is needed; "
+            f"choose one with page=0 to page={pages - 1}, or save each as a file of its own"
+        )
+    chosen = page or 0
+    if not 0 <= chosen < pages:
+        raise DrepanoError(f"{path}: has no page {chosen}; its pages are 0 to {pages - 1}")
+    return chosen
+
+
+def check_size(path: Path, height: int, width: int) -> None:
+    """Refuse an image of more than `MAX_PIXELS` by what its header says, before it is unpacked.
+
+    Raises
+    ------
+    DrepanoError
+        If the image is larger.
+    """
+    if height * width > MAX_PIXELS:
+        raise DrepanoError(
+            f"{path}: {width} x {height} pixels are more than the limit of {MAX_PIXELS:,}; cut it into fields"
+        )
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is not an ordinary, non-empty file with the suffix of an image.
+
+    Raises
+    ------
+    DrepanoError
+        If it is not.
+    """
+    if not path.exists():
+        raise DrepanoError(f"{path}: does not exist; check the name")
+    if path.is_dir():
+        raise DrepanoError(f"{path}: is a folder; give the name of an image file in it")
+    if not path.is_file():
+        raise DrepanoError(f"{path}: is not an ordinary file; give the name of an image file")
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise DrepanoError(
+            f"{path}: files of type {path.suffix or 'without suffix'!r} cannot be read; "
+            f"save it as one of {', '.join(IMAGE_SUFFIXES)}"
+        )
+    if path.stat().st_size == 0:
+        raise DrepanoError(f"{path}: the file is empty; copy or export it again")
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Turn whatever the reading of `path` raises into one line about that file.
+
+    A damaged file can make a decoder raise nearly anything, so every exception counts as the file's fault.
+
+    Raises
+    ------
+    DrepanoError
+        If the ``with`` raises an exception; a `MemoryError` passes.
+    """
+    try:
+        yield
+    except (DrepanoError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise DrepanoError(
+                f"{path}: cannot be read ({error.strerror}); check its name, its permissions and its disk"
+            ) from error
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DrepanoError(
+            f"{path}: damaged, cut short or not an image that can be read ({reason}); copy or export it again"
+        ) from error

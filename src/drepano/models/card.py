@@ -1,0 +1,92 @@
+"""The model card: what a weights file says about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from drepano.errors import DrepanoError
+from drepano.taxonomy import Taxonomy
+
+
+class DataUse(BaseModel):
+    """One data set that a network was trained on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    fields: int
+    licence: str
+    origin: str
+    patients: list[str] = []
+
+
+class Metric(BaseModel):
+    """One measured figure with what it was measured on and how."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    value: float
+    conditions: str
+
+
+class ModelCard(BaseModel):
+    """Everything needed to rebuild, use and judge a network.
+
+    Parameters
+    ----------
+    name : str
+    architecture : dict
+        Arguments of `drepano.models.create`.
+    taxonomy : str
+    classes : list of str
+        Class names in the order of the output channels, the background first.
+    cell_diameter : float
+        Diameter in px of a typical cell at the scale that the network knows.
+    training : dict
+        Resolved training configuration.
+    data : list of DataUse
+    metrics : list of Metric
+    notes : str
+    version : str
+        Version of Drepano that wrote the file.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    architecture: dict[str, Any]
+    taxonomy: str
+    classes: list[str]
+    cell_diameter: float = Field(gt=0)
+    training: dict[str, Any]
+    data: list[DataUse]
+    metrics: list[Metric] = []
+    notes: str = ""
+    version: str
+
+    @property
+    def class_taxonomy(self) -> Taxonomy:
+        """The classes as a taxonomy."""
+        return Taxonomy(self.taxonomy, tuple(self.classes))
+
+
+def parse_card(text: str, where: str) -> ModelCard:
+    """The card in `text`, JSON read from `where`.
+
+    Raises
+    ------
+    DrepanoError
+        If it is no card.
+    """
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise DrepanoError(
+            f"{where}: its model card is not valid ({place}: {first['msg']}); "
+            "use a file written by this version of drepano train"
+        ) from error

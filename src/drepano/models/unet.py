@@ -1,0 +1,102 @@
+"""U-Net and dU-Net as in the paper's figure 2 and the table of its supplement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from drepano.ops import DeformableConv2d
+
+STRIDE = 8
+"""Inputs are padded to a multiple of this: three poolings by two."""
+
+MakeConvolution = Callable[[int, int, bool], nn.Module]
+"""(in_channels, out_channels, bias) to a 3x3 convolution that keeps height and width."""
+
+
+def plain_convolution(in_channels: int, out_channels: int, bias: bool) -> nn.Module:
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+
+
+class UNet(nn.Module):
+    """U-Net of three levels; 97 818 parameters for two classes at width 8.
+
+    Parameters
+    ----------
+    num_classes : int
+        Channels of the output.
+    width : int
+        Channels of the first level; doubled at each level below.
+    in_channels : int
+        Channels of the input.
+    """
+
+    def __init__(self, num_classes: int = 5, width: int = 8, in_channels: int = 3) -> None:
+        super().__init__()
+        self._build(num_classes, width, in_channels, plain_convolution)
+
+    def _build(self, num_classes: int, width: int, in_channels: int, convolution: MakeConvolution) -> None:
+        def block(channels: int, middle: int, out: int) -> nn.Sequential:
+            return nn.Sequential(
+                *(convolution(channels, middle, False), nn.BatchNorm2d(middle), nn.ReLU(inplace=True)),
+                *(convolution(middle, out, False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)),
+            )
+
+        def up(channels: int) -> nn.Sequential:
+            transposed = nn.ConvTranspose2d(
+                channels, channels, 3, stride=2, padding=1, output_padding=1, bias=False
+            )
+            return nn.Sequential(transposed, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+        w = width
+        self.encoder1 = block(in_channels, w, w)
+        self.encoder2 = block(w, 2 * w, 2 * w)
+        self.encoder3 = block(2 * w, 4 * w, 4 * w)
+        self.bottleneck = block(4 * w, 8 * w, 4 * w)
+        self.up3 = up(4 * w)
+        self.decoder3 = block(8 * w, 4 * w, 2 * w)
+        self.up2 = up(2 * w)
+        self.decoder2 = block(4 * w, 2 * w, w)
+        self.up1 = up(w)
+        self.decoder1 = nn.Sequential(
+            *(convolution(2 * w, w, False), nn.BatchNorm2d(w), nn.ReLU(inplace=True)),
+            convolution(w, num_classes, True),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, num_classes, H, W) of images (N, in_channels, H, W) of any size from 1 x 1 up."""
+        height, width = image.shape[-2:]
+        padded = F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        level1 = self.encoder1(padded)
+        level2 = self.encoder2(F.max_pool2d(level1, 2))
+        level3 = self.encoder3(F.max_pool2d(level2, 2))
+        bottom = self.bottleneck(F.max_pool2d(level3, 2))
+        up3 = self.decoder3(torch.cat([self.up3(bottom), level3], dim=1))
+        up2 = self.decoder2(torch.cat([self.up2(up3), level2], dim=1))
+        logits: Tensor = self.decoder1(torch.cat([self.up1(up2), level1], dim=1))
+        return logits[..., :height, :width]
+
+
+class DUNet(UNet):
+    """U-Net whose fourteen 3x3 convolutions are deformable; 154 032 parameters for two classes at width 8.
+
+    Parameters
+    ----------
+    num_classes, width, in_channels : int
+        As in `UNet`.
+    scope : float
+        Largest shift of a sampling position, in pixels of the layer's feature map.
+    """
+
+    def __init__(
+        self, num_classes: int = 5, width: int = 8, in_channels: int = 3, scope: float = 2.0
+    ) -> None:
+        nn.Module.__init__(self)
+
+        def deformable(channels: int, out_channels: int, bias: bool) -> nn.Module:
+            return DeformableConv2d(channels, out_channels, scope=scope, bias=bias)
+
+        self._build(num_classes, width, in_channels, deformable)

@@ -1,0 +1,102 @@
+"""What a training run is told."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from drepano.errors import DrepanoError
+
+
+class TrainingConfig(BaseModel):
+    """Settings of one run; `preset` gives the two sets of defaults.
+
+    Parameters
+    ----------
+    network : str
+        Name in `drepano.models.create`.
+    network_options : dict
+        Its options, such as ``{"width": 8}``.
+    steps, batch_size, crop_size : int
+        Optimiser steps; crops a step; side of the square crops in px.
+    learning_rate : float
+        Of Adam.
+    offset_learning_rate : float
+        Factor on the learning rate of offset convolutions: with the full rate the deep layers' offsets
+        saturate, and tanh passes no gradient there.
+    schedule : {"constant", "one-cycle"}
+    loss : {"ce", "ce+dice"}
+        Unweighted cross-entropy, or its sum with the soft Dice loss over the classes of cells.
+    augment : bool
+        Flips, quarter turns, zoom and photometric changes.
+    cell_diameter : float
+        Diameter in px to which the fields' cells are scaled.
+    validation_share : float
+        Share of the fields held out to watch the run; never used to choose anything.
+    validate_every : int
+        Steps between validations and between checkpoints.
+    seed : int
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: Literal["paper", "default"]
+    network: str = "dunet"
+    network_options: dict[str, Any] = {}
+    steps: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    crop_size: int = Field(ge=16)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    offset_learning_rate: float = Field(gt=0)
+    schedule: Literal["constant", "one-cycle"]
+    loss: Literal["ce", "ce+dice"]
+    augment: bool
+    cell_diameter: float = Field(default=45.0, gt=0)
+    validation_share: float = Field(default=0.1, ge=0, lt=1)
+    validate_every: int = Field(default=100, gt=0)
+    seed: int = Field(default=0, ge=0)
+
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    # The first author's code: Adam 1e-3, plain cross-entropy, no augmentation (method.md, "Training").
+    "paper": {
+        "steps": 20_000,
+        "batch_size": 2,
+        "crop_size": 512,
+        "offset_learning_rate": 1.0,
+        "schedule": "constant",
+        "loss": "ce",
+        "augment": False,
+    },
+    "default": {
+        "steps": 2_000,
+        "batch_size": 4,
+        "crop_size": 256,
+        "learning_rate": 4e-3,
+        "offset_learning_rate": 0.1,
+        "schedule": "one-cycle",
+        "loss": "ce+dice",
+        "augment": True,
+    },
+}
+
+PRESET_NAMES = tuple(_PRESETS)
+
+
+def make_config(preset: str = "default", **changes: Any) -> TrainingConfig:
+    """The configuration of a preset with some settings changed.
+
+    Raises
+    ------
+    DrepanoError
+        If there is no such preset or setting, or a value is not allowed.
+    """
+    if preset not in _PRESETS:
+        raise DrepanoError(f"preset {preset!r} is unknown; use one of {', '.join(_PRESETS)}")
+    try:
+        return TrainingConfig.model_validate({"preset": preset, **_PRESETS[preset], **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise DrepanoError(f"training setting {name}={first['input']!r}: {first['msg']}") from error

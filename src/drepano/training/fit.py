@@ -1,0 +1,276 @@
+"""Fit a network on data sets and leave a run folder that explains and repeats itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from drepano.datasets import FieldDataset
+from drepano.errors import DrepanoError
+from drepano.io import ensure_writable_folder, write_text
+from drepano.models import DataUse, ModelCard, create, load_network, save_model
+from drepano.taxonomy import BINARY, Taxonomy
+from drepano.training.config import TrainingConfig
+from drepano.training.samples import PreparedField, TrainingCrops, prepare_dataset
+
+Progress = Callable[[str, int, int, float], None]
+"""Called with what is being done, how much of it, out of how much, and the last loss (NaN before any)."""
+
+CHECKPOINT = Path("checkpoints") / "last.ckpt"
+_VALIDATION_CROPS = 32
+
+
+def fit(
+    datasets: Sequence[FieldDataset],
+    config: TrainingConfig,
+    run: Path,
+    *,
+    name: str = "model",
+    binary: bool = False,
+    start_from: Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    progress: Progress = lambda *_: None,
+) -> Path:
+    """Train a network and write ``model.safetensors`` into the run folder.
+
+    Parameters
+    ----------
+    datasets : sequence of FieldDataset
+        Drawn from equally often, whatever their sizes.
+    config : TrainingConfig
+    run : Path
+        Folder for configuration, versions, splits, metrics, checkpoints and the finished network.
+    name : str
+        Name on the model card.
+    binary : bool
+        Merge all classes of cells into one.
+    start_from : Path, optional
+        Weights file to begin with, for the layers that it has; a dU-Net begun from a U-Net is at first
+        exactly that U-Net, because offset convolutions begin at zero.
+    resume : bool
+        Go on from the run's last checkpoint; the result has the same weights as an uninterrupted run.
+    device : {"auto", "cpu", "cuda"}
+    progress : callable
+
+    Returns
+    -------
+    Path
+        The weights file.
+
+    Raises
+    ------
+    DrepanoError
+        If the data cannot be trained on, the folder holds another run, or there is nothing to resume.
+    """
+    taxonomy = _common_taxonomy(datasets, binary)
+    ensure_writable_folder(run)
+    checkpoint = _checkpoint_to_resume(run, resume)
+    record = _describe(datasets, config, name, binary, start_from)
+    if checkpoint is None:
+        write_text(run / "config.json", json.dumps(record, indent=2))
+        write_text(run / "versions.json", json.dumps(_versions(), indent=2))
+    elif json.loads((run / "config.json").read_text()) != record:
+        raise DrepanoError(f"{run}: was begun with other settings or data; resume it with those of its config.json")
+
+    import lightning
+
+    lightning.seed_everything(config.seed, verbose=False)
+    splits = [_split(dataset, config) for dataset in datasets]
+    write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
+    groups: list[list[PreparedField]] = []
+    validation_groups: list[list[PreparedField]] = []
+    total, done = sum(len(dataset) for dataset in datasets), 0
+    for dataset, (training, validation) in zip(datasets, splits, strict=True):
+        prepared = []
+        for field in prepare_dataset(dataset, config.cell_diameter, binary):
+            prepared.append(field)
+            done += 1
+            progress("reading fields", done, total, float("nan"))
+        groups.append([prepared[i] for i in training])
+        if validation:
+            validation_groups.append([prepared[i] for i in validation])
+
+    architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
+    network = create(**architecture)
+    if start_from is not None:
+        _start_from(network, start_from)
+
+    _run_lightning(network, config, taxonomy, groups, validation_groups, run, checkpoint, device, progress)
+    card = ModelCard(
+        name=name,
+        architecture=architecture,
+        taxonomy=taxonomy.name,
+        classes=list(taxonomy.classes),
+        cell_diameter=config.cell_diameter,
+        training=record,
+        data=[_data_use(dataset) for dataset in datasets],
+        version=version("drepano"),
+    )
+    weights = run / "model.safetensors"
+    save_model(weights, network, card)
+    write_text(run / "card.json", card.model_dump_json(indent=2))
+    return weights
+
+
+def _run_lightning(
+    network: Any,
+    config: TrainingConfig,
+    taxonomy: Taxonomy,
+    groups: Sequence[Sequence[PreparedField]],
+    validation_groups: Sequence[Sequence[PreparedField]],
+    run: Path,
+    checkpoint: Path | None,
+    device: str,
+    progress: Progress,
+) -> None:
+    import lightning
+    from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+    from drepano.training.module import SegmentationModule
+
+    epoch = min(config.validate_every, config.steps)
+
+    class Data(lightning.LightningDataModule):
+        def train_dataloader(self) -> DataLoader:
+            assert self.trainer is not None
+            start = self.trainer.current_epoch * epoch * config.batch_size
+            crops = TrainingCrops(
+                groups, config.crop_size, epoch * config.batch_size, config.seed, start, config.augment
+            )
+            return DataLoader(crops, config.batch_size)
+
+        def val_dataloader(self) -> DataLoader | list:
+            if not validation_groups:
+                return []
+            crops = TrainingCrops(
+                validation_groups, config.crop_size, _VALIDATION_CROPS, config.seed, augment=False
+            )
+            return DataLoader(crops, config.batch_size)
+
+    class Report(Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            loss = trainer.callback_metrics.get("train_loss", float("nan"))
+            progress("training", trainer.global_step, config.steps, float(loss))
+
+    for logger in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    table = CSVLogger(run, name="logs")
+    trainer = lightning.Trainer(
+        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device],
+        devices=1,
+        max_steps=config.steps,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        logger=[table, TensorBoardLogger(run, name="logs", version=table.version)],
+        callbacks=[
+            ModelCheckpoint(
+                run / CHECKPOINT.parent, filename=CHECKPOINT.stem, enable_version_counter=False, save_top_k=1
+            ),
+            Report(),
+        ],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        deterministic=True,
+    )
+    module = SegmentationModule(network, config, taxonomy)
+    trainer.fit(module, datamodule=Data(), ckpt_path=checkpoint, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def _common_taxonomy(datasets: Sequence[FieldDataset], binary: bool) -> Taxonomy:
+    if not datasets or not all(len(dataset) for dataset in datasets):
+        raise DrepanoError("no fields to train on; give at least one data set with fields")
+    if binary:
+        return BINARY
+    first = datasets[0]
+    for dataset in datasets[1:]:
+        if dataset.taxonomy.classes != first.taxonomy.classes:
+            raise DrepanoError(
+                f"data sets {first.name} and {dataset.name} have different classes "
+                f"({', '.join(first.taxonomy.classes)}; {', '.join(dataset.taxonomy.classes)}); "
+                "train on one of them, or merge all cells into one class with --binary"
+            )
+    return first.taxonomy
+
+
+def _checkpoint_to_resume(run: Path, resume: bool) -> Path | None:
+    checkpoint = run / CHECKPOINT
+    if resume and not checkpoint.is_file():
+        raise DrepanoError(f"{checkpoint}: there is no checkpoint to resume from; train without --resume")
+    if not resume and (run / "config.json").exists():
+        raise DrepanoError(f"{run}: holds a run already; add --resume to go on with it, or name another folder")
+    return checkpoint if resume else None
+
+
+def _split(dataset: FieldDataset, config: TrainingConfig) -> tuple[list[int], list[int]]:
+    """Indices for training and for validation, drawn at random over fields."""
+    order = np.random.default_rng(config.seed).permutation(len(dataset)).tolist()
+    held_out = round(config.validation_share * len(dataset))
+    return sorted(order[held_out:]), sorted(order[:held_out])
+
+
+def _named_splits(datasets: Sequence[FieldDataset], splits: Sequence[tuple[list[int], list[int]]]) -> Any:
+    return {
+        dataset.name: {
+            part: [dataset.sources[i].id for i in indices]
+            for part, indices in zip(("training", "validation"), split, strict=True)
+        }
+        for dataset, split in zip(datasets, splits, strict=True)
+    }
+
+
+def _start_from(network: Any, path: Path) -> None:
+    """Copy all weights of the file at `path` into `network`, which may have offset convolutions besides."""
+    state = load_network(path)[0].state_dict()
+    try:
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise DrepanoError(f"{path}: {str(error).splitlines()[-1].strip()}; start from a network of this size") from error
+    others = [key for key in missing if ".offset." not in key]
+    if others or unexpected:
+        raise DrepanoError(f"{path}: is of another architecture ({(others + unexpected)[0]}); start from another file")
+
+
+def _describe(
+    datasets: Sequence[FieldDataset],
+    config: TrainingConfig,
+    name: str,
+    binary: bool,
+    start_from: Path | None,
+) -> dict[str, Any]:
+    return {
+        **config.model_dump(),
+        "name": name,
+        "binary": binary,
+        "start_from": None if start_from is None else start_from.name,
+        "data": [{"name": dataset.name, "fields": len(dataset)} for dataset in datasets],
+    }
+
+
+def _data_use(dataset: FieldDataset) -> DataUse:
+    return DataUse(
+        name=dataset.name,
+        fields=len(dataset),
+        licence=dataset.licence,
+        origin=dataset.origin,
+        patients=list(dataset.patients),
+    )
+
+
+def _versions() -> dict[str, str]:
+    packages = ("drepano", "torch", "lightning", "monai", "numpy", "scipy", "scikit-image")
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}

@@ -1,0 +1,106 @@
+"""The optimisation of one network, as Lightning runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from drepano.ops import DeformableConv2d
+from drepano.taxonomy import Taxonomy
+from drepano.training.config import TrainingConfig
+
+_SATURATED = 0.95
+
+
+class SegmentationModule(lightning.LightningModule):
+    """Loss, optimiser, schedule and what is logged for a segmentation network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    config : TrainingConfig
+    taxonomy : Taxonomy
+        Names the classes in the log.
+    """
+
+    def __init__(self, network: nn.Module, config: TrainingConfig, taxonomy: Taxonomy) -> None:
+        super().__init__()
+        self.network = network
+        self._config = config
+        self._taxonomy = taxonomy
+        self.register_buffer("_overlap", torch.zeros(2, len(taxonomy)), persistent=False)
+        self._overlap: Tensor
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        images, classes = batch
+        loss = self._loss(self.network(images), classes)
+        self.log("train_loss", loss)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self._overlap.zero_()
+        self._saturation: dict[str, list[Tensor]] = {}
+        self._hooks = [
+            module.offset.register_forward_hook(self._make_hook(name))
+            for name, module in self.network.named_modules()
+            if isinstance(module, DeformableConv2d)
+        ]
+
+    def _make_hook(self, name: str) -> Any:
+        def note(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            share = (torch.tanh(output).abs() > _SATURATED).float().mean()
+            self._saturation.setdefault(name, []).append(share)
+
+        return note
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        images, classes = batch
+        logits = self.network(images)
+        self.log("validation_loss", self._loss(logits, classes))
+        predicted = F.one_hot(logits.argmax(1), len(self._taxonomy))
+        true = F.one_hot(classes, len(self._taxonomy))
+        self._overlap[0] += (2 * predicted * true).sum((0, 1, 2))
+        self._overlap[1] += (predicted + true).sum((0, 1, 2))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the Dice of every class over all validation pixels, and how many offsets are saturated."""
+        for index, name in enumerate(self._taxonomy.classes):
+            if self._overlap[1, index] > 0:
+                self.log(f"validation_dice/{name}", self._overlap[0, index] / self._overlap[1, index])
+        for layer, shares in self._saturation.items():
+            self.log(f"offset_saturation/{layer}", torch.stack(shares).mean())
+        for hook in self._hooks:
+            hook.remove()
+
+    def configure_optimizers(self) -> Any:
+        offsets = [p for name, p in self.network.named_parameters() if ".offset." in name]
+        others = [p for name, p in self.network.named_parameters() if ".offset." not in name]
+        rate = self._config.learning_rate
+        rates = [rate, rate * self._config.offset_learning_rate] if offsets else [rate]
+        groups = [
+            {"params": params, "lr": group_rate}
+            for params, group_rate in zip([others, offsets], rates, strict=False)
+        ]
+        optimiser = torch.optim.Adam(groups)
+        if self._config.schedule == "constant":
+            return optimiser
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, max_lr=rates, total_steps=self._config.steps, pct_start=0.2
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+        loss = F.cross_entropy(logits, classes)
+        if self._config.loss == "ce+dice":
+            loss = loss + _dice_loss()(logits, classes[:, None])
+        return loss
+
+
+def _dice_loss() -> Any:
+    from monai.losses import DiceLoss
+
+    return DiceLoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)
