@@ -50,7 +50,9 @@ class Taxonomy:
                 f"name {BACKGROUND!r} first and at least one class of cells after it"
             )
         if len(set(self.classes)) != len(self.classes):
-            raise DrepanoError(f"taxonomy {self.name!r}: a class is named twice; give every class its own name")
+            raise DrepanoError(
+                f"taxonomy {self.name!r}: a class is named twice; give every class its own name"
+            )
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -79,7 +81,9 @@ class Taxonomy:
         merged = MERGED_CLASS.get(name)
         if merged in self.classes:
             return self.classes.index(merged)
-        raise DrepanoError(f"class {name!r} is not in taxonomy {self.name!r}; it has {', '.join(self.classes)}")
+        raise DrepanoError(
+            f"class {name!r} is not in taxonomy {self.name!r}; it has {', '.join(self.classes)}"
+        )
 
 
 BINARY = Taxonomy("rbc", (BACKGROUND, "cell"))
@@ -137,5 +141,7 @@ def by_name(name: str) -> Taxonomy:
         If there is none.
     """
     if name not in _KNOWN:
-        raise DrepanoError(f"taxonomy {name!r} is unknown; use one of {', '.join(_KNOWN)}, or name the classes")
+        raise DrepanoError(
+            f"taxonomy {name!r} is unknown; use one of {', '.join(_KNOWN)}, or name the classes"
+        )
     return _KNOWN[name]

@@ -63,7 +63,7 @@ def assert_truth_is_exact(field: Field, cells: int):
 
 def test_a_field_is_a_grey_picture_with_its_truth():
     field = simulate_field(7)
-    assert (field.id, field.patient) == ("simulated-000007", "simulated-2")
+    assert (field.id, field.patient) == ("simulated-2-000007", "simulated-2")
     assert field.image.shape == (512, 512, 3) and field.image.dtype == np.uint8
     assert (field.image[..., 0] == field.image[..., 1]).all() and (
         field.image[..., 0] == field.image[..., 2]
@@ -171,7 +171,7 @@ def test_cells_have_the_size_asked_for(diameter):
 
 def test_five_patients_take_turns():
     fields = simulated_fields(7, seed=3, size=(40, 40), cells=0)
-    assert [field.id for field in fields] == [f"simulated-{seed:06d}" for seed in range(3, 10)]
+    assert [field.id for field in fields] == [f"simulated-{seed % 5}-{seed:06d}" for seed in range(3, 10)]
     assert [field.patient for field in fields] == [f"simulated-{seed % 5}" for seed in range(3, 10)]
 
 

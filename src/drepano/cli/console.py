@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from math import isnan
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -30,15 +38,15 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def stage_progress(every: int = 100) -> Iterator[Callable[[str, int, int, float], None]]:
-    """A callable for `drepano.training.fit`: one bar a stage; a plain line now and then without a terminal."""
+    """A callable for `drepano.training.fit`: a bar for each stage, or now and then a line without a terminal."""
     with progress_bar() as progress:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int, loss: float) -> None:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=total)
             text = stage if isnan(loss) else f"{stage}, loss {loss:.3f}"
-            progress.update(tasks[stage], completed=done, description=text)  # type: ignore[arg-type]
+            progress.update(tasks[stage], completed=done, description=text)
             if not err.is_terminal and (done % every == 0 or done == total):
                 err.print(f"{text}: {done} of {total}")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drepano.cli.console import out, progress_bar
+from drepano.cli.console import err, out, progress_bar
 
 app = typer.Typer(help="Check, show, compose and simulate data sets.", no_args_is_help=True)
 
@@ -35,7 +35,9 @@ def compose(
     wanted = dataset.patients if patients is None else tuple(patients.split(","))
     lowest, _, highest = cells.partition("-")
     if not (lowest.isdigit() and (highest or lowest).isdigit()):
-        raise typer.BadParameter(f"{cells!r} is neither a number nor a range such as 10-60", param_hint="--cells")
+        raise typer.BadParameter(
+            f"{cells!r} is neither a number nor a range such as 10-60", param_hint="--cells"
+        )
     with progress_bar() as progress:
         task = progress.add_task("composing", total=fields * len(wanted))
         written = composed_dataset(
@@ -51,3 +53,91 @@ def compose(
             advance=lambda: progress.advance(task),
         )
     out.print(f"wrote {written} composed fields to {folder}")
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the simulated fields.")],
+    fields: Annotated[int, typer.Option(help="How many fields.")] = 20,
+    size: Annotated[int, typer.Option(help="Side of a field, px.")] = 512,
+    cells: Annotated[int, typer.Option(help="Cells in a field.")] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fields.")] = 0,
+) -> None:
+    """Draw fields from shapes and optics alone, with exact truth."""
+    from drepano.datasets import simulate_field, write_dataset_config, write_field
+    from drepano.taxonomy import SCD
+
+    with progress_bar() as progress:
+        for index in progress.track(range(fields), description="simulating"):
+            write_field(folder, simulate_field(seed + index, size=(size, size), cells=cells), SCD)
+    write_dataset_config(
+        folder,
+        name="simulated",
+        taxonomy=SCD,
+        licence="MIT",
+        origin="simulated by drepano from shapes and optics",
+        cell_diameter=45.0,
+        patient="^(simulated-[0-9])-",
+    )
+    out.print(f"wrote {fields} simulated fields to {folder}")
+
+
+@app.command()
+def check(data: Data) -> None:
+    """Read a whole data set, list everything that is wrong with it, and print its fingerprint.
+
+    A data set of your own is a folder with images, label maps of the same names, and a dataset.toml:
+
+    \b
+    name = "my fields"
+    images = "images"
+    labels = "labels"
+    [classes]
+    0 = "background"
+    255 = "cell"
+
+    The README has every setting.
+    """
+    from rich.markup import escape
+
+    from drepano.datasets import check_dataset, open_dataset
+
+    dataset = open_dataset(data, strict=False)
+    with progress_bar() as progress:
+        task = progress.add_task("reading", total=len(dataset))
+        result = check_dataset(dataset, advance=lambda: progress.advance(task))
+    for line in result.left_out:
+        out.print(f"left out: {escape(line)}")
+    for line in result.problems:
+        err.print(f"[bold red]problem:[/] {escape(line)}")
+    out.print_json(data={"name": dataset.name, "classes": dataset.taxonomy.classes, **result.fingerprint})
+    if result.problems:
+        out.print(f"{len(result.problems)} problems")
+        raise typer.Exit(1)
+    out.print("no problems")
+
+
+@app.command()
+def show(
+    data: Data,
+    picture: Annotated[Path, typer.Option("--out", help="PNG file to write.")],
+    fields: Annotated[int, typer.Option(help="How many fields, spread evenly over the data set.")] = 16,
+    columns: Annotated[int, typer.Option(help="Fields in a row.")] = 4,
+) -> None:
+    """Draw a contact sheet: fields with the outlines of their true cells, for eyes."""
+    import numpy as np
+    from PIL import Image
+
+    from drepano.datasets import open_dataset
+    from drepano.errors import DrepanoError
+    from drepano.io import atomic_path
+    from drepano.reports import draw_contact_sheet
+
+    dataset = open_dataset(data)
+    if len(dataset) == 0:
+        raise DrepanoError(f"{data}: has no fields to show")
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, min(fields, len(dataset))).round().astype(int))
+    sheet = draw_contact_sheet([dataset[int(i)] for i in chosen], dataset.taxonomy, columns=columns)
+    with atomic_path(picture) as path:
+        Image.fromarray(sheet).save(path)
+    out.print(f"wrote {picture}: {len(chosen)} of {len(dataset)} fields")

@@ -1,1 +1,47 @@
-def evaluate() -> None: ...
+"""``drepano evaluate``"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drepano.cli.console import out, progress_bar
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Shipped network (rbc, scd) or .safetensors file.")],
+    data: Annotated[Path, typer.Argument(help="Folder of a data set with known truth.")],
+    result: Annotated[Path, typer.Option("--out", help="JSON file for the figures; a CSV is put beside it.")],
+    patients: Annotated[str | None, typer.Option(help="Only these patients, separated by commas.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Measure a network: Dice and counts on fields, or the class of single crops (xu2017)."""
+    from drepano.datasets import open_dataset
+    from drepano.experiments import evaluate_crops, evaluate_fields, summarise_crops, summarise_fields
+    from drepano.io import write_text
+    from drepano.segmenter import load_model
+
+    segmenter = load_model(model, device)
+    dataset = open_dataset(data)
+    if patients is not None:
+        dataset = dataset.of_patients(patients.split(","))
+    single_crops = all(source.category is not None for source in dataset.sources)
+    measure, summarise = (
+        (evaluate_crops, summarise_crops) if single_crops else (evaluate_fields, summarise_fields)
+    )
+    with progress_bar() as progress:
+        task = progress.add_task("evaluating", total=len(dataset))
+        table = measure(segmenter, dataset, advance=lambda: progress.advance(task))
+    summary = {
+        "model": segmenter.card.name,
+        "architecture": segmenter.card.architecture,
+        "data": dataset.name,
+        "patients": list(dataset.patients),
+        **summarise(table),
+    }
+    write_text(result, json.dumps(summary, indent=2))
+    write_text(result.with_suffix(".csv"), table.to_csv(index=False))
+    out.print_json(data=summary)

@@ -24,7 +24,9 @@ def train(
         Path | None, typer.Option(help="Weights file to begin with; a dU-Net may begin from a U-Net.")
     ] = None,
     width: Annotated[int | None, typer.Option(help="Channels of the first level (unet, dunet).")] = None,
-    scope: Annotated[float | None, typer.Option(help="Largest shift of a sampling position, px (dunet).")] = None,
+    scope: Annotated[
+        float | None, typer.Option(help="Largest shift of a sampling position, px (dunet).")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Crops a step.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Side of the crops, px.")] = None,
@@ -33,7 +35,9 @@ def train(
     cell_diameter: Annotated[
         float | None, typer.Option(help="Scale the fields so that a cell has this diameter, px.")
     ] = None,
-    validate_every: Annotated[int | None, typer.Option(help="Steps between validations and checkpoints.")] = None,
+    validate_every: Annotated[
+        int | None, typer.Option(help="Steps between validations and checkpoints.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights on a CPU.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

@@ -5,27 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 
 from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
+from drepano.datasets.check import CheckResult, check_dataset
 from drepano.datasets.chula import is_chula, open_chula
 from drepano.datasets.composed import compose_field
 from drepano.datasets.composed_dataset import composed_dataset
 from drepano.datasets.dataset import FieldDataset, FieldSource
+from drepano.datasets.fingerprint import field_facts, fingerprint
 from drepano.datasets.folder import CONFIG_NAME, EXAMPLE, is_folder_dataset, open_folder
+from drepano.datasets.simulated import simulate_cell, simulate_field, simulated_fields
 from drepano.datasets.write import write_dataset_config, write_field
 from drepano.datasets.xu2017 import CellCrop, is_xu2017, open_xu2017, read_crop
 from drepano.errors import DrepanoError
 
 __all__ = [
     "CellCrop",
+    "CheckResult",
     "FieldDataset",
     "FieldSource",
+    "check_dataset",
     "compose_field",
     "composed_dataset",
+    "field_facts",
+    "fingerprint",
     "open_bbbc041seg",
     "open_chula",
     "open_dataset",
     "open_folder",
     "open_xu2017",
     "read_crop",
+    "simulate_cell",
+    "simulate_field",
+    "simulated_fields",
     "write_dataset_config",
     "write_field",
 ]
@@ -38,21 +48,34 @@ _READERS = (
 )
 
 
-def open_dataset(folder: Path | str) -> FieldDataset:
+def open_dataset(folder: Path | str, strict: bool = True) -> FieldDataset:
     """The data set in `folder`: one with a ``dataset.toml``, or xu2017, BBBC041Seg or Chula RBC-12.
+
+    Parameters
+    ----------
+    folder : path
+    strict : bool
+        Refuse a data set in which files are missing; else its `problems` say which.
 
     Raises
     ------
     DrepanoError
-        If the folder is not there, or is none of these.
+        If the folder is not there, is none of these, or files are missing.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DrepanoError(f"{folder}: is not a folder; give the folder of a data set")
     for recognises, read in _READERS:
         if recognises(folder):
-            return read(folder)
-    example = " | ".join(line for line in EXAMPLE.splitlines() if line and not line.startswith("#"))
-    raise DrepanoError(
-        f"{folder}: is no data set that is known; write a {CONFIG_NAME} into it, for instance: {example}"
-    )
+            dataset = read(folder)
+            break
+    else:
+        example = " | ".join(line for line in EXAMPLE.splitlines() if line and not line.startswith("#"))
+        raise DrepanoError(
+            f"{folder}: is no data set that is known; write a {CONFIG_NAME} into it, for instance: {example}"
+        )
+    if strict and dataset.problems:
+        more = len(dataset.problems) - 1
+        others = f" (and {more} more: see drepano data check)" if more else ""
+        raise DrepanoError(f"{dataset.problems[0]}{others}")
+    return dataset

@@ -9,7 +9,6 @@ from skimage.measure import label
 from skimage.morphology import remove_small_objects
 
 from drepano.datasets.dataset import FieldDataset, FieldSource
-from drepano.errors import DrepanoError
 from drepano.field import Field
 from drepano.io import map_values, read_image, read_label_values
 from drepano.taxonomy import BINARY
@@ -29,20 +28,17 @@ def is_bbbc041seg(folder: Path) -> bool:
 
 
 def open_bbbc041seg(folder: Path) -> FieldDataset:
-    """All fields of `folder`: the whole data set, or its ``train`` or ``val`` folder alone.
-
-    Raises
-    ------
-    DrepanoError
-        If an image has no mask.
-    """
-    sources = []
+    """All fields of `folder`: the whole data set, or its ``train`` or ``val`` folder alone."""
+    sources, problems = [], []
     for split in _split_folders(folder):
         for image in sorted((split / "images").glob("*.jpg")):
             mask = split / "masks" / f"{image.stem}.png"
-            if not mask.is_file():
-                raise DrepanoError(f"{mask}: the mask of {image.name} is not there; restore it or remove the image")
-            sources.append(FieldSource(id=image.stem, image=image, labels=mask))
+            if mask.is_file():
+                sources.append(FieldSource(id=image.stem, image=image, labels=mask))
+            else:
+                problems.append(
+                    f"{mask}: the mask of {image.name} is not there; restore it or remove the image"
+                )
     return FieldDataset(
         name="bbbc041seg",
         taxonomy=BINARY,
@@ -51,6 +47,7 @@ def open_bbbc041seg(folder: Path) -> FieldDataset:
         licence=LICENCE,
         cell_diameter=CELL_DIAMETER,
         origin=ORIGIN,
+        problems=tuple(problems),
     )
 
 

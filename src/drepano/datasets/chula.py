@@ -80,9 +80,13 @@ def read_points(path: Path) -> NDArray[np.int32]:
         try:
             x, y, class_number = (int(part) for part in line.split())
         except ValueError as error:
-            raise DrepanoError(f"{path}: line {number} is {line!r}; expected three whole numbers: x y class") from error
+            raise DrepanoError(
+                f"{path}: line {number} is {line!r}; expected three whole numbers: x y class"
+            ) from error
         if not 0 <= class_number < len(TAXONOMY) - 1:
-            raise DrepanoError(f"{path}: line {number} has class {class_number}; classes are 0 to {len(TAXONOMY) - 2}")
+            raise DrepanoError(
+                f"{path}: line {number} has class {class_number}; classes are 0 to {len(TAXONOMY) - 2}"
+            )
         points.append((y, x, class_number + 1))
     return np.array(points, dtype=np.int32).reshape(-1, 3)
 

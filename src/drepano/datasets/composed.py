@@ -79,10 +79,7 @@ def compose_field(
 
     canvas = _Canvas(size)
     for _ in range(cells):
-        if balanced:
-            choice = by_class[int(rng.choice(sorted(by_class)))]
-        else:
-            choice = usable
+        choice = by_class[int(rng.choice(sorted(by_class)))] if balanced else usable
         crop = choice[rng.integers(len(choice))]
         canvas.place(_turned(crop, rng), SCD.index(crop.category), rng, touch=rng.random() < touching)
 

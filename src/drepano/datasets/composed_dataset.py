@@ -49,7 +49,9 @@ def composed_dataset(
         If `crops` is not a data set of single-cell crops.
     """
     if crops.name != "xu2017":
-        raise DrepanoError(f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder")
+        raise DrepanoError(
+            f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder"
+        )
     for patient in patients:
         cells_of_patient = [read_crop(source) for source in crops.of_patients([patient]).sources]
         counts = np.random.default_rng(seed).integers(cells[0], cells[1] + 1, size=fields)

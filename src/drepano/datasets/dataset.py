@@ -53,6 +53,10 @@ class FieldDataset:
         Diameter of a typical cell in px.
     origin : str
         Citation or address of the data, kept in model cards.
+    problems : tuple of str
+        Files that do not belong together, a line each with the fix; their fields are not in `sources`.
+    left_out : tuple of str
+        Files left out on purpose, a line each with the reason.
     """
 
     name: str
@@ -62,6 +66,8 @@ class FieldDataset:
     licence: str
     cell_diameter: float
     origin: str
+    problems: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -92,6 +98,7 @@ class FieldDataset:
         missing = [patient for patient in patients if patient not in self.patients]
         if missing:
             raise DrepanoError(
-                f"patient {missing[0]!r} is not in data set {self.name}; it has {', '.join(self.patients) or 'none'}"
+                f"patient {missing[0]!r} is not in data set {self.name}; "
+                f"its patients are {', '.join(self.patients) or 'not known'}"
             )
         return self.subset([i for i, source in enumerate(self.sources) if source.patient in patients])

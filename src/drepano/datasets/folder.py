@@ -70,11 +70,11 @@ def open_folder(folder: Path) -> FieldDataset:
     Raises
     ------
     DrepanoError
-        If the file is not valid, or images and maps do not belong together.
+        If the file is not valid.
     """
     config = _read_config(folder / CONFIG_NAME)
     taxonomy, mapping = _read_classes(config, folder / CONFIG_NAME)
-    sources = _find_sources(folder, config)
+    sources, problems = _find_sources(folder, config)
 
     def load(source: FieldSource) -> Field:
         return _load(source, mapping, config.preparation == "paper")
@@ -87,6 +87,7 @@ def open_folder(folder: Path) -> FieldDataset:
         licence=config.licence,
         cell_diameter=config.cell_diameter,
         origin=config.origin,
+        problems=tuple(problems),
     )
 
 
@@ -98,7 +99,9 @@ def _read_config(path: Path) -> FolderConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise DrepanoError(f"{path}: setting {name}: {first['msg']}; see `drepano data check --help`") from error
+        raise DrepanoError(
+            f"{path}: setting {name}: {first['msg']}; see `drepano data check --help`"
+        ) from error
 
 
 def _read_classes(config: FolderConfig, path: Path) -> tuple[Taxonomy, dict[str, int]]:
@@ -106,7 +109,9 @@ def _read_classes(config: FolderConfig, path: Path) -> tuple[Taxonomy, dict[str,
     if config.labels is None:
         return BINARY, {}
     if not config.classes:
-        raise DrepanoError(f'{path}: has labels but no [classes]; write one line a value, for instance 255 = "cell"')
+        raise DrepanoError(
+            f'{path}: has labels but no [classes]; write one line a value, for instance 255 = "cell"'
+        )
     names = list(dict.fromkeys(config.classes.values()))
     if BACKGROUND not in names:
         raise DrepanoError(f'{path}: [classes] names no background; write for instance 0 = "{BACKGROUND}"')
@@ -118,21 +123,25 @@ def _read_classes(config: FolderConfig, path: Path) -> tuple[Taxonomy, dict[str,
     return taxonomy, {value: taxonomy.index(name) for value, name in config.classes.items()}
 
 
-def _find_sources(folder: Path, config: FolderConfig) -> list[FieldSource]:
-    images = _files_by_stem(folder / config.images)
-    maps = {
-        kind: _files_by_stem(folder / name)
-        for kind, name in (("labels", config.labels), ("instances", config.instances))
-        if name is not None
-    }
-    problems = []
-    for kind, files in maps.items():
-        problems += [f"{images[stem]} has no file in {kind}" for stem in images.keys() - files.keys()]
-        problems += [f"{files[stem]} has no image" for stem in files.keys() - images.keys()]
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise DrepanoError(f"{sorted(problems)[0]}{more}; images and their maps need the same file names")
-    return [
+def _find_sources(folder: Path, config: FolderConfig) -> tuple[list[FieldSource], list[str]]:
+    """Fields whose files are all there, and what is wrong with the others."""
+    images, problems = _files_by_stem(folder / config.images)
+    maps: dict[str, dict[str, Path]] = {}
+    for kind, name in (("labels", config.labels), ("instances", config.instances)):
+        if name is None:
+            continue
+        files, doubles = _files_by_stem(folder / name)
+        maps[kind] = files
+        problems += doubles
+        problems += [
+            f"{images[stem]}: has no file of the same name in {name}; add it or remove the image"
+            for stem in images.keys() - files.keys()
+        ]
+        problems += [
+            f"{files[stem]}: has no image of the same name in {config.images}; add it or remove the map"
+            for stem in files.keys() - images.keys()
+        ]
+    sources = [
         FieldSource(
             id=stem,
             image=image,
@@ -141,20 +150,24 @@ def _find_sources(folder: Path, config: FolderConfig) -> list[FieldSource]:
             patient=_patient(stem, config.patient, folder / CONFIG_NAME),
         )
         for stem, image in images.items()
+        if all(stem in files for files in maps.values())
     ]
+    return sources, sorted(problems)
 
 
-def _files_by_stem(folder: Path) -> dict[str, Path]:
+def _files_by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
     if not folder.is_dir():
         raise DrepanoError(f"{folder}: named in {CONFIG_NAME} but not a folder; correct its name there")
     files: dict[str, Path] = {}
+    problems = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         if path.stem in files:
-            raise DrepanoError(f"{path}: {files[path.stem].name} has the same name; rename one of them")
-        files[path.stem] = path
-    return files
+            problems.append(f"{path}: {files[path.stem].name} has the same name; rename one of them")
+        else:
+            files[path.stem] = path
+    return files, problems
 
 
 def _patient(stem: str, pattern: str | None, where: Path) -> str | None:
@@ -165,7 +178,9 @@ def _patient(stem: str, pattern: str | None, where: Path) -> str | None:
     except re.error as error:
         raise DrepanoError(f"{where}: patient {pattern!r} is not a regular expression ({error})") from error
     if found is None or not found.groups():
-        raise DrepanoError(f"{where}: patient {pattern!r} finds no patient in {stem!r}; put brackets around that part")
+        raise DrepanoError(
+            f"{where}: patient {pattern!r} finds no patient in {stem!r}; put brackets around that part"
+        )
     return found.group(1)
 
 
@@ -182,13 +197,13 @@ def _load(source: FieldSource, mapping: dict[str, int], paper: bool) -> Field:
             classes = (instances > 0).astype(np.uint8)
     elif classes is not None:
         instances = _regions_of_one_class(classes)
-    field = Field(source.id, image, classes, instances, patient=source.patient, pixel_size=pixel_size(source.image))
+    field = Field(
+        source.id, image, classes, instances, patient=source.patient, pixel_size=pixel_size(source.image)
+    )
     return prepare_paper_field(field) if paper else field
 
 
-def _check_same_size(
-    image: NDArray[np.uint8], other: NDArray, image_path: Path, other_path: Path
-) -> None:
+def _check_same_size(image: NDArray[np.uint8], other: NDArray, image_path: Path, other_path: Path) -> None:
     if image.shape[:2] != other.shape:
         raise DrepanoError(
             f"{other_path}: is {_size(other.shape)} but {image_path.name} is {_size(image.shape)} "

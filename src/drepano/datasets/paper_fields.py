@@ -1,4 +1,4 @@
-"""The paper's full fields, for whoever has them: section IV.A, "Raw images (1920 x 1080) are preprocessed"."""
+"""The paper's full fields, for whoever has them (section IV.A, "Data Description")."""
 
 from __future__ import annotations
 

@@ -69,12 +69,13 @@ def simulate_field(
     light = transmitted(layer.thickness, patient, cell_diameter)[layer.field]
     light *= patient.grey * illumination(size, rng) * debris(size, cell_diameter, rng)
     grey = photographed(light, rng)
+    patient_name = f"simulated-{seed % len(PATIENTS)}"
     return Field(
-        id=f"simulated-{seed:06d}",
+        id=f"{patient_name}-{seed:06d}",
         image=np.repeat(grey[:, :, None], 3, axis=2),
         classes=np.ascontiguousarray(layer.classes[layer.field]),
         instances=np.ascontiguousarray(layer.instances[layer.field]),
-        patient=f"simulated-{seed % len(PATIENTS)}",
+        patient=patient_name,
     )
 
 

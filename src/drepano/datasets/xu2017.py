@@ -73,7 +73,7 @@ def open_xu2017(folder: Path) -> FieldDataset:
     Raises
     ------
     DrepanoError
-        If the manifest cannot be read or names a file that is not there.
+        If the manifest cannot be used.
     """
     manifest = folder / "manifest.csv"
     with manifest.open(newline="", encoding="utf-8") as lines:
@@ -85,18 +85,32 @@ def open_xu2017(folder: Path) -> FieldDataset:
             id=Path(row["file"]).stem,
             image=folder / "images" / row["class8"] / row["file"],
             patient=row["patient"],
-            category=_CATEGORY[row["class8"]],
+            category=_CATEGORY.get(row["class8"]),
         )
         for row in rows
     ]
+    problems = [
+        f"{source.image}: named in {manifest.name} but not there; restore it or delete its row"
+        for source in sources
+        if not source.image.is_file()
+    ]
+    problems += [
+        f"{manifest}: the category of {source.image.name} is none of {', '.join(_CATEGORY)}; correct it"
+        for source in sources
+        if source.category is None
+    ]
+    present = [source for source in sources if source.image.is_file() and source.category is not None]
+    kept, left_out = _without_copies(present)
     return FieldDataset(
         name="xu2017",
         taxonomy=SCD,
-        sources=tuple(_without_copies(sources)),
+        sources=tuple(kept),
         load=_load,
         licence=LICENCE,
         cell_diameter=CELL_DIAMETER,
         origin=ORIGIN,
+        problems=tuple(problems),
+        left_out=tuple(left_out),
     )
 
 
@@ -124,15 +138,17 @@ def _load(source: FieldSource) -> Field:
     )
 
 
-def _without_copies(sources: list[FieldSource]) -> list[FieldSource]:
+def _without_copies(sources: list[FieldSource]) -> tuple[list[FieldSource], list[str]]:
+    """Each picture once, and why the others are left out."""
     by_content: dict[str, list[FieldSource]] = defaultdict(list)
     for source in sources:
-        if not source.image.is_file():
-            raise DrepanoError(f"{source.image}: named in manifest.csv but not there; restore it or delete its row")
-        grey = read_image(source.image)[..., 0]
-        content = hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).hexdigest()
-        by_content[content].append(source)
-    kept = {
-        copies[0].image for copies in by_content.values() if len({source.patient for source in copies}) == 1
-    }
-    return [source for source in sources if source.image in kept]
+        by_content[hashlib.sha256(source.image.read_bytes()).hexdigest()].append(source)
+    left_out = {}
+    for first, *copies in by_content.values():
+        if len({source.patient for source in (first, *copies)}) > 1:
+            for source in (first, *copies):
+                left_out[source.image] = f"{source.image}: stands under several patients, so it is left out"
+        else:
+            for source in copies:
+                left_out[source.image] = f"{source.image}: is a copy of {first.image.name}, so it is left out"
+    return [source for source in sources if source.image not in left_out], sorted(left_out.values())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from drepano.errors import DrepanoError
 from drepano.taxonomy import Taxonomy
@@ -89,4 +90,23 @@ def parse_card(text: str, where: str) -> ModelCard:
         raise DrepanoError(
             f"{where}: its model card is not valid ({place}: {first['msg']}); "
             "use a file written by this version of drepano train"
+        ) from error
+
+
+def parse_metrics(path: Path) -> list[Metric]:
+    """Metrics from a JSON file: a list of objects with name, value and conditions.
+
+    Raises
+    ------
+    DrepanoError
+        If the file cannot be read or is no such list.
+    """
+    try:
+        return TypeAdapter(list[Metric]).validate_json(path.read_bytes())
+    except OSError as error:
+        raise DrepanoError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DrepanoError(
+            f"{path}: {first['msg']}; expected a list of {{name, value, conditions}}"
         ) from error

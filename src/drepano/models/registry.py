@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from drepano.errors import DrepanoError
 from drepano.models.compare import create_deeplabv3plus, create_pspnet
 from drepano.models.unet import DUNet, UNet
 
-_NETWORKS = {
+_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "unet": UNet,
     "dunet": DUNet,
     "pspnet": create_pspnet,
@@ -46,9 +47,10 @@ def create(name: str, num_classes: int = 5, **options: Any) -> nn.Module:
     if name not in _NETWORKS:
         raise DrepanoError(f"network {name!r} is unknown; use one of {', '.join(_NETWORKS)}")
     if num_classes < 2:
-        raise DrepanoError(f"num_classes={num_classes}: needs at least 2, the background and one class of cells")
+        raise DrepanoError(
+            f"num_classes={num_classes}: needs at least 2, the background and one class of cells"
+        )
     try:
-        network: nn.Module = _NETWORKS[name](num_classes=num_classes, **options)
+        return _NETWORKS[name](num_classes=num_classes, **options)
     except TypeError as error:
         raise DrepanoError(f"network {name!r}: {error}; see drepano.models.create for its options") from error
-    return network

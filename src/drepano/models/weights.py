@@ -38,7 +38,9 @@ def find_weights(model: str | Path) -> Path:
     if path.is_file():
         return path
     known = ", ".join(shipped_models())
-    raise DrepanoError(f"model {str(model)!r}: neither a shipped network ({known}) nor a file; check the name")
+    raise DrepanoError(
+        f"model {str(model)!r}: neither a shipped network ({known}) nor a file; check the name"
+    )
 
 
 def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
@@ -64,7 +66,9 @@ def read_card(path: Path) -> ModelCard:
             "(pickled checkpoints such as .pt or .ckpt are never opened)"
         ) from error
     if _CARD_KEY not in metadata:
-        raise DrepanoError(f"{path}: has no drepano model card; give the model.safetensors that drepano train writes")
+        raise DrepanoError(
+            f"{path}: has no drepano model card; give the model.safetensors that drepano train writes"
+        )
     return parse_card(metadata[_CARD_KEY], str(path))
 
 

@@ -38,7 +38,9 @@ class DeformableConv2d(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H, W)."""
-        return deform_conv2d(input, self.scope * self.bounded_offset(input), self.weight, self.bias, padding=1)
+        return deform_conv2d(
+            input, self.scope * self.bounded_offset(input), self.weight, self.bias, padding=1
+        )
 
     def extra_repr(self) -> str:
         out_channels, in_channels = self.weight.shape[:2]

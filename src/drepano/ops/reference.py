@@ -52,7 +52,14 @@ def deform_conv2d(
     padding_y, padding_x = _pair(padding)
     dilation_y, dilation_x = _pair(dilation)
     offset_groups, groups, (out_height, out_width) = _check_shapes(
-        input, offset, weight, bias, mask, (stride_y, stride_x), (padding_y, padding_x), (dilation_y, dilation_x)
+        input,
+        offset,
+        weight,
+        bias,
+        mask,
+        (stride_y, stride_x),
+        (padding_y, padding_x),
+        (dilation_y, dilation_x),
     )
     batch, channels, height, width = input.shape
     out_channels, _, kernel_height, kernel_width = weight.shape
@@ -61,7 +68,9 @@ def deform_conv2d(
     def steps(count: int) -> Tensor:
         return torch.arange(count, device=input.device, dtype=input.dtype)
 
-    kernel_y = (steps(kernel_height) * dilation_y - padding_y).repeat_interleave(kernel_width).view(taps, 1, 1)
+    kernel_y = (
+        (steps(kernel_height) * dilation_y - padding_y).repeat_interleave(kernel_width).view(taps, 1, 1)
+    )
     kernel_x = (steps(kernel_width) * dilation_x - padding_x).repeat(kernel_height).view(taps, 1, 1)
     row = steps(out_height).view(out_height, 1) * stride_y + kernel_y
     column = steps(out_width) * stride_x + kernel_x
@@ -112,7 +121,11 @@ def _check_shapes(
     batch, channels, *size = input.shape
     out_channels, channels_per_group, *kernel = weight.shape
     taps = kernel[0] * kernel[1]
-    if channels_per_group == 0 or channels % channels_per_group or out_channels % (channels // channels_per_group):
+    if (
+        channels_per_group == 0
+        or channels % channels_per_group
+        or out_channels % (channels // channels_per_group)
+    ):
         raise ValueError(
             f"deform_conv2d: weight of shape {tuple(weight.shape)} does not fit {channels} input channels; "
             "its second dimension is the number of input channels divided by the number of groups"
@@ -120,8 +133,8 @@ def _check_shapes(
     offset_groups = offset.shape[1] // (2 * taps)
     if offset_groups == 0 or offset.shape[1] % (2 * taps) or channels % offset_groups:
         raise ValueError(
-            f"deform_conv2d: offset has {offset.shape[1]} channels, expected 2 * {taps} for each offset group, "
-            f"and {channels} input channels divided evenly among the groups"
+            f"deform_conv2d: offset has {offset.shape[1]} channels, expected 2 * {taps} for each offset "
+            f"group, and {channels} input channels divided evenly among the groups"
         )
     out_height, out_width = (
         (size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2)

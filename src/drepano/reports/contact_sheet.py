@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,15 +57,16 @@ def draw_contact_sheet(
             f"a contact sheet of {columns} columns of {tile} px is empty; give at least 1 of each"
         )
     columns = min(columns, max(1, len(fields)))
-    labels = [_labels_of(field, taxonomy) for field in fields]
-    rows = [
-        _draw_row(fields[first : first + columns], labels[first : first + columns], taxonomy, columns, tile)
-        for first in range(0, len(fields), columns)
-    ]
-    classes = [index for known in labels for index in known.classes or []]
+    rows: list[NDArray[np.uint8]] = []
+    classes: list[int | None] = []
+    for first in range(0, len(fields), columns):
+        row_fields = fields[first : first + columns]
+        labels = [_labels_of(field, taxonomy) for field in row_fields]
+        rows.append(_draw_row(row_fields, labels, taxonomy, columns, tile))
+        classes += [index for known in labels for index in known.classes or []]
     title = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
     legend = draw_legend(title, legend_entries(classes, taxonomy), _GAP + columns * (tile + _GAP))
-    return reduce(stack, [*rows, legend])
+    return stack(np.concatenate(rows), legend) if rows else legend
 
 
 def _draw_row(

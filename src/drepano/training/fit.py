@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader
 
-from drepano.datasets import FieldDataset
+from drepano.datasets import FieldDataset, field_facts, fingerprint
 from drepano.errors import DrepanoError
 from drepano.io import ensure_writable_folder, write_text
 from drepano.models import DataUse, ModelCard, create, load_network, save_model
 from drepano.taxonomy import BINARY, Taxonomy
 from drepano.training.config import TrainingConfig
-from drepano.training.samples import PreparedField, TrainingCrops, prepare_dataset
+from drepano.training.samples import PreparedField, TrainingCrops, prepare_field
 
 Progress = Callable[[str, int, int, float], None]
 """Called with what is being done, how much of it, out of how much, and the last loss (NaN before any)."""
@@ -80,7 +80,9 @@ def fit(
         write_text(run / "config.json", json.dumps(record, indent=2))
         write_text(run / "versions.json", json.dumps(_versions(), indent=2))
     elif json.loads((run / "config.json").read_text()) != record:
-        raise DrepanoError(f"{run}: was begun with other settings or data; resume it with those of its config.json")
+        raise DrepanoError(
+            f"{run}: was begun with other settings or data; resume it with those of its config.json"
+        )
 
     import lightning
 
@@ -89,16 +91,22 @@ def fit(
     write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
     groups: list[list[PreparedField]] = []
     validation_groups: list[list[PreparedField]] = []
+    fingerprints = {}
     total, done = sum(len(dataset) for dataset in datasets), 0
     for dataset, (training, validation) in zip(datasets, splits, strict=True):
-        prepared = []
-        for field in prepare_dataset(dataset, config.cell_diameter, binary):
-            prepared.append(field)
+        prepared, facts = [], []
+        scale = config.cell_diameter / dataset.cell_diameter
+        for field in dataset:
+            prepared.append(prepare_field(field, scale, binary))
+            facts.append(field_facts(field, dataset.taxonomy))
             done += 1
             progress("reading fields", done, total, float("nan"))
+        fingerprints[dataset.name] = fingerprint(facts, dataset.taxonomy)
         groups.append([prepared[i] for i in training])
         if validation:
             validation_groups.append([prepared[i] for i in validation])
+
+    write_text(run / "fingerprint.json", json.dumps(fingerprints, indent=2))
 
     architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
     network = create(**architecture)
@@ -212,7 +220,9 @@ def _checkpoint_to_resume(run: Path, resume: bool) -> Path | None:
     if resume and not checkpoint.is_file():
         raise DrepanoError(f"{checkpoint}: there is no checkpoint to resume from; train without --resume")
     if not resume and (run / "config.json").exists():
-        raise DrepanoError(f"{run}: holds a run already; add --resume to go on with it, or name another folder")
+        raise DrepanoError(
+            f"{run}: holds a run already; add --resume to go on with it, or name another folder"
+        )
     return checkpoint if resume else None
 
 
@@ -239,10 +249,14 @@ def _start_from(network: Any, path: Path) -> None:
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise DrepanoError(f"{path}: {str(error).splitlines()[-1].strip()}; start from a network of this size") from error
+        raise DrepanoError(
+            f"{path}: {str(error).splitlines()[-1].strip()}; start from a network of this size"
+        ) from error
     others = [key for key in missing if ".offset." not in key]
     if others or unexpected:
-        raise DrepanoError(f"{path}: is of another architecture ({(others + unexpected)[0]}); start from another file")
+        raise DrepanoError(
+            f"{path}: is of another architecture ({(others + unexpected)[0]}); start from another file"
+        )
 
 
 def _describe(

@@ -1,0 +1,41 @@
+# Everything a newcomer needs: `make demo`, `make test`. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.core
+	$(BIN)/drepano predict examples/chula-rbc12 --model rbc --out demo-report/stained
+	$(BIN)/drepano predict examples/simulated --model scd --out demo-report/unstained
+	@echo
+	@echo "Open these in a browser:"
+	@echo "  $(CURDIR)/demo-report/stained/report.html    real stained smears, cells found by the network rbc"
+	@echo "  $(CURDIR)/demo-report/unstained/report.html  simulated unstained fields, four classes by scd"
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) demo-report
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "drepano needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	$(BIN)/python -m pip install -e '.[compare,test]'
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.core
+	$(BIN)/python -m pip install -e '.[lint]'
+	@touch $@

@@ -1,0 +1,49 @@
+"""Cells as objects: which pixels belong to the same cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.measure import label
+from skimage.morphology import h_maxima
+from skimage.segmentation import relabel_sequential, watershed
+
+from drepano.field import Segmentation
+
+_SMALLEST_SHARE = 0.08
+"""What is smaller than this share of a disc of the cell diameter is debris."""
+_NECK = 0.6
+"""Two parts of a region are two cells where the neck between them is narrower than this share of the
+narrower part; elongated cells, whose width varies less, stay whole."""
+
+
+def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
+    """Number the cells of a segmentation.
+
+    Holes are filled, touching cells are parted at narrow necks by a watershed on the distance to the
+    background, and what is too small for a cell is dropped.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+
+    Returns
+    -------
+    (H, W) int32 array
+        0 for background and debris, cells numbered from 1.
+    """
+    foreground = ndimage.binary_fill_holes(segmentation.classes > 0)
+    distance = ndimage.distance_transform_edt(np.pad(foreground, 1))[1:-1, 1:-1]
+    smooth = ndimage.gaussian_filter(distance, segmentation.cell_diameter / 30)
+    depth = np.where(foreground, np.log(np.maximum(smooth, 0.5)), np.log(0.5))
+    peaks = label(h_maxima(depth, -np.log(_NECK)) & foreground)
+    regions = label(foreground, connectivity=1)
+    without_peak = ~np.isin(regions, np.unique(regions[peaks > 0]))
+    seeds = np.where(peaks > 0, peaks, np.where(without_peak & foreground, regions + peaks.max(), 0))
+    cells = watershed(-smooth, seeds, mask=foreground)
+    smallest = _SMALLEST_SHARE * np.pi / 4 * segmentation.cell_diameter**2
+    sizes = np.bincount(cells.ravel())
+    cells[sizes[cells] < smallest] = 0
+    numbered: NDArray[np.int32] = relabel_sequential(cells)[0].astype(np.int32)
+    return numbered

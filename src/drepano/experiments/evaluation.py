@@ -1,0 +1,160 @@
+"""How well a network does on fields or on single cells whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from drepano.cells import find_cells, measure_cells
+from drepano.datasets import CellCrop, FieldDataset, read_crop
+from drepano.datasets.cell_mask import background_level
+from drepano.errors import DrepanoError
+from drepano.metrics import dice_per_class
+from drepano.segmenter import Segmenter
+from drepano.taxonomy import SCD
+
+_CANVAS = 128
+_FADE = 3.0
+
+Advance = Callable[[], None]
+
+
+def evaluate_fields(
+    segmenter: Segmenter, dataset: FieldDataset, advance: Advance = lambda: None
+) -> pd.DataFrame:
+    """Dice of every class and count of cells, field by field, each in the field's own size.
+
+    A network with one class of cells is compared with the fields' cells of all classes.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+    dataset : FieldDataset
+        With class maps; images are scaled by its cell diameter.
+    advance : callable
+        Called after every field.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``field``, ``patient``, ``dice <class>`` (NaN where a class is absent from truth and
+        prediction), ``cells`` predicted and ``true_cells``.
+
+    Raises
+    ------
+    DrepanoError
+        If the data set's classes are not the network's.
+    """
+    taxonomy = segmenter.card.class_taxonomy
+    binary = len(taxonomy) == 2
+    if not binary and taxonomy.classes != dataset.taxonomy.classes:
+        raise DrepanoError(
+            f"data set {dataset.name} has the classes {', '.join(dataset.taxonomy.classes)}, "
+            f"the network {', '.join(taxonomy.classes)}; evaluate on data with the network's classes"
+        )
+    rows = []
+    for field in dataset:
+        if field.classes is None:
+            raise DrepanoError(
+                f"field {field.id}: has no class map to compare with; evaluate on labelled fields"
+            )
+        result = segmenter.segment(field.image, cell_diameter=dataset.cell_diameter)
+        true = (field.classes > 0).astype(np.uint8) if binary else field.classes
+        dice = dice_per_class(true, result.classes, len(taxonomy))
+        row: dict[str, Any] = {"field": field.id, "patient": field.patient}
+        row |= {f"dice {name}": value for name, value in zip(taxonomy.classes, dice, strict=True)}
+        row["cells"] = int(find_cells(result).max())
+        row["true_cells"] = len(np.unique(field.instances)) - 1 if field.instances is not None else None
+        rows.append(row)
+        advance()
+    return pd.DataFrame(rows)
+
+
+def evaluate_crops(
+    segmenter: Segmenter, dataset: FieldDataset, advance: Advance = lambda: None
+) -> pd.DataFrame:
+    """The class given to every single real crop of xu2017.
+
+    A crop is laid on a plain canvas of its own background level and segmented; the largest cell found there
+    is taken for the crop's cell. A crop in which no cell is found counts as wrong.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``crop``, ``patient``, ``category`` (of eight), ``true`` and ``predicted`` (of four;
+        "none" where no cell was found), ``probability``.
+
+    Raises
+    ------
+    DrepanoError
+        If the network's classes are not the paper's.
+    """
+    if segmenter.card.class_taxonomy.classes != SCD.classes:
+        raise DrepanoError(
+            f"model {segmenter.card.name}: single crops need a network with the classes {SCD.classes}"
+        )
+    rows = []
+    for source in dataset.sources:
+        crop = read_crop(source)
+        result = segmenter.segment(on_canvas(crop), cell_diameter=dataset.cell_diameter)
+        cells = measure_cells(result)
+        found = cells.iloc[int(cells["area_px"].to_numpy().argmax())] if len(cells) else None
+        rows.append(
+            {
+                "crop": crop.id,
+                "patient": crop.patient,
+                "category": crop.category,
+                "true": SCD.classes[SCD.index(crop.category)],
+                "predicted": "none" if found is None else found["class"],
+                "probability": np.nan if found is None else found["class_probability"],
+            }
+        )
+        advance()
+    return pd.DataFrame(rows)
+
+
+def on_canvas(crop: CellCrop) -> NDArray[np.uint8]:
+    """The crop in the middle of a larger image of its background level, fading in over 3 px at its edge."""
+    height, width = crop.image.shape
+    size = max(_CANVAS, height, width)
+    top, left = (size - height) // 2, (size - width) // 2
+    inside = np.pad(np.ones((height, width), bool), 1)
+    fade = np.clip(ndimage.distance_transform_edt(inside)[1:-1, 1:-1] / _FADE, 0, 1)
+    level = background_level(crop.image)
+    canvas = np.full((size, size), level)
+    canvas[top : top + height, left : left + width] += fade * (crop.image - level)
+    return np.rint(canvas).astype(np.uint8)
+
+
+def summarise_crops(table: pd.DataFrame) -> dict[str, Any]:
+    """Share of crops given the right class, recall of every class, their mean, and the confusion matrix."""
+    right = table["true"] == table["predicted"]
+    recall = right.groupby(table["true"]).mean()
+    return {
+        "crops": len(table),
+        "right": float(right.mean()),
+        "recall": {name: float(value) for name, value in recall.items()},
+        "mean_recall": float(recall.mean()),
+        "confusion": pd.crosstab(table["true"], table["predicted"]).to_dict("index"),
+    }
+
+
+def summarise_fields(table: pd.DataFrame) -> dict[str, Any]:
+    """Mean Dice of every class over the fields that have it, how many lack it, and the error of the count."""
+    dice = table.filter(like="dice ")
+    summary: dict[str, Any] = {
+        "fields": len(table),
+        "dice": {str(name).removeprefix("dice "): float(value) for name, value in dice.mean().items()},
+        "fields_without_class": {
+            str(name).removeprefix("dice "): int(value) for name, value in dice.isna().sum().items()
+        },
+    }
+    if table["true_cells"].notna().all():
+        error = (table["cells"] - table["true_cells"]).abs() / table["true_cells"].clip(lower=1)
+        summary["mean_count_error"] = float(error.mean())
+    return summary

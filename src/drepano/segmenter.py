@@ -1,0 +1,165 @@
+"""A trained network plus preprocessing and tiling: an image in, its segmentation out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from drepano.errors import DrepanoError
+from drepano.field import Segmentation
+from drepano.io import MAX_PIXELS, read_image, to_rgb8
+from drepano.models import ModelCard, find_weights, load_network
+from drepano.preprocessing import normalise, scale_image, scaled_size
+
+TILE = 768
+"""Side in px of the part of a tile that is kept."""
+MARGIN = 96
+"""Border in px around that part which the network sees and which is then dropped.
+
+U-Net's output depends on the input within 65 px (two 3x3 convolutions a level, three poolings and their
+transposed convolutions), so a tiled map is the map of the whole field. Both lengths are multiples of 8, the
+networks' stride, so that all tiles pool the same pixels together.
+"""
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def load_model(model: str | Path = "scd", device: str = "auto") -> Segmenter:
+    """A shipped network by name, or a ``.safetensors`` file that ``drepano train`` wrote.
+
+    Parameters
+    ----------
+    model : str or Path
+        "scd" (five classes, unstained), "rbc" (cell or background, stained or not), or a path.
+    device : {"auto", "cpu", "cuda"}
+        "auto" takes the GPU where PyTorch sees one.
+
+    Raises
+    ------
+    DrepanoError
+        If there is no such model, the file cannot be used, or the device is not there.
+
+    Examples
+    --------
+    >>> import drepano, numpy
+    >>> result = drepano.load_model("scd").segment(numpy.full((64, 64), 160, dtype=numpy.uint8))
+    >>> result.classes.shape, result.probabilities.shape
+    ((64, 64), (5, 64, 64))
+    """
+    if device not in DEVICES:
+        raise DrepanoError(f"device {device!r} is unknown; use one of {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DrepanoError("device 'cuda': PyTorch sees no GPU here; use --device cpu or auto")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    network, card = load_network(find_weights(model))
+    return Segmenter(network, card, torch.device(device))
+
+
+class Segmenter:
+    """Segments images with one network; `load_model` makes one.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    card : ModelCard
+    device : torch.device
+    """
+
+    def __init__(self, network: nn.Module, card: ModelCard, device: torch.device) -> None:
+        self.card = card
+        self._taxonomy = card.class_taxonomy
+        self._device = device
+        self._network = network.eval().to(device)
+
+    def segment(self, image: str | Path | NDArray, cell_diameter: float | None = None) -> Segmentation:
+        """The class of every pixel.
+
+        Parameters
+        ----------
+        image : path or array
+            File, or (H, W), (H, W, 3) or (H, W, 4) array of 8 or 16 bit; see `drepano.io.to_rgb8`.
+        cell_diameter : float, optional
+            Diameter in px of a typical cell in `image`, which is then scaled to the size that the network
+            knows. Without it the image is taken as it is: its cells should be about as large as
+            ``card.cell_diameter``.
+
+        Returns
+        -------
+        Segmentation
+            Maps in the image's own size.
+
+        Raises
+        ------
+        DrepanoError
+            If the image cannot be read, or the diameter is not positive or makes the image too large.
+        """
+        pixels = read_image(Path(image)) if isinstance(image, str | Path) else to_rgb8(image)
+        known = self.card.cell_diameter
+        diameter = known if cell_diameter is None else float(cell_diameter)
+        if not (np.isfinite(diameter) and diameter > 0):
+            raise DrepanoError(f"cell diameter {cell_diameter}: must be a positive number of pixels")
+        factor = known / diameter
+        size = scaled_size(pixels.shape[:2], factor)
+        if size[0] * size[1] > MAX_PIXELS:
+            raise DrepanoError(
+                f"cell diameter {diameter:g} px: scaling to the network's {known:g} px makes the image "
+                f"{size[1]} x {size[0]}; check the diameter, or cut the image into fields"
+            )
+        probabilities = self._probabilities(normalise(scale_image(pixels, factor)))
+        if size != pixels.shape[:2]:
+            probabilities = _resize(probabilities, pixels.shape[:2])
+        return Segmentation(
+            classes=probabilities.argmax(axis=0).astype(np.uint8),
+            probabilities=probabilities,
+            taxonomy=self._taxonomy,
+            cell_diameter=diameter,
+        )
+
+    @property
+    def weights_digest(self) -> bytes:
+        """SHA-256 of all weights: two networks with the same one give the same results."""
+        digest = hashlib.sha256()
+        for tensor in self._network.state_dict().values():
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.digest()
+
+    @torch.inference_mode()
+    def _probabilities(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(3, H, W) to (K, H, W), tile by tile."""
+        _, height, width = image.shape
+        probabilities = np.empty((len(self._taxonomy), height, width), np.float32)
+        for rows, seen_rows in _tiles(height):
+            for columns, seen_columns in _tiles(width):
+                window = torch.from_numpy(np.ascontiguousarray(image[:, seen_rows, seen_columns]))
+                logits = self._network(window[None].to(self._device))
+                kept = (
+                    slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
+                    slice(columns.start - seen_columns.start, columns.stop - seen_columns.start),
+                )
+                probabilities[:, rows, columns] = logits.float().softmax(1)[0][:, *kept].cpu().numpy()
+        return probabilities
+
+
+def _tiles(length: int) -> Iterator[tuple[slice, slice]]:
+    """What is kept of every tile along one side of an image, and what the network sees for it."""
+    if length <= TILE + 2 * MARGIN:
+        yield slice(0, length), slice(0, length)
+        return
+    for start in range(0, length, TILE):
+        stop = min(start + TILE, length)
+        yield slice(start, stop), slice(max(0, start - MARGIN), min(length, stop + MARGIN))
+
+
+def _resize(probabilities: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """Bilinear; probabilities still sum to 1."""
+    maps = torch.from_numpy(probabilities)[None]
+    resized: NDArray[np.float32] = F.interpolate(maps, size=size, mode="bilinear")[0].numpy()
+    return resized

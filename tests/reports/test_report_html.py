@@ -1,0 +1,237 @@
+"""The report of a run as one HTML file."""
+
+import base64
+import io
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from drepano.errors import DrepanoError
+from drepano.reports import Failure, ReportedField, write_report
+from drepano.taxonomy import BINARY, SCD, Taxonomy
+
+MODEL = {
+    "name": "drepano-scd",
+    "architecture": {"name": "deformable_unet", "channels": [32, 64]},
+    "classes": list(SCD.classes),
+    "cell_diameter": 45.0,
+    "data": [{"name": "xu2017", "fields": 400, "licence": "none stated", "patients": []}],
+    "metrics": [{"name": "mean F1", "value": 0.87341, "conditions": "whole patients held out"}],
+    "notes": "",
+    "version": "0.1.0",
+}
+SCRIPT = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """What a browser would make of the file: its tags, and the text outside of its style sheet."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open = ""
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def attributes(self, tag: str, name: str) -> list[str]:
+        return [
+            attributes[name] or "" for found, attributes in self.tags if found == tag and name in attributes
+        ]
+
+
+def summary_of(counts: dict[str, tuple[int, ...]], taxonomy: Taxonomy = SCD) -> pd.DataFrame:
+    names = taxonomy.cell_classes
+    columns = ["field", "cells", "density_per_megapixel", "mean_area_px"]
+    columns += [f"{name} {what}" for name in names for what in ("cells", "fraction")]
+    rows = []
+    for field, row in counts.items():
+        cells = sum(row)
+        pairs = [number for count in row for number in (count, count / cells if cells else np.nan)]
+        rows.append([field, cells, 100.0 * cells, 1500.0 if cells else np.nan, *pairs])
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Path:
+    path = tmp_path / "overlay.png"
+    Image.new("RGB", (2000, 500), (10, 200, 30)).save(path)
+    return path
+
+
+def report(
+    folder: Path,
+    fields: list[ReportedField],
+    summary: pd.DataFrame,
+    failures: tuple[Failure, ...] = (),
+    taxonomy: Taxonomy = SCD,
+    **changes: Any,
+) -> Page:
+    given: dict[str, Any] = {
+        "title": "Slides of March",
+        "model": MODEL,
+        "settings": {"device": "cpu"},
+    } | changes
+    path = folder / "report.html"
+    write_report(path, fields=fields, failures=failures, summary=summary, taxonomy=taxonomy, **given)
+    return Page(path)
+
+
+def test_headline_numbers_count_every_cell_once(tmp_path: Path, overlay: Path) -> None:
+    fields = [ReportedField(name, f"{name}.tif", overlay, (), 1.0) for name in ("a", "b")]
+    page = report(tmp_path, fields, summary_of({"a": (900, 50, 0, 50), "b": (300, 0, 0, 0)}))
+    assert "2 fields" in page.text
+    assert "0 failed" in page.text
+    assert "1,300 cells" in page.text
+    assert "92.3 % Dic+Ovl 1,200 of 1,300 cells" in page.text
+
+
+def test_table_has_a_row_a_field_and_one_for_all(tmp_path: Path, overlay: Path) -> None:
+    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+    assert "a 4 400 1,500 3 75.0 % 1 25.0 % 0 0.0 % 0 0.0 %" in page.text
+    assert "All fields 4 – 1,500 3 75.0 % 1 25.0 % 0 0.0 % 0 0.0 %" in page.text
+
+
+def test_page_loads_nothing(tmp_path: Path, overlay: Path) -> None:
+    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+    assert not re.search(r"https?://|url\(|@import", page.source)
+    assert {"script", "link", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
+    assert all(source.startswith("data:image/jpeg;base64,") for source in page.attributes("img", "src"))
+    assert all(target.startswith("#") for target in page.attributes("a", "href"))
+
+
+def test_pictures_are_embedded_at_most_1600_pixels_wide(tmp_path: Path, overlay: Path) -> None:
+    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+    (source,) = page.attributes("img", "src")
+    picture = Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))
+    assert (picture.format, picture.size) == ("JPEG", (1600, 400))
+    assert np.abs(np.asarray(picture, dtype=int) - (10, 200, 30)).max() <= 3
+    assert page.attributes("img", "alt") == [
+        "Field a with its cells outlined: 3 Dic+Ovl, 1 El+Sk, 0 Grl, 0 Ret+Sto+Ech"
+    ]
+
+
+def test_names_cannot_smuggle_in_markup(tmp_path: Path, overlay: Path) -> None:
+    hostile = f'"{SCRIPT}'
+    page = report(
+        tmp_path,
+        [ReportedField(hostile, hostile, overlay, (hostile,), 1.0)],
+        summary_of({hostile: (3, 1, 0, 0)}),
+        (Failure(hostile, hostile),),
+        title=hostile,
+        model={hostile: hostile, "name": hostile, "data": [{hostile: [hostile]}]},
+        settings={hostile: hostile},
+    )
+    assert "<script" not in page.source
+    assert page.text.count(SCRIPT) >= 10
+    assert not [name for _, attributes in page.tags for name in attributes if "script" in name]
+
+
+def test_failures_stand_before_the_counts_with_their_reasons(tmp_path: Path, overlay: Path) -> None:
+    failures = (Failure("notes.txt", "not an image"), Failure("cut.tif", "ends too early"))
+    fields = [ReportedField("a", "a.tif", overlay, (), 1.0)]
+    page = report(tmp_path, fields, summary_of({"a": (3, 1, 0, 0)}), failures)
+    assert "2 failed" in page.text
+    assert "2 files could not be segmented" in page.text
+    assert "notes.txt not an image" in page.text and "cut.tif ends too early" in page.text
+    assert page.text.index("could not be segmented") < page.text.index("Counts")
+
+
+def test_without_failures_none_are_spoken_of(tmp_path: Path, overlay: Path) -> None:
+    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+    assert "could not be segmented" not in page.text
+    assert "before trusting" not in page.text
+
+
+def test_warnings_are_listed_and_lead_to_their_field(tmp_path: Path, overlay: Path) -> None:
+    fields = [
+        ReportedField("a", "a.tif", overlay, (), 1.0),
+        ReportedField("b", "b.tif", overlay, ("out of focus",), 1.0),
+    ]
+    page = report(tmp_path, fields, summary_of({"a": (3, 1, 0, 0), "b": (1, 0, 0, 0)}))
+    assert "1 field to look at before trusting the counts b out of focus" in page.text
+    assert page.text.count("out of focus") == 2
+    assert page.attributes("figure", "id") == ["field-1", "field-2"]
+    assert page.attributes("a", "href")[0] == "#field-2"
+
+
+def test_page_says_how_it_was_made(tmp_path: Path, overlay: Path) -> None:
+    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+    made = page.text[page.text.index("How this was made") :]
+    assert "Cell diameter, px 45" in made
+    assert "Channels 32, 64" in made
+    assert "Name Fields Licence Patients xu2017 400 none stated –" in made
+    assert "mean F1 0.8734 whole patients held out" in made
+    assert "Device cpu" in made
+    assert "Python" in made and "Drepano 0." in made
+
+
+def test_page_is_for_research_only(tmp_path: Path) -> None:
+    page = report(tmp_path, [], summary_of({}))
+    assert page.text.count("Research use only. Not for diagnosis.") == 2
+
+
+def test_no_fields_make_a_page_of_failures(tmp_path: Path) -> None:
+    page = report(tmp_path, [], summary_of({}), (Failure("a.tif", "empty file"),))
+    assert "0 fields" in page.text and "a.tif empty file" in page.text
+    assert "No field was segmented." in page.text
+    assert "nan" not in page.text
+
+
+def test_fields_without_cells_have_dashes_for_shares(tmp_path: Path, overlay: Path) -> None:
+    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (0, 0, 0, 0)}))
+    assert "a 0 0 – 0 – 0 – 0 – 0 –" in page.text
+    assert "no cells" in page.text
+    assert "nan" not in page.text
+
+
+def test_one_class_of_cells_has_no_shares_to_show(tmp_path: Path, overlay: Path) -> None:
+    fields = [ReportedField("a", "a.tif", overlay, (), 1.0)]
+    page = report(tmp_path, fields, summary_of({"a": (7,)}, BINARY), taxonomy=BINARY)
+    assert "7 cells" in page.text
+    assert "100.0 %" not in page.text and "<svg" not in page.source
+
+
+def test_names_that_are_no_text_are_shown_all_the_same(tmp_path: Path, overlay: Path) -> None:
+    name = "\udcff.tif"
+    page = report(tmp_path, [ReportedField(name, name, overlay, (), 1.0)], summary_of({name: (3, 1, 0, 0)}))
+    assert "\\udcff.tif" in page.text
+
+
+def test_a_field_that_the_summary_lacks_is_refused(tmp_path: Path, overlay: Path) -> None:
+    with pytest.raises(DrepanoError, match="no row for field 'b'"):
+        report(tmp_path, [ReportedField("b", "b.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+
+
+def test_an_overlay_that_cannot_be_read_leaves_no_half_a_page(tmp_path: Path) -> None:
+    lost = tmp_path / "lost.png"
+    with pytest.raises(DrepanoError, match=r"lost\.png: the overlay cannot be read"):
+        report(tmp_path, [ReportedField("a", "a.tif", lost, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_import_without_the_heavy_libraries() -> None:
+    heavy = ("torch", "matplotlib", "jinja2", "skimage", "scipy", "pandas")
+    code = f"import sys, drepano.reports; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
