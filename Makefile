@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/.core
 	$(BIN)/drepano predict examples/chula-rbc12 --model rbc --out demo-report/stained
-	$(BIN)/drepano predict examples/simulated --model scd --out demo-report/unstained
+	$(BIN)/drepano data simulate --out demo-report/simulated --fields 4
+	$(BIN)/drepano predict demo-report/simulated/images --model scd --out demo-report/unstained
 	@echo
 	@echo "Open these in a browser:"
 	@echo "  $(CURDIR)/demo-report/stained/report.html    real stained smears, cells found by the network rbc"

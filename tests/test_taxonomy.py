@@ -66,13 +66,17 @@ def test_every_class_has_its_value(taxonomy):
 
 @pytest.mark.parametrize(("taxonomy", "name"), [(SCD, "cell"), (BINARY, "Sickle"), (SCD, "")])
 def test_a_class_of_another_taxonomy_is_refused_with_the_ones_there_are(taxonomy, name):
-    with pytest.raises(DrepanoError, match=f"class '{name}' is not in taxonomy '{taxonomy.name}'.*background"):
+    with pytest.raises(
+        DrepanoError, match=f"class '{name}' is not in taxonomy '{taxonomy.name}'.*background"
+    ):
         taxonomy.index(name)
 
 
 @pytest.mark.parametrize("classes", [(), ("background",), ("cell", "background"), ("cell",)])
 def test_the_background_comes_first_and_a_class_of_cells_after_it(classes):
-    with pytest.raises(DrepanoError, match="name 'background' first and at least one class of cells after it"):
+    with pytest.raises(
+        DrepanoError, match="name 'background' first and at least one class of cells after it"
+    ):
         Taxonomy("mine", classes)
 
 

@@ -42,8 +42,11 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     without_peak = ~np.isin(regions, np.unique(regions[peaks > 0]))
     seeds = np.where(peaks > 0, peaks, np.where(without_peak & foreground, regions + peaks.max(), 0))
     cells = watershed(-smooth, seeds, mask=foreground)
-    smallest = _SMALLEST_SHARE * np.pi / 4 * segmentation.cell_diameter**2
-    sizes = np.bincount(cells.ravel())
-    cells[sizes[cells] < smallest] = 0
-    numbered: NDArray[np.int32] = relabel_sequential(cells)[0].astype(np.int32)
-    return numbered
+    return drop_small(cells, _SMALLEST_SHARE * np.pi / 4 * segmentation.cell_diameter**2)
+
+
+def drop_small(instances: NDArray, smallest: float) -> NDArray[np.int32]:
+    """The instance map (H, W) without instances of fewer than `smallest` px, numbered from 1 again."""
+    sizes = np.bincount(instances.ravel())
+    numbered: NDArray[np.int32] = relabel_sequential(np.where(sizes[instances] < smallest, 0, instances))[0]
+    return numbered.astype(np.int32)

@@ -38,7 +38,7 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def stage_progress(every: int = 100) -> Iterator[Callable[[str, int, int, float], None]]:
-    """A callable for `drepano.training.fit`: a bar for each stage, or now and then a line without a terminal."""
+    """A callable for `drepano.training.fit`: a bar a stage, or a line now and then without a terminal."""
     with progress_bar() as progress:
         tasks: dict[str, TaskID] = {}
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from skimage.measure import label
-from skimage.morphology import remove_small_objects
 
+from drepano.cells import drop_small
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.field import Field
 from drepano.io import map_values, read_image, read_label_values
@@ -63,10 +62,9 @@ def _split_folders(folder: Path) -> list[Path]:
 def _load(source: FieldSource) -> Field:
     assert source.labels is not None
     classes = map_values(read_label_values(source.labels), {"0": 0, "1": 1, "255": 1}, source.labels)
-    cells = remove_small_objects(classes > 0, _SMALLEST_CELL, connectivity=1)
     return Field(
         id=source.id,
         image=read_image(source.image),
         classes=classes,
-        instances=label(cells, connectivity=1).astype(np.int32),
+        instances=drop_small(label(classes, connectivity=1), _SMALLEST_CELL),
     )

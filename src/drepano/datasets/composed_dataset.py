@@ -46,8 +46,15 @@ def composed_dataset(
     Raises
     ------
     DrepanoError
-        If `crops` is not a data set of single-cell crops.
+        If `crops` is not a data set of single-cell crops, or a number cannot be used.
     """
+    if not 0 <= cells[0] <= cells[1]:
+        raise DrepanoError(f"cells {cells[0]} to {cells[1]}: give the smaller number first, 0 or more")
+    if min(fields, size) < 1 or seed < 0 or not 0 <= touching <= 1:
+        raise DrepanoError(
+            f"cannot compose {fields} fields of {size} px with seed {seed} and a share of {touching} touching; "
+            "give at least 1 field of 1 px, a seed of 0 or more and a share from 0 to 1"
+        )
     if crops.name != "xu2017":
         raise DrepanoError(
             f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder"

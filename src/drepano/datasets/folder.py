@@ -18,7 +18,7 @@ from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.paper_fields import prepare_paper_field
 from drepano.errors import DrepanoError
 from drepano.field import Field
-from drepano.io import IMAGE_SUFFIXES, map_values, pixel_size, read_image, read_label_values
+from drepano.io import IMAGE_SUFFIXES, map_values, parse_value, pixel_size, read_image, read_label_values
 from drepano.taxonomy import BACKGROUND, BINARY, MERGED_CLASS, SCD, Taxonomy, from_classes
 
 CONFIG_NAME = "dataset.toml"
@@ -93,7 +93,7 @@ def open_folder(folder: Path) -> FieldDataset:
 
 def _read_config(path: Path) -> FolderConfig:
     try:
-        return FolderConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return FolderConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DrepanoError(f"{path}: not valid TOML ({error}); correct that line") from error
     except ValidationError as error:
@@ -112,9 +112,16 @@ def _read_classes(config: FolderConfig, path: Path) -> tuple[Taxonomy, dict[str,
         raise DrepanoError(
             f'{path}: has labels but no [classes]; write one line a value, for instance 255 = "cell"'
         )
+    for value in config.classes:
+        try:
+            parse_value(value)
+        except DrepanoError as error:
+            raise DrepanoError(f"{path}: [classes]: {error}") from error
     names = list(dict.fromkeys(config.classes.values()))
     if BACKGROUND not in names:
         raise DrepanoError(f'{path}: [classes] names no background; write for instance 0 = "{BACKGROUND}"')
+    if len(names) < 2:
+        raise DrepanoError(f'{path}: [classes] names no class of cells; write for instance 255 = "cell"')
     known = {BACKGROUND, *MERGED_CLASS, *SCD.classes}
     if len(names) > 2 and known.issuperset(names):
         taxonomy = SCD

@@ -76,10 +76,15 @@ def open_xu2017(folder: Path) -> FieldDataset:
         If the manifest cannot be used.
     """
     manifest = folder / "manifest.csv"
-    with manifest.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
-    if not rows or any(column not in rows[0] for column in _COLUMNS):
-        raise DrepanoError(f"{manifest}: needs a header and the columns {', '.join(_COLUMNS)}")
+    try:
+        with manifest.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DrepanoError(f"{manifest}: cannot be read ({error}); restore it") from error
+    if not rows or any(row.get(column) is None for row in rows for column in _COLUMNS):
+        raise DrepanoError(
+            f"{manifest}: needs a header and in every row the columns {', '.join(_COLUMNS)}; correct it"
+        )
     sources = [
         FieldSource(
             id=Path(row["file"]).stem,
@@ -138,11 +143,20 @@ def _load(source: FieldSource) -> Field:
     )
 
 
+def _digest(image: Path) -> str:
+    """Of the grey levels: the same picture can be stored as grey or as RGB."""
+    try:
+        grey = read_image(image)[..., 0]
+    except DrepanoError:  # said again, with its file, when the field is read
+        return hashlib.sha256(image.read_bytes()).hexdigest()
+    return hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).hexdigest()
+
+
 def _without_copies(sources: list[FieldSource]) -> tuple[list[FieldSource], list[str]]:
     """Each picture once, and why the others are left out."""
     by_content: dict[str, list[FieldSource]] = defaultdict(list)
     for source in sources:
-        by_content[hashlib.sha256(source.image.read_bytes()).hexdigest()].append(source)
+        by_content[_digest(source.image)].append(source)
     left_out = {}
     for first, *copies in by_content.values():
         if len({source.patient for source in (first, *copies)}) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 from torch import nn
@@ -42,15 +43,29 @@ def create(name: str, num_classes: int = 5, **options: Any) -> nn.Module:
     Raises
     ------
     DrepanoError
-        If there is no network of that name, it takes no such option, or its extra is not installed.
+        If there is no network of that name, it takes no such option or value, or its extra is not installed.
     """
     if name not in _NETWORKS:
         raise DrepanoError(f"network {name!r} is unknown; use one of {', '.join(_NETWORKS)}")
-    if num_classes < 2:
+    if not (isinstance(num_classes, int) and num_classes >= 2):
         raise DrepanoError(
             f"num_classes={num_classes}: needs at least 2, the background and one class of cells"
         )
+    _check_values(options)
     try:
         return _NETWORKS[name](num_classes=num_classes, **options)
-    except TypeError as error:
-        raise DrepanoError(f"network {name!r}: {error}; see drepano.models.create for its options") from error
+    except (TypeError, KeyError) as error:  # segmentation-models-pytorch raises KeyError for an encoder
+        reason = str(error.args[0]) if error.args else str(error)
+        raise DrepanoError(
+            f"network {name!r}: {reason}; see drepano.models.create for its options"
+        ) from error
+
+
+def _check_values(options: dict[str, Any]) -> None:
+    for option in ("width", "in_channels"):
+        value = options.get(option, 1)
+        if not (isinstance(value, int) and value >= 1):
+            raise DrepanoError(f"{option}={value}: needs a whole number of at least 1")
+    scope = options.get("scope", 0.0)
+    if not (isinstance(scope, int | float) and isfinite(scope) and scope >= 0):
+        raise DrepanoError(f"scope={scope}: needs a number of pixels of at least 0")

@@ -81,7 +81,16 @@ def load_network(path: Path) -> tuple[nn.Module, ModelCard]:
         If the file cannot be used; see `read_card`.
     """
     card = read_card(path)
-    network = create(**card.architecture)
+    try:
+        taxonomy = card.class_taxonomy
+        network = create(**({"num_classes": len(taxonomy)} | card.architecture))
+    except (DrepanoError, TypeError) as error:
+        raise DrepanoError(f"{path}: the network of its model card cannot be made ({error})") from error
+    if card.architecture.get("num_classes", len(taxonomy)) != len(taxonomy):
+        raise DrepanoError(
+            f"{path}: its model card names {len(taxonomy)} classes for a network of "
+            f"{card.architecture['num_classes']}; the file was edited; train or download it again"
+        )
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:

@@ -55,7 +55,7 @@ class TrainingConfig(BaseModel):
     cell_diameter: float = Field(default=45.0, gt=0)
     validation_share: float = Field(default=0.1, ge=0, lt=1)
     validate_every: int = Field(default=100, gt=0)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
 
 _PRESETS: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from drepano.datasets import FieldDataset, field_facts, fingerprint
@@ -26,6 +27,8 @@ Progress = Callable[[str, int, int, float], None]
 """Called with what is being done, how much of it, out of how much, and the last loss (NaN before any)."""
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
+WEIGHTS = "model.safetensors"
+DEVICES = ("auto", "cpu", "cuda")
 _VALIDATION_CROPS = 32
 
 
@@ -70,9 +73,11 @@ def fit(
     Raises
     ------
     DrepanoError
-        If the data cannot be trained on, the folder holds another run, or there is nothing to resume.
+        If the data cannot be trained on, the folder holds another run, there is nothing to resume, or the
+        device is not there.
     """
     taxonomy = _common_taxonomy(datasets, binary)
+    accelerator = _accelerator(device)
     ensure_writable_folder(run)
     checkpoint = _checkpoint_to_resume(run, resume)
     record = _describe(datasets, config, name, binary, start_from)
@@ -88,12 +93,12 @@ def fit(
 
     lightning.seed_everything(config.seed, verbose=False)
     splits = [_split(dataset, config) for dataset in datasets]
-    write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
     groups: list[list[PreparedField]] = []
     validation_groups: list[list[PreparedField]] = []
-    fingerprints = {}
+    names = _distinct_names(datasets)
+    fingerprints: dict[str, Any] = {}
     total, done = sum(len(dataset) for dataset in datasets), 0
-    for dataset, (training, validation) in zip(datasets, splits, strict=True):
+    for key, dataset, (training, validation) in zip(names, datasets, splits, strict=True):
         prepared, facts = [], []
         scale = config.cell_diameter / dataset.cell_diameter
         for field in dataset:
@@ -101,11 +106,13 @@ def fit(
             facts.append(field_facts(field, dataset.taxonomy))
             done += 1
             progress("reading fields", done, total, float("nan"))
-        fingerprints[dataset.name] = fingerprint(facts, dataset.taxonomy)
+        fingerprints[key] = fingerprint(facts, dataset.taxonomy)
         groups.append([prepared[i] for i in training])
         if validation:
             validation_groups.append([prepared[i] for i in validation])
 
+    _check_fingerprints(run / "fingerprint.json", fingerprints, resume)
+    write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
     write_text(run / "fingerprint.json", json.dumps(fingerprints, indent=2))
 
     architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
@@ -113,7 +120,9 @@ def fit(
     if start_from is not None:
         _start_from(network, start_from)
 
-    _run_lightning(network, config, taxonomy, groups, validation_groups, run, checkpoint, device, progress)
+    _run_lightning(
+        network, config, taxonomy, groups, validation_groups, run, checkpoint, accelerator, progress
+    )
     card = ModelCard(
         name=name,
         architecture=architecture,
@@ -124,7 +133,7 @@ def fit(
         data=[_data_use(dataset) for dataset in datasets],
         version=version("drepano"),
     )
-    weights = run / "model.safetensors"
+    weights = run / WEIGHTS
     save_model(weights, network, card)
     write_text(run / "card.json", card.model_dump_json(indent=2))
     return weights
@@ -138,7 +147,7 @@ def _run_lightning(
     validation_groups: Sequence[Sequence[PreparedField]],
     run: Path,
     checkpoint: Path | None,
-    device: str,
+    accelerator: str,
     progress: Progress,
 ) -> None:
     import lightning
@@ -176,7 +185,7 @@ def _run_lightning(
     warnings.filterwarnings("ignore", module="lightning")
     table = CSVLogger(run, name="logs")
     trainer = lightning.Trainer(
-        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device],
+        accelerator=accelerator,
         devices=1,
         max_steps=config.steps,
         reload_dataloaders_every_n_epochs=1,
@@ -191,7 +200,8 @@ def _run_lightning(
         ],
         enable_progress_bar=False,
         enable_model_summary=False,
-        deterministic=True,
+        # On a GPU cross-entropy and the sampling of deformable convolutions refuse to be deterministic.
+        deterministic=accelerator == "cpu",
     )
     module = SegmentationModule(network, config, taxonomy)
     trainer.fit(module, datamodule=Data(), ckpt_path=checkpoint, weights_only=True)
@@ -219,27 +229,53 @@ def _checkpoint_to_resume(run: Path, resume: bool) -> Path | None:
     checkpoint = run / CHECKPOINT
     if resume and not checkpoint.is_file():
         raise DrepanoError(f"{checkpoint}: there is no checkpoint to resume from; train without --resume")
-    if not resume and (run / "config.json").exists():
+    # A run that ended before its first checkpoint can only be begun again.
+    if not resume and (checkpoint.is_file() or (run / WEIGHTS).is_file()):
         raise DrepanoError(
             f"{run}: holds a run already; add --resume to go on with it, or name another folder"
         )
     return checkpoint if resume else None
 
 
+def _accelerator(device: str) -> str:
+    """Lightning's name of the device."""
+    if device not in DEVICES:
+        raise DrepanoError(f"device {device!r} is unknown; use one of {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DrepanoError("device 'cuda': PyTorch sees no GPU here; use --device cpu or auto")
+    return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
 def _split(dataset: FieldDataset, config: TrainingConfig) -> tuple[list[int], list[int]]:
     """Indices for training and for validation, drawn at random over fields."""
     order = np.random.default_rng(config.seed).permutation(len(dataset)).tolist()
-    held_out = round(config.validation_share * len(dataset))
+    held_out = min(round(config.validation_share * len(dataset)), len(dataset) - 1)
     return sorted(order[held_out:]), sorted(order[:held_out])
+
+
+def _distinct_names(datasets: Sequence[FieldDataset]) -> list[str]:
+    """Names of the data sets, numbered from the second of the same name on: "fields", "fields (2)"."""
+    names: list[str] = []
+    for index, dataset in enumerate(datasets):
+        before = sum(earlier.name == dataset.name for earlier in datasets[:index])
+        names.append(f"{dataset.name} ({before + 1})" if before else dataset.name)
+    return names
+
+
+def _check_fingerprints(path: Path, fingerprints: dict[str, Any], resume: bool) -> None:
+    if resume and path.is_file() and json.loads(path.read_text()) != fingerprints:
+        raise DrepanoError(
+            f"{path.parent}: was begun with other data; resume it with the fields it began with"
+        )
 
 
 def _named_splits(datasets: Sequence[FieldDataset], splits: Sequence[tuple[list[int], list[int]]]) -> Any:
     return {
-        dataset.name: {
+        name: {
             part: [dataset.sources[i].id for i in indices]
             for part, indices in zip(("training", "validation"), split, strict=True)
         }
-        for dataset, split in zip(datasets, splits, strict=True)
+        for name, dataset, split in zip(_distinct_names(datasets), datasets, splits, strict=True)
     }
 
 

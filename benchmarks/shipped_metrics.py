@@ -1,0 +1,67 @@
+"""Gather the figures of the shipped networks: python benchmarks/shipped_metrics.py RUNS RESULTS
+
+Reads what `drepano evaluate` wrote into RUNS and writes scd-metrics.json and rbc-metrics.json, lists of
+{name, value, conditions} for the model cards, and shipped.json with all of it into RESULTS.
+"""
+
+import json
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from drepano.experiments import summarise_crops
+from drepano.io import write_text
+
+CROPS = (
+    "single real crops of xu2017 on a plain canvas, every patient's crops classified by a network trained on "
+    "composed fields of the other three patients; last step, nothing chosen on these crops; one seed"
+)
+FIELDS = "the 10 fields of BBBC041Seg val at 1600 x 1200, never trained on, mean over fields; one seed"
+
+
+def metric(name: str, value: float, conditions: str) -> dict[str, object]:
+    return {"name": name, "value": round(value, 4), "conditions": conditions}
+
+
+def main(runs: Path, results: Path) -> None:
+    tables = {
+        path.stem.removeprefix("crops-"): pd.read_csv(path) for path in sorted(runs.glob("crops-*.csv"))
+    }
+    pooled = summarise_crops(pd.concat(tables.values(), ignore_index=True))
+    patients = {patient: summarise_crops(table) for patient, table in tables.items()}
+    scd = [metric("share of crops given the right class", pooled["right"], CROPS)]
+    scd.append(metric("mean recall over the four classes", pooled["mean_recall"], CROPS))
+    scd += [metric(f"recall of {name}", value, CROPS) for name, value in pooled["recall"].items()]
+    scd += [
+        metric(
+            f"share of crops right, patient {patient} left out", summary["right"], f"{summary['crops']} crops"
+        )
+        for patient, summary in patients.items()
+    ]
+    fields = json.loads((runs / "fields-rbc.json").read_text())
+    rbc = [
+        metric("Dice of cells", fields["dice"]["cell"], FIELDS),
+        metric("mean error of the cell count", fields["mean_count_error"], FIELDS),
+    ]
+    conditions = {
+        "machine": f"{platform.processor() or platform.machine()}, 2 cores",
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("drepano", "torch", "lightning")},
+        "command": "benchmarks/train_shipped.sh DATA RUNS",
+    }
+    write_text(results / "scd-metrics.json", json.dumps(scd, indent=2))
+    write_text(results / "rbc-metrics.json", json.dumps(rbc, indent=2))
+    everything = {
+        "conditions": conditions,
+        "all_patients": pooled,
+        "patients": patients,
+        "rbc_fields": fields,
+    }
+    write_text(results / "shipped.json", json.dumps(everything, indent=2))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

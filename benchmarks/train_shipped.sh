@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Train and measure the shipped networks: benchmarks/train_shipped.sh DATA RUNS
+#
+# DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields, run folders and figures. What is done already is
+# not done again. Two cores, two networks at a time, one core each: about an hour and a half.
+set -euo pipefail
+data=$1 runs=$2
+here=$(dirname "$0")
+export OMP_NUM_THREADS=1
+patients="JH172 JH1766915 JH18361915 MGH184_61915"
+mkdir -p "$runs"
+
+[ -f "$runs/composed/dataset.toml" ] ||
+  drepano data compose "$data/xu2017" --out "$runs/composed" --fields 200 --seed 1
+
+scd() { # scd NAME PATIENTS: a five-class network trained on the composed fields of PATIENTS
+  [ -f "$runs/$1/model.safetensors" ] ||
+    drepano train "$runs/composed" --patients "$2" --network unet --steps 1500 --validate-every 250 \
+      --name "$1" --out "$runs/$1" >"$runs/$1.log" 2>&1
+}
+
+without() { # all patients but one, separated by commas
+  tr ' ' '\n' <<<"$patients" | grep -vx "$1" | paste -sd,
+}
+
+fold() { # leave one patient out, then classify that patient's real crops
+  scd "scd-without-$1" "$(without "$1")"
+  drepano evaluate "$runs/scd-without-$1/model.safetensors" "$data/xu2017" --patients "$1" \
+    --out "$runs/crops-$1.json" >/dev/null
+}
+
+(for patient in JH172 JH18361915; do fold "$patient"; done; scd scd "${patients// /,}") &
+for patient in MGH184_61915 JH1766915; do fold "$patient"; done
+[ -f "$runs/rbc/model.safetensors" ] ||
+  drepano train "$data/bbbc041seg/train" "$runs/composed" --binary --network unet --steps 1500 \
+    --validate-every 250 --name rbc --out "$runs/rbc" >"$runs/rbc.log" 2>&1
+drepano evaluate "$runs/rbc/model.safetensors" "$data/bbbc041seg/val" --out "$runs/fields-rbc.json" >/dev/null
+wait
+
+python "$here/shipped_metrics.py" "$runs" "$here/results"
+for name in rbc scd; do
+  drepano models publish "$runs/$name/model.safetensors" --name "$name" \
+    --metrics "$here/results/$name-metrics.json" \
+    --out "$here/../src/drepano/models/shipped/$name.safetensors"
+done

@@ -1,0 +1,36 @@
+"""The program itself: version, help, and one line for what the user got wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+
+def drepano(*arguments: str) -> subprocess.CompletedProcess:
+    code = "from drepano.cli.main import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_version() -> None:
+    assert drepano("--version").stdout.strip() == f"drepano {version('drepano')}"
+
+
+@pytest.mark.parametrize("command", ["predict", "train", "evaluate", "data", "models"])
+def test_every_command_has_help(command: str) -> None:
+    result = drepano(command, "--help")
+    assert result.returncode == 0
+    assert "Usage" in result.stdout
+
+
+def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    result = drepano("data", "check", str(tmp_path / "nowhere"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "nowhere" in result.stderr

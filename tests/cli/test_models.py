@@ -1,0 +1,67 @@
+"""`drepano models`: cards as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from drepano.cli.main import app
+from drepano.models import ModelCard, create, read_card, save_model, shipped_models
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    architecture = {"name": "unet", "num_classes": 2, "width": 2}
+    card = ModelCard(
+        name="small",
+        architecture=architecture,
+        taxonomy="rbc",
+        classes=["background", "cell"],
+        cell_diameter=45,
+        training={},
+        data=[],
+        version="0",
+    )
+    path = tmp_path / "small.safetensors"
+    save_model(path, create(**architecture), card)
+    return path
+
+
+def test_list_names_the_shipped_networks() -> None:
+    result = runner.invoke(app, ["models", "list"])
+    assert result.exit_code == 0
+    for name in shipped_models():
+        assert f"{name}: " in result.stdout
+
+
+def test_show_prints_the_card_as_json(weights: Path) -> None:
+    result = runner.invoke(app, ["models", "show", str(weights)])
+    assert json.loads(result.stdout)["classes"] == ["background", "cell"]
+
+
+def test_publish_adds_figures_and_keeps_the_weights(weights: Path, tmp_path: Path) -> None:
+    metrics, target = tmp_path / "metrics.json", tmp_path / "published.safetensors"
+    metrics.write_text(json.dumps([{"name": "Dice", "value": 0.9, "conditions": "ten fields"}]))
+    arguments = ["models", "publish", str(weights), "--out", str(target), "--name", "new"]
+    result = runner.invoke(app, [*arguments, "--metrics", str(metrics)])
+    assert result.exit_code == 0, result.output
+    card = read_card(target)
+    assert (card.name, card.metrics[0].value) == ("new", 0.9)
+
+
+def test_shipped_networks_are_small_and_say_what_they_were_trained_on() -> None:
+    from drepano.models import find_weights
+
+    assert set(shipped_models()) == {"rbc", "scd"}
+    for name in shipped_models():
+        path = find_weights(name)
+        card = read_card(path)
+        assert path.stat().st_size < 1.5e6
+        assert card.name == name
+        assert card.data and all(use.licence and use.origin for use in card.data)
+        assert card.metrics and all(metric.conditions for metric in card.metrics)

@@ -1,0 +1,103 @@
+"""`check_dataset` finds every bad file in one pass and says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from drepano.datasets import check_dataset, open_dataset
+
+SETTINGS = (
+    'name = "mine"\nlabels = "labels"\npatient = "^(P[0-9])"\n[classes]\n0 = "background"\n255 = "cell"\n'
+)
+
+
+def save(path: Path, values: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+
+
+def add_field(folder: Path, name: str, seed: int) -> None:
+    grey = np.random.default_rng(seed).integers(0, 255, (20, 30), dtype=np.uint8)
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:10, 5:10] = 255
+    save(folder / "images" / f"{name}.png", grey)
+    save(folder / "labels" / f"{name}.png", mask)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two good fields of two patients."""
+    (tmp_path / "dataset.toml").write_text(SETTINGS)
+    add_field(tmp_path, "P1_a", seed=1)
+    add_field(tmp_path, "P2_a", seed=2)
+    return tmp_path
+
+
+def problems(folder: Path) -> list[str]:
+    return list(check_dataset(open_dataset(folder, strict=False)).problems)
+
+
+def test_good_data_has_no_problems(folder: Path) -> None:
+    result = check_dataset(open_dataset(folder, strict=False))
+    assert result.problems == ()
+    assert result.fingerprint["fields"] == 2
+    assert result.fingerprint["cells"] == 2
+
+
+def test_everything_wrong_is_listed_in_one_pass(folder: Path) -> None:
+    for name in ("P1_unreadable", "P1_size", "P1_value", "P1_empty", "P1_unlabelled", "P1_alone"):
+        add_field(folder, name, seed=len(name) + ord(name[-1]))
+    images, labels = folder / "images", folder / "labels"
+    (images / "P1_unreadable.png").write_bytes(b"no picture")
+    save(labels / "P1_size.png", np.full((20, 20), 255, np.uint8))
+    save(labels / "P1_value.png", np.full((20, 30), 38, np.uint8))
+    save(labels / "P1_empty.png", np.zeros((20, 30), np.uint8))
+    (labels / "P1_unlabelled.png").unlink()
+    (images / "P1_alone.png").unlink()
+    (images / "P2_copy.png").write_bytes((images / "P1_a.png").read_bytes())
+    save(labels / "P2_copy.png", np.full((20, 30), 255, np.uint8))
+
+    found = problems(folder)
+
+    assert len(found) == 7
+    for expected in (
+        ("P1_unreadable.png", "image"),
+        ("P1_size.png", "20 x 20"),
+        ("P1_value.png", "38"),
+        ("P1_empty.png", "no cell"),
+        ("P1_unlabelled.png", "labels"),
+        ("P1_alone.png", "no image"),
+        ("P2_copy.png", "of patient P2 and of patient P1"),
+    ):
+        assert any(all(part in line for part in expected) for line in found), expected
+    assert not any("\n" in line for line in found)
+
+
+def test_unknown_value_shows_the_line_to_write(folder: Path) -> None:
+    save(folder / "labels" / "P1_a.png", np.full((20, 30), 38, np.uint8))
+    (line,) = problems(folder)
+    assert '38" = ' in line
+
+
+def test_copy_within_a_patient_is_a_problem_too(folder: Path) -> None:
+    for kind in ("images", "labels"):
+        (folder / kind / "P1_b.png").write_bytes((folder / kind / "P1_a.png").read_bytes())
+    (line,) = problems(folder)
+    assert "same image as P1_a.png" in line
+
+
+def test_no_fields_is_a_problem(folder: Path) -> None:
+    for path in folder.glob("*/*.png"):
+        path.unlink()
+    (line,) = problems(folder)
+    assert "no fields" in line
+
+
+def test_real_crops_copies_are_left_out_and_named(xu2017: Path) -> None:
+    dataset = open_dataset(xu2017)
+    assert len(dataset) + len(dataset.left_out) == 921
+    assert any("several patients" in line for line in dataset.left_out)
