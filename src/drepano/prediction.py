@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ from drepano.segmenter import Segmenter
 
 RECORDS = ".records"
 """Folder in OUT with one JSON file a finished field, written last: what a rerun goes by."""
+
+RESULT_SUFFIXES = (".classes.png", ".overlay.png")
+"""What the names of a field's own results end with."""
 
 _SIZE_TOLERANCE = 1.5
 _CELLS_TO_JUDGE_SIZE = 5
@@ -71,35 +74,42 @@ class Outcome:
     skipped: bool = False
 
 
-def list_fields(paths: Sequence[Path]) -> tuple[list[FieldFile], list[Failure]]:
+def list_fields(paths: Sequence[Path], out: Path) -> list[FieldFile]:
     """The fields in files and folders; every page of a multi-page file is a field of its own.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files and folders.
+    out : Path
+        Folder for the results; what an earlier run wrote there is no field.
 
     Returns
     -------
-    fields : list of FieldFile
+    list of FieldFile
         With names that differ: the file's stem, and where two are the same its folder before it and its
-        suffix after it.
-    failures : list of Failure
-        Files whose pages could not be counted.
+        suffix after it. A file whose pages cannot be counted is listed as one field.
 
     Raises
     ------
     DrepanoError
-        If a path is not there or a folder has no images.
+        If a path is not there, or no image is found.
     """
-    files = find_images(paths)
-    fields, failures = [], []
+    files = [path for path in find_images(paths) if not _is_result(path, out)]
+    if not files:
+        raise DrepanoError(f"{out}: holds results of an earlier run only; give the images they were made of")
+    fields = []
     for path, name in zip(files, _names(files), strict=True):
         try:
             pages = count_pages(path)
-        except DrepanoError as error:
-            failures.append(Failure(str(path), str(error)))
-            continue
+        except DrepanoError:
+            pages = 1  # reading it will tell what is wrong
         if pages == 1:
             fields.append(FieldFile(name, path))
         else:
             fields += [FieldFile(f"{name}.page{page + 1:03d}", path, page) for page in range(pages)]
-    return fields, failures
+    unique = _numbered([field.name for field in fields])
+    return [replace(field, name=name) for field, name in zip(fields, unique, strict=True)]
 
 
 def predict_fields(
@@ -136,17 +146,15 @@ def predict_fields(
     Raises
     ------
     DrepanoError
-        If no field is found, or (`OutputError`) nothing can be written to `out`.
+        If no field is found, the diameter is not positive, or (`OutputError`) nothing can be written to
+        `out`.
     """
-    fields, failures = list_fields(paths)
+    segmenter.diameter_or_known(cell_diameter)  # refused here, before it costs any earlier result
+    fields = list_fields(paths, out)
     ensure_writable_folder(out / RECORDS)
     settings = _settings(segmenter, cell_diameter)
-    outcomes = [
-        Outcome(FieldFile(Path(bad.source).stem, Path(bad.source)), reason=bad.reason) for bad in failures
-    ]
-    started(len(fields) + len(failures))
-    for outcome in outcomes:
-        finished(outcome)
+    outcomes = []
+    started(len(fields))
     for field in fields:
         outcome = _predict_or_explain(field, out, segmenter, cell_diameter, settings, overwrite)
         outcomes.append(outcome)
@@ -156,7 +164,7 @@ def predict_fields(
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """A name for every file, its stem where no other file has it."""
+    """A name for every file: its stem, longer where another file has the same; not always unique."""
     names = [path.stem for path in files]
     for longer in (
         lambda p: f"{p.parent.name}-{p.stem}",
@@ -167,12 +175,24 @@ def _names(files: Sequence[Path]) -> list[str]:
             longer(path) if taken[name.casefold()] > 1 else name
             for name, path in zip(names, files, strict=True)
         ]
-    seen: Counter[str] = Counter()
-    for index, name in enumerate(names):
-        seen[name.casefold()] += 1
-        if seen[name.casefold()] > 1:
-            names[index] = f"{name}-{seen[name.casefold()]}"
     return names
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, those that are taken already with a number behind them."""
+    unique: dict[str, str] = {}
+    for name in names:
+        candidate, number = name, 1
+        while candidate.casefold() in unique:
+            number += 1
+            candidate = f"{name}-{number}"
+        unique[candidate.casefold()] = candidate
+    return list(unique.values())
+
+
+def _is_result(path: Path, out: Path) -> bool:
+    """Whether an earlier run wrote `path`; it is found where `out` lies in a folder of fields."""
+    return path.name.endswith(RESULT_SUFFIXES) and path.resolve().parent == out.resolve()
 
 
 def _settings(segmenter: Segmenter, cell_diameter: float | None) -> dict[str, str]:
@@ -198,7 +218,7 @@ def _predict_or_explain(
     overwrite: bool,
 ) -> Outcome:
     record_path = out / RECORDS / f"{field.name}.json"
-    results = [out / f"{field.name}.classes.png", out / f"{field.name}.overlay.png"]
+    results = [out / f"{field.name}{suffix}" for suffix in RESULT_SUFFIXES]
     try:
         identity = {"source": field.source, "sha256": _digest(field.path), "settings": settings}
         done = None if overwrite else _finished_record(record_path, results, identity)
@@ -234,8 +254,10 @@ def _finished_record(path: Path, results: Sequence[Path], identity: dict[str, An
     if not all(result.is_file() for result in results):
         return None
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return None
+    if not isinstance(record, dict):
         return None
     return record if all(record.get(key) == value for key, value in identity.items()) else None
 

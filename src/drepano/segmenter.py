@@ -103,9 +103,7 @@ class Segmenter:
         """
         pixels = read_image(Path(image)) if isinstance(image, str | Path) else to_rgb8(image)
         known = self.card.cell_diameter
-        diameter = known if cell_diameter is None else float(cell_diameter)
-        if not (np.isfinite(diameter) and diameter > 0):
-            raise DrepanoError(f"cell diameter {cell_diameter}: must be a positive number of pixels")
+        diameter = self.diameter_or_known(cell_diameter)
         factor = known / diameter
         size = scaled_size(pixels.shape[:2], factor)
         if size[0] * size[1] > MAX_PIXELS:
@@ -122,6 +120,19 @@ class Segmenter:
             taxonomy=self._taxonomy,
             cell_diameter=diameter,
         )
+
+    def diameter_or_known(self, cell_diameter: float | None) -> float:
+        """`cell_diameter` in px, or the one that the network knows where it is None.
+
+        Raises
+        ------
+        DrepanoError
+            If it is not positive.
+        """
+        diameter = self.card.cell_diameter if cell_diameter is None else float(cell_diameter)
+        if not (np.isfinite(diameter) and diameter > 0):
+            raise DrepanoError(f"cell diameter {cell_diameter}: must be a positive number of pixels")
+        return diameter
 
     @property
     def weights_digest(self) -> bytes:

@@ -108,7 +108,7 @@ def test_whole_fields_are_no_crops_to_compose_from(crops, tmp_path):
 
 
 def test_a_patient_who_is_not_there_is_named_with_those_who_are(crops, tmp_path):
-    with pytest.raises(DrepanoError, match="'P9' is not in data set xu2017.*P1, Q-2"):
+    with pytest.raises(DrepanoError, match=r"'P9' is not in data set xu2017.*P1, Q-2"):
         composed_dataset(crops, tmp_path / "c", patients=["P9"], **HOW)
 
 

@@ -208,10 +208,10 @@ def test_the_pixel_size_of_a_tiff_is_kept(write, tmp_path):
     (folder / "images" / "a.png").unlink()
     tifffile.imwrite(
         folder / "images" / "a.tif",
-        np.full((30, 40, 3), 180, np.uint8),
-        resolution=(1e4 / 0.25, 1e4 / 0.25),
-        resolutionunit="CENTIMETER",
-        photometric="rgb",
+        np.full((30, 40), 180, np.uint8),
+        imagej=True,
+        resolution=(4.0, 4.0),
+        metadata={"unit": "um"},
     )
     assert open_dataset(folder)[0].pixel_size == pytest.approx(0.25)
 

@@ -235,7 +235,9 @@ class TestFindWeights:
 
     def test_what_is_neither_shipped_nor_a_file_is_refused(self, tmp_path):
         for name in ("nonsense", tmp_path, tmp_path / "no.safetensors"):
-            with pytest.raises(DrepanoError, match="neither a shipped network .* nor a file; check the name"):
+            with pytest.raises(
+                DrepanoError, match=r"neither a shipped network .* nor a file; check the name"
+            ):
                 find_weights(name)
 
     def test_shipped_networks_can_be_loaded(self):

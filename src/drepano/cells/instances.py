@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label
-from skimage.morphology import h_maxima
+from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
 from drepano.field import Segmentation
 
 _SMALLEST_SHARE = 0.08
 """What is smaller than this share of a disc of the cell diameter is debris."""
-_NECK = 0.6
+_LARGEST_HOLE_SHARE = 0.5
+"""A hole of at most this share of a disc of the cell diameter is inside a cell."""
+_NECK = 0.75
 """Two parts of a region are two cells where the neck between them is narrower than this share of the
 narrower part; elongated cells, whose width varies less, stay whole."""
 
@@ -33,16 +35,26 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     (H, W) int32 array
         0 for background and debris, cells numbered from 1.
     """
-    foreground = ndimage.binary_fill_holes(segmentation.classes > 0)
+    disc = np.pi / 4 * segmentation.cell_diameter**2
+    foreground = _fill_small_holes(segmentation.classes > 0, _LARGEST_HOLE_SHARE * disc)
     distance = ndimage.distance_transform_edt(np.pad(foreground, 1))[1:-1, 1:-1]
     smooth = ndimage.gaussian_filter(distance, segmentation.cell_diameter / 30)
     depth = np.where(foreground, np.log(np.maximum(smooth, 0.5)), np.log(0.5))
-    peaks = label(h_maxima(depth, -np.log(_NECK)) & foreground)
+    peaks = label(local_maxima(reconstruction(depth + np.log(_NECK), depth)) & foreground)
     regions = label(foreground, connectivity=1)
     without_peak = ~np.isin(regions, np.unique(regions[peaks > 0]))
     seeds = np.where(peaks > 0, peaks, np.where(without_peak & foreground, regions + peaks.max(), 0))
     cells = watershed(-smooth, seeds, mask=foreground)
-    return drop_small(cells, _SMALLEST_SHARE * np.pi / 4 * segmentation.cell_diameter**2)
+    return drop_small(cells, _SMALLEST_SHARE * disc)
+
+
+def _fill_small_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
+    """The mask without holes of at most `largest` px; larger ones are gaps in a ring of cells."""
+    holes = label(ndimage.binary_fill_holes(mask) & ~mask, connectivity=1)
+    small = np.bincount(holes.ravel()) <= largest
+    small[0] = False
+    filled: NDArray[np.bool_] = mask | small[holes]
+    return filled
 
 
 def drop_small(instances: NDArray, smallest: float) -> NDArray[np.int32]:

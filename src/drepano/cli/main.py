@@ -12,6 +12,8 @@ from drepano.cli import data, evaluate, models, predict, train
 from drepano.cli.console import err, out
 from drepano.errors import DrepanoError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     help="Segment, classify and count red blood cells of people with sickle cell disease. Research use only.",
     no_args_is_help=True,
@@ -47,9 +49,10 @@ def main() -> None:
     except DrepanoError as error:
         err.print(f"[bold red]error:[/] {_plain(str(error))}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("interrupted; run the same command again to go on")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this code without a word
+            err.print("interrupted; run the same command again to go on (drepano train: with --resume)")
+        raise
 
 
 def _plain(text: str) -> str:

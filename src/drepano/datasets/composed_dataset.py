@@ -52,7 +52,7 @@ def composed_dataset(
         raise DrepanoError(f"cells {cells[0]} to {cells[1]}: give the smaller number first, 0 or more")
     if min(fields, size) < 1 or seed < 0 or not 0 <= touching <= 1:
         raise DrepanoError(
-            f"cannot compose {fields} fields of {size} px with seed {seed} and a share of {touching} touching; "
+            f"cannot compose {fields} fields of {size} px with seed {seed}, touching {touching}; "
             "give at least 1 field of 1 px, a seed of 0 or more and a share from 0 to 1"
         )
     if crops.name != "xu2017":

@@ -69,7 +69,8 @@ def evaluate_fields(
         row: dict[str, Any] = {"field": field.id, "patient": field.patient}
         row |= {f"dice {name}": value for name, value in zip(taxonomy.classes, dice, strict=True)}
         row["cells"] = int(find_cells(result).max())
-        row["true_cells"] = len(np.unique(field.instances)) - 1 if field.instances is not None else None
+        numbers = None if field.instances is None else np.unique(field.instances)
+        row["true_cells"] = None if numbers is None else int(np.count_nonzero(numbers))
         rows.append(row)
         advance()
     return pd.DataFrame(rows)

@@ -21,9 +21,17 @@ def dice_per_class(
     -------
     (num_classes,) float64 array
         NaN for a class that is absent from both maps; 0 for one absent from one of them.
+
+    Raises
+    ------
+    ValueError
+        If the maps differ in shape or hold a value that is no class.
     """
     if true.shape != predicted.shape:
         raise ValueError(f"class maps differ in shape: {true.shape} and {predicted.shape}")
+    highest = max(true.max(initial=0), predicted.max(initial=0))
+    if highest >= num_classes:
+        raise ValueError(f"class maps hold class {highest}, expected 0 to {num_classes - 1}")
     pairs = np.bincount(
         true.ravel().astype(np.int64) * num_classes + predicted.ravel(), minlength=num_classes**2
     )

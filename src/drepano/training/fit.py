@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -204,9 +205,15 @@ def _run_lightning(
         deterministic=accelerator == "cpu",
     )
     module = SegmentationModule(network, config, taxonomy)
-    trainer.fit(module, datamodule=Data(), ckpt_path=checkpoint, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, datamodule=Data(), ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        # Lightning ends the process at Ctrl+C and switches further ones off.
+        signal.signal(signal.SIGINT, on_interrupt)
+        raise KeyboardInterrupt from None
 
 
 def _common_taxonomy(datasets: Sequence[FieldDataset], binary: bool) -> Taxonomy:

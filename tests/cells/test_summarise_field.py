@@ -1,0 +1,63 @@
+"""The row of a field: numbers that a reader can check by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from drepano.cells import COLUMNS, summarise_field
+from drepano.taxonomy import BINARY, SCD
+
+
+def table(*rows):
+    """Cells given by class, area and whether the border cuts them."""
+    cells = pd.DataFrame(rows, columns=["class", "area_px", "touches_border"])
+    return cells.reindex(columns=COLUMNS)
+
+
+def test_counts_density_area_and_shares():
+    cells = table(
+        ("El+Sk", 800.0, False), ("El+Sk", 600.0, False), ("Dic+Ovl", 1000.0, False), ("Grl", 50.0, True)
+    )
+    assert summarise_field(cells, (500, 1000), SCD) == {
+        "cells": 4,
+        "density_per_megapixel": 8.0,
+        "mean_area_px": 800.0,
+        "Dic+Ovl cells": 1,
+        "Dic+Ovl fraction": 0.25,
+        "El+Sk cells": 2,
+        "El+Sk fraction": 0.5,
+        "Grl cells": 1,
+        "Grl fraction": 0.25,
+        "Ret+Sto+Ech cells": 0,
+        "Ret+Sto+Ech fraction": 0.0,
+    }
+
+
+def test_cells_that_the_border_cuts_count_but_have_no_say_in_the_area():
+    summary = summarise_field(table(("cell", 100.0, True), ("cell", 900.0, False)), (10, 10), BINARY)
+    assert summary["cells"] == 2
+    assert summary["mean_area_px"] == 900.0
+
+
+def test_where_the_border_cuts_all_cells_the_area_is_unknown():
+    summary = summarise_field(table(("cell", 100.0, True)), (10, 10), BINARY)
+    assert summary["cells"] == 1
+    assert math.isnan(summary["mean_area_px"])
+
+
+def test_an_empty_field_has_counts_of_zero_and_no_shares():
+    summary = summarise_field(pd.DataFrame(columns=list(COLUMNS)), (100, 100), SCD)
+    assert summary["cells"] == summary["El+Sk cells"] == 0
+    assert summary["density_per_megapixel"] == 0
+    assert math.isnan(summary["mean_area_px"])
+    assert all(math.isnan(summary[f"{name} fraction"]) for name in SCD.cell_classes)
+
+
+@pytest.mark.parametrize("taxonomy", [BINARY, SCD])
+def test_every_class_of_cells_has_its_columns_and_the_background_none(taxonomy):
+    summary = summarise_field(table(("cell", 1.0, False)), (10, 10), taxonomy)
+    shown = [name.removesuffix(" fraction") for name in summary if name.endswith(" fraction")]
+    assert shown == list(taxonomy.cell_classes)

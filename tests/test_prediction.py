@@ -1,0 +1,537 @@
+"""Many fields in, a folder of results out; what is done stays done, what fails says why."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from drepano.cells import COLUMNS
+from drepano.errors import DrepanoError
+from drepano.io import OutputError
+from drepano.models import ModelCard, create
+from drepano.prediction import RECORDS, list_fields, predict_fields
+from drepano.segmenter import Segmenter
+from drepano.taxonomy import SCD
+
+BACKGROUND = (180, 180, 180)
+RED_FREE, GREY = (60, 180, 180), (60, 60, 60)
+"""Colours of cells; the network below takes the first for Dic+Ovl, the second for El+Sk."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """On images this small, threads cost more than they save."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def threshold_unet(darkness: float = 0.5) -> torch.nn.Module:
+    """A U-Net whose weights are set by hand: pixels darker than the background are cells."""
+    network = create("unet", num_classes=5, width=2)
+    with torch.no_grad():
+        for name, tensor in network.named_parameters():
+            if tensor.dim() == 4 or "bias" in name:
+                tensor.zero_()
+        for channel in range(2):  # red and green, as they are, along the uppermost skip
+            network.encoder1[0].weight[channel, channel, 1, 1] = -1
+            network.encoder1[3].weight[channel, channel, 1, 1] = 1
+            network.decoder1[0].weight[channel, 2 + channel, 1, 1] = 1
+            network.decoder1[3].weight[1 + channel, channel, 1, 1] = 20
+        network.decoder1[3].bias[:] = torch.tensor([0, -20 * darkness, 5 - 20 * darkness, -50, -50])
+    return network
+
+
+def make_card(name: str = "threshold") -> ModelCard:
+    return ModelCard(
+        name=name,
+        architecture={"name": "unet", "num_classes": 5, "width": 2},
+        taxonomy="scd",
+        classes=list(SCD.classes),
+        cell_diameter=40.0,
+        training={},
+        data=[],
+        version="0.1.0",
+    )
+
+
+class CountingSegmenter(Segmenter):
+    """Counts the fields it was given; `before` is called with that count before each."""
+
+    calls = 0
+
+    @staticmethod
+    def before(call):
+        pass
+
+    def segment(self, image, cell_diameter=None):
+        self.calls += 1
+        self.before(self.calls)
+        return super().segment(image, cell_diameter)
+
+
+def make_segmenter(name="threshold", darkness=0.5):
+    return CountingSegmenter(threshold_unet(darkness), make_card(name), torch.device("cpu"))
+
+
+def draw(*cells: tuple[int, int, tuple[int, int, int]], size=(160, 200), radius=20) -> np.ndarray:
+    """Discs given by row, column and colour."""
+    image = np.empty((*size, 3), np.uint8)
+    image[:] = BACKGROUND
+    y, x = np.mgrid[: size[0], : size[1]]
+    for row, column, colour in cells:
+        image[(y - row) ** 2 + (x - column) ** 2 <= radius**2] = colour
+    return image
+
+
+TWO_CELLS = draw((40, 50, RED_FREE), (100, 130, GREY))
+ONE_CELL = draw((60, 60, GREY))
+
+
+def save(path: Path, *pages: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *rest = [Image.fromarray(page) for page in pages]
+    first.save(path, **({"save_all": True, "append_images": rest} if rest else {}))
+    return path
+
+
+@pytest.fixture
+def segmenter():
+    return make_segmenter()
+
+
+@pytest.fixture
+def fields(tmp_path) -> Path:
+    """A folder of two fields."""
+    save(tmp_path / "fields" / "a.png", TWO_CELLS)
+    save(tmp_path / "fields" / "b.tif", ONE_CELL)
+    return tmp_path / "fields"
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    return tmp_path / "out"
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def expected_files(*names: str) -> set[str]:
+    own = {
+        file
+        for name in names
+        for file in (f"{name}.classes.png", f"{name}.overlay.png", f"{RECORDS}/{name}.json")
+    }
+    return own | {"cells.csv", "summary.csv", "report.html"}
+
+
+def stamps(folder: Path, pattern: str = "*.png") -> dict[str, tuple[int, int]]:
+    """What tells whether a file was written again."""
+    return {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.glob(pattern)}
+
+
+def read_classes(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+class TestResults:
+    def test_every_file_of_the_docstring_and_no_other(self, segmenter, fields, out):
+        outcomes = predict_fields([fields], out, segmenter)
+        assert files(out) == expected_files("a", "b")
+        assert [outcome.field.name for outcome in outcomes] == ["a", "b"]
+        assert [outcome.skipped for outcome in outcomes] == [False, False]
+        assert not any(outcome.reason for outcome in outcomes)
+
+    def test_the_class_map_has_the_classes_as_values_and_their_colours(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        with Image.open(out / "a.classes.png") as image:
+            classes = np.asarray(image)
+            palette = image.getpalette()
+        expected = np.select([(TWO_CELLS == RED_FREE).all(2), (TWO_CELLS == GREY).all(2)], [1, 2], default=0)
+        np.testing.assert_array_equal(classes, expected)
+        assert tuple(palette[3:6]) == SCD.colours[1]
+
+    def test_the_overlay_shows_the_field(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        with Image.open(out / "a.overlay.png") as image:
+            assert image.width >= 200
+            assert image.height >= 160
+
+    def test_the_table_of_cells_has_a_row_for_every_cell(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        cells = pd.read_csv(out / "cells.csv")
+        assert list(cells.columns) == ["field", *COLUMNS]
+        assert cells["field"].tolist() == ["a", "a", "b"]
+        assert cells["class"].tolist() == ["Dic+Ovl", "El+Sk", "El+Sk"]
+        np.testing.assert_allclose(cells["centroid_y_px"], [40, 100, 60])
+        np.testing.assert_allclose(cells["centroid_x_px"], [50, 130, 60])
+        assert not cells["touches_border"].any()
+
+    def test_the_summary_has_a_row_for_every_field(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        summary = pd.read_csv(out / "summary.csv").set_index("field")
+        assert summary.index.tolist() == ["a", "b"]
+        assert summary["cells"].tolist() == [2, 1]
+        assert summary["El+Sk fraction"].tolist() == [0.5, 1.0]
+        assert summary.loc["a", "density_per_megapixel"] == pytest.approx(2 / (160 * 200) * 1e6)
+
+    def test_a_field_without_cells_is_a_result_too(self, segmenter, out, tmp_path):
+        predict_fields([save(tmp_path / "empty.png", draw())], out, segmenter)
+        assert pd.read_csv(out / "cells.csv").columns.tolist() == ["field", *COLUMNS]
+        assert len(pd.read_csv(out / "cells.csv")) == 0
+        summary = pd.read_csv(out / "summary.csv")
+        assert summary["cells"].tolist() == [0]
+        assert summary["Grl fraction"].isna().all()
+        assert "no cells found" in (out / "report.html").read_text()
+
+    def test_the_report_names_fields_and_model(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        report = (out / "report.html").read_text()
+        for text in (str(fields / "a.png"), str(fields / "b.tif"), "threshold"):
+            assert text in report
+
+    def test_cells_are_measured_in_the_pixels_of_the_image(self, segmenter, fields, out):
+        """A network that knows smaller cells does not change what the table says about size."""
+        predict_fields([fields / "b.tif"], out, segmenter, cell_diameter=80)
+        cells = pd.read_csv(out / "cells.csv")
+        assert cells["area_px"].item() == pytest.approx(np.pi * 20**2, rel=0.1)
+        assert read_classes(out / "b.classes.png").shape == (160, 200)
+
+    def test_progress_is_told_field_by_field(self, segmenter, fields, out):
+        totals, told = [], []
+        outcomes = predict_fields([fields], out, segmenter, started=totals.append, finished=told.append)
+        assert totals == [2]
+        assert told == outcomes
+
+
+class TestWarnings:
+    def warnings(self, segmenter, tmp_path, radius, cells=6, **options):
+        places = [(60 + 120 * (i // 3), 60 + 120 * (i % 3), GREY) for i in range(cells)]
+        path = save(tmp_path / "field.png", draw(*places, size=(240, 360), radius=radius))
+        return predict_fields([path], tmp_path / "out", segmenter, **options)[0].record["warnings"]
+
+    @pytest.mark.parametrize("radius", [15, 20, 27])
+    def test_cells_of_about_the_expected_size_give_none(self, segmenter, tmp_path, radius):
+        assert self.warnings(segmenter, tmp_path, radius) == []
+
+    @pytest.mark.parametrize(("radius", "diameter"), [(12, 24), (40, 80)])
+    def test_cells_of_another_size_are_pointed_out(self, segmenter, tmp_path, radius, diameter):
+        (warning,) = self.warnings(segmenter, tmp_path, radius)
+        assert warning.startswith(f"cells look about {diameter} px across where 40 px were expected")
+        assert "--cell-diameter" in warning
+
+    def test_giving_the_diameter_settles_it(self, segmenter, tmp_path):
+        assert self.warnings(segmenter, tmp_path, 40, cell_diameter=80) == []
+
+    def test_too_few_cells_to_judge_give_none(self, segmenter, tmp_path):
+        assert self.warnings(segmenter, tmp_path, 40, cells=4) == []
+
+
+class TestNames:
+    def names(self, paths, out):
+        return [field.name for field in list_fields(paths, out)]
+
+    def test_a_field_is_called_like_its_file(self, fields, out):
+        assert self.names([fields], out) == ["a", "b"]
+
+    def test_the_same_name_in_two_folders_gets_the_folder(self, tmp_path, out):
+        paths = [save(tmp_path / folder / "x.png", ONE_CELL) for folder in ("p1", "p2")]
+        assert self.names(paths, out) == ["p1-x", "p2-x"]
+
+    def test_the_same_name_with_two_suffixes_gets_folder_and_suffix(self, tmp_path, out):
+        paths = [save(tmp_path / "p" / name, ONE_CELL) for name in ("x.png", "x.tif", "y.png")]
+        assert self.names(paths, out) == ["p-x-png", "p-x-tif", "y"]
+
+    def test_names_that_differ_in_case_alone_are_the_same_on_some_disks(self, tmp_path, out):
+        paths = [save(tmp_path / "p1" / "X.png", ONE_CELL), save(tmp_path / "p2" / "x.png", ONE_CELL)]
+        assert self.names(paths, out) == ["p1-X", "p2-x"]
+
+    def test_what_nothing_else_tells_apart_is_numbered(self, tmp_path, out):
+        paths = [save(tmp_path / str(i) / "p" / "x.png", ONE_CELL) for i in range(3)]
+        paths.append(save(tmp_path / "p-x-png-2.png", ONE_CELL))
+        names = self.names(paths, out)
+        assert names[:2] == ["p-x-png", "p-x-png-2"]
+        assert len(set(names)) == 4
+
+    def test_colliding_files_have_results_of_their_own(self, segmenter, tmp_path, out):
+        paths = [save(tmp_path / "p1" / "x.png", ONE_CELL), save(tmp_path / "p2" / "x.png", TWO_CELLS)]
+        predict_fields(paths, out, segmenter)
+        assert files(out) == expected_files("p1-x", "p2-x")
+        assert pd.read_csv(out / "cells.csv")["field"].tolist() == ["p1-x", "p2-x", "p2-x"]
+
+    def test_every_page_is_a_field(self, segmenter, tmp_path, out):
+        path = save(tmp_path / "stack.tif", TWO_CELLS, ONE_CELL, draw())
+        outcomes = predict_fields([path], out, segmenter)
+        assert files(out) == expected_files("stack.page001", "stack.page002", "stack.page003")
+        assert [outcome.field.source for outcome in outcomes] == [
+            f"{path} (page {page})" for page in (1, 2, 3)
+        ]
+        assert pd.read_csv(out / "summary.csv")["cells"].tolist() == [2, 1, 0]
+
+    def test_a_page_does_not_take_the_place_of_a_file_of_that_name(self, tmp_path, out):
+        paths = [
+            save(tmp_path / "s.tif", ONE_CELL, TWO_CELLS),
+            save(tmp_path / "s.page001.png", ONE_CELL),
+        ]
+        assert self.names(paths, out) == ["s.page001", "s.page002", "s.page001-2"]
+
+    def test_a_file_given_twice_is_one_field(self, fields, out):
+        assert self.names([fields, fields / "a.png"], out) == ["a", "b"]
+
+    @pytest.mark.parametrize("where", [".", "results", "deep/results"])
+    def test_results_among_the_fields_are_not_segmented_again(self, segmenter, fields, where):
+        for _ in range(2):
+            outcomes = predict_fields([fields], fields / where, segmenter)
+            assert [outcome.field.name for outcome in outcomes] == ["a", "b"]
+        assert segmenter.calls == 2
+
+    def test_a_folder_of_results_alone_holds_no_field(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        with pytest.raises(DrepanoError, match="holds results of an earlier run only"):
+            predict_fields([out], out, segmenter)
+
+
+class TestRerun:
+    @pytest.fixture(autouse=True)
+    def first_run(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        segmenter.calls = 0
+
+    def rerun(self, segmenter, fields, out, **options):
+        """Names of the fields that were done again, by three witnesses that must agree."""
+        before, calls = stamps(out), segmenter.calls
+        outcomes = predict_fields([fields], out, segmenter, **options)
+        after = stamps(out)
+        again = [outcome.field.name for outcome in outcomes if not outcome.skipped]
+        for outcome in outcomes:
+            name = outcome.field.name
+            for file in (f"{name}.classes.png", f"{name}.overlay.png"):
+                assert (before.get(file) != after[file]) == (name in again)
+        assert segmenter.calls - calls == len(again)
+        assert files(out) == expected_files("a", "b")
+        return again
+
+    def test_what_is_done_is_left_alone(self, segmenter, fields, out):
+        tables = [(out / name).read_bytes() for name in ("cells.csv", "summary.csv")]
+        assert self.rerun(segmenter, fields, out) == []
+        assert [(out / name).read_bytes() for name in ("cells.csv", "summary.csv")] == tables
+
+    def test_the_same_network_loaded_again_is_the_same(self, fields, out):
+        assert self.rerun(make_segmenter(), fields, out) == []
+
+    def test_overwrite_does_all_again(self, segmenter, fields, out):
+        assert self.rerun(segmenter, fields, out, overwrite=True) == ["a", "b"]
+
+    def test_a_changed_image_is_done_again(self, segmenter, fields, out):
+        save(fields / "a.png", ONE_CELL)
+        assert self.rerun(segmenter, fields, out) == ["a"]
+        assert pd.read_csv(out / "summary.csv")["cells"].tolist() == [1, 1]
+
+    def test_an_image_touched_but_not_changed_is_left_alone(self, segmenter, fields, out):
+        (fields / "a.png").touch()
+        assert self.rerun(segmenter, fields, out) == []
+
+    def test_other_weights_do_all_again(self, fields, out):
+        assert self.rerun(make_segmenter(darkness=1.0), fields, out) == ["a", "b"]
+
+    def test_another_card_does_all_again(self, fields, out):
+        assert self.rerun(make_segmenter(name="renamed"), fields, out) == ["a", "b"]
+
+    def test_another_cell_diameter_does_all_again(self, segmenter, fields, out):
+        assert self.rerun(segmenter, fields, out, cell_diameter=60) == ["a", "b"]
+        assert self.rerun(segmenter, fields, out, cell_diameter=60) == []
+        assert self.rerun(segmenter, fields, out) == ["a", "b"]
+
+    def test_another_version_of_drepano_does_all_again(self, segmenter, fields, out, monkeypatch):
+        monkeypatch.setattr("drepano.prediction.version", lambda package: "99.0.0")
+        assert self.rerun(segmenter, fields, out) == ["a", "b"]
+
+    @pytest.mark.parametrize("file", ["a.classes.png", "a.overlay.png", f"{RECORDS}/a.json"])
+    def test_a_deleted_result_is_made_again(self, segmenter, fields, out, file):
+        (out / file).unlink()
+        assert self.rerun(segmenter, fields, out) == ["a"]
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", "\x00"])
+    def test_a_damaged_record_is_made_again(self, segmenter, fields, out, content):
+        (out / RECORDS / "a.json").write_text(content)
+        assert self.rerun(segmenter, fields, out) == ["a"]
+        assert json.loads((out / RECORDS / "a.json").read_text())["summary"]["cells"] == 2
+
+    @pytest.mark.parametrize("file", ["cells.csv", "summary.csv", "report.html"])
+    def test_tables_and_report_are_written_anew_without_segmenting(self, segmenter, fields, out, file):
+        (out / file).unlink()
+        assert self.rerun(segmenter, fields, out) == []
+
+    def test_new_fields_join_the_old_ones(self, segmenter, fields, out):
+        save(fields / "c.png", TWO_CELLS)
+        outcomes = predict_fields([fields], out, segmenter)
+        assert [outcome.skipped for outcome in outcomes] == [True, True, False]
+        assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "b", "c"]
+
+    def test_another_file_of_the_same_name_is_another_field(self, segmenter, fields, out, tmp_path):
+        other = save(tmp_path / "elsewhere" / "a.png", TWO_CELLS)
+        assert not predict_fields([other], out, segmenter)[0].skipped
+
+
+def break_file(path: Path, how: str) -> None:
+    """Spoil an image file."""
+    data = path.read_bytes()
+    path.write_bytes({"empty": b"", "text": b"no image", "cut": data[: len(data) // 2]}[how])
+
+
+class TestBrokenFields:
+    broken = pytest.mark.parametrize("how", ["empty", "text", "cut"])
+
+    @broken
+    def test_the_others_are_done_and_the_report_says_why(self, segmenter, fields, out, how):
+        bad = save(fields / "aa.png", TWO_CELLS)
+        break_file(bad, how)
+        outcomes = predict_fields([fields], out, segmenter)
+        assert [outcome.field.name for outcome in outcomes] == ["a", "aa", "b"]
+        assert [bool(outcome.reason) for outcome in outcomes] == [False, True, False]
+        assert outcomes[1].record is None
+        assert str(bad) in outcomes[1].reason
+        assert "\n" not in outcomes[1].reason
+        assert files(out) == expected_files("a", "b")
+        assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "b"]
+        assert str(bad) in (out / "report.html").read_text()
+
+    def test_where_all_are_broken_there_are_empty_tables_and_a_report(self, segmenter, fields, out):
+        for name in ("a.png", "b.tif"):
+            break_file(fields / name, "text")
+        outcomes = predict_fields([fields], out, segmenter)
+        assert all(outcome.reason for outcome in outcomes)
+        assert files(out) == expected_files()
+        assert pd.read_csv(out / "cells.csv").columns.tolist() == ["field", *COLUMNS]
+        assert len(pd.read_csv(out / "summary.csv")) == 0
+        assert "b.tif" in (out / "report.html").read_text()
+
+    @broken
+    @pytest.mark.parametrize("name", ["a.png", "b.tif"])
+    def test_a_field_that_turns_bad_loses_its_old_results(self, segmenter, fields, out, how, name):
+        predict_fields([fields], out, segmenter)
+        break_file(fields / name, how)
+        predict_fields([fields], out, segmenter)
+        assert files(out) == expected_files("b" if name == "a.png" else "a")
+
+    def test_a_repaired_file_is_done(self, segmenter, fields, out):
+        break_file(fields / "a.png", "cut")
+        predict_fields([fields], out, segmenter)
+        save(fields / "a.png", ONE_CELL)
+        outcomes = predict_fields([fields], out, segmenter)
+        assert [outcome.skipped for outcome in outcomes] == [False, True]
+        assert files(out) == expected_files("a", "b")
+
+    def test_a_file_that_vanishes_meanwhile_is_named(self, segmenter, fields, out):
+        def vanish(call):
+            (fields / "b.tif").unlink(missing_ok=True)
+
+        segmenter.before = vanish
+        outcomes = predict_fields([fields], out, segmenter)
+        assert [bool(outcome.reason) for outcome in outcomes] == [False, True]
+        assert str(fields / "b.tif") in outcomes[1].reason
+
+    def test_a_field_too_large_for_the_memory_is_named(self, segmenter, fields, out):
+        def run_out(call):
+            if call == 1:
+                raise MemoryError
+
+        segmenter.before = run_out
+        outcomes = predict_fields([fields], out, segmenter)
+        assert "not enough memory" in outcomes[0].reason
+        assert str(fields / "a.png") in outcomes[0].reason
+        assert outcomes[1].record is not None
+
+
+class TestInterruption:
+    @pytest.mark.parametrize("stop_at", [1, 2, 3])
+    def test_a_rerun_goes_on_where_it_stopped(self, segmenter, fields, out, stop_at):
+        save(fields / "c.png", TWO_CELLS)
+
+        def stop(call):
+            if call == stop_at:
+                raise KeyboardInterrupt
+
+        segmenter.before = stop
+        with pytest.raises(KeyboardInterrupt):
+            predict_fields([fields], out, segmenter)
+        assert files(out) == expected_files(*"abc"[: stop_at - 1]) - expected_files()
+
+        undisturbed = make_segmenter()
+        outcomes = predict_fields([fields], out, undisturbed)
+        assert [outcome.skipped for outcome in outcomes] == [i + 1 < stop_at for i in range(3)]
+        assert files(out) == expected_files("a", "b", "c")
+
+        shutil.rmtree(out)
+        whole = predict_fields([fields], out, make_segmenter())
+        assert [o.record["cells"] for o in outcomes] == [o.record["cells"] for o in whole]
+
+    def test_a_field_interrupted_while_it_is_redone_is_not_taken_for_done(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+
+        def stop(call):
+            raise KeyboardInterrupt
+
+        segmenter.before = stop
+        with pytest.raises(KeyboardInterrupt):
+            predict_fields([fields], out, segmenter, overwrite=True)
+        outcomes = predict_fields([fields], out, make_segmenter())
+        assert [outcome.skipped for outcome in outcomes] == [False, True]
+
+    def test_an_interruption_between_the_maps_and_the_record_leaves_no_half_field(
+        self, segmenter, fields, out, monkeypatch
+    ):
+        def stop(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("drepano.prediction.draw_overlay", stop)
+            predict_fields([fields], out, segmenter)
+        assert files(out) == {"a.classes.png"}
+        assert not any(outcome.skipped for outcome in predict_fields([fields], out, segmenter))
+
+
+class TestRefusals:
+    """What no field can be done with stops the run before anything is written."""
+
+    @pytest.mark.parametrize("diameter", [0, -5, float("nan")])
+    def test_a_bad_diameter_costs_no_earlier_result(self, segmenter, fields, out, diameter):
+        predict_fields([fields], out, segmenter)
+        with pytest.raises(DrepanoError, match="must be a positive number of pixels"):
+            predict_fields([fields], out, segmenter, cell_diameter=diameter)
+        assert files(out) == expected_files("a", "b")
+
+    def test_a_folder_without_images(self, segmenter, tmp_path, out):
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(DrepanoError, match=re.escape(f"{tmp_path / 'empty'}: no image in this folder")):
+            predict_fields([tmp_path / "empty"], out, segmenter)
+        assert not out.exists()
+
+    def test_a_path_that_is_not_there(self, segmenter, fields, tmp_path, out):
+        with pytest.raises(DrepanoError, match=r"none\.png: does not exist"):
+            predict_fields([fields, tmp_path / "none.png"], out, segmenter)
+        assert not out.exists()
+
+    def test_an_output_folder_that_is_a_file(self, segmenter, fields, tmp_path):
+        target = tmp_path / "out.txt"
+        target.write_text("mine")
+        with pytest.raises(OutputError, match=r"out\.txt"):
+            predict_fields([fields], target, segmenter)
+        assert target.read_text() == "mine"
+        assert segmenter.calls == 0
+
+    def test_a_place_that_cannot_be_written_to_stops_the_run(self, segmenter, fields, out):
+        (out / "a.classes.png").mkdir(parents=True)
+        with pytest.raises(OutputError, match=r"a\.classes\.png: cannot be written"):
+            predict_fields([fields], out, segmenter)
+        assert segmenter.calls == 1
