@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/.core
 	$(BIN)/drepano predict examples/chula-rbc12 --model rbc --out demo-report/stained
+	rm -rf demo-report/simulated
 	$(BIN)/drepano data simulate --out demo-report/simulated --fields 4
 	$(BIN)/drepano predict demo-report/simulated/images --model scd --out demo-report/unstained
 	@echo

@@ -13,7 +13,7 @@ from PIL import Image
 import drepano
 from drepano.errors import DrepanoError
 from drepano.models import ModelCard, create, save_model, shipped_models
-from drepano.segmenter import MARGIN, TILE, Segmenter, load_model
+from drepano.segmenter import TILE, Segmenter, load_model, margin_of
 from drepano.taxonomy import SCD
 
 
@@ -242,14 +242,10 @@ class TestTiles:
     @staticmethod
     def cut(monkeypatch, tile, margin):
         monkeypatch.setattr("drepano.segmenter.TILE", tile)
-        monkeypatch.setattr("drepano.segmenter.MARGIN", margin)
+        monkeypatch.setattr("drepano.segmenter.margin_of", lambda network: margin)
 
     @pytest.mark.parametrize(("tile", "margin"), [(64, 72), (80, 80)])
     def test_a_tiled_map_is_the_map_of_the_whole_field(self, segmenter, whole, monkeypatch, tile, margin):
-        if tile == 8:
-            monkeypatch.setattr(
-                type(self), "image", self.image
-            )  # many small tiles: the strictest, the slowest
         self.cut(monkeypatch, tile, margin)
         assert greatest_difference(segmenter, self.image, whole) < 1e-5
 
@@ -279,7 +275,7 @@ class TestTiles:
 
     def test_tiles_and_margins_are_multiples_of_the_networks_stride(self):
         assert TILE % 8 == 0
-        assert MARGIN % 8 == 0
+        assert all(margin_of(create(name, width=2)) % 8 == 0 for name in ("unet", "dunet"))
 
     def test_the_margin_is_wider_than_what_a_unets_pixel_depends_on(self):
         """Reach of one output pixel, by the gradient, for each of the eight places within the stride."""
@@ -294,7 +290,23 @@ class TestTiles:
             network(image)[0, 0, 4, 104 + place].backward()
             reached = image.grad.abs().amax((0, 1, 2)).nonzero() - (104 + place)
             furthest = max(furthest, int(reached.abs().max()))
-        assert 40 < furthest <= 65 <= MARGIN
+        assert 40 < furthest <= network.reach <= margin_of(network)
+
+    def test_a_tiled_map_of_a_deformable_network_is_the_whole_one_too(self, monkeypatch):
+        network = make_network(name="dunet", width=2)
+        for name, parameter in network.named_parameters():
+            if ".offset." in name:
+                torch.nn.init.normal_(parameter, std=0.3)
+        segmenter = Segmenter(network, make_card("dunet"), torch.device("cpu"))
+        image = random_image(24, 640, seed=3)
+        whole = segmenter.segment(image).probabilities
+        monkeypatch.setattr("drepano.segmenter.TILE", 64)
+        assert greatest_difference(segmenter, image, whole) < 1e-4
+
+    def test_a_deformable_network_reaches_further_by_its_scope(self):
+        assert margin_of(create("dunet", width=2, scope=0.0)) == margin_of(create("unet", width=2))
+        assert create("dunet", width=2, scope=2.0).reach == 21 + 44 * 3
+        assert create("dunet", width=2, scope=1.5).reach == 21 + 44 * 3
 
 
 class TestLoadModel:

@@ -16,17 +16,13 @@ from drepano.errors import DrepanoError
 from drepano.field import Segmentation
 from drepano.io import MAX_PIXELS, read_image, to_rgb8
 from drepano.models import ModelCard, find_weights, load_network
+from drepano.models.unet import STRIDE
 from drepano.preprocessing import normalise, scale_image, scaled_size
 
 TILE = 768
-"""Side in px of the part of a tile that is kept."""
-MARGIN = 96
-"""Border in px around that part which the network sees and which is then dropped.
-
-U-Net's output depends on the input within 65 px (two 3x3 convolutions a level, three poolings and their
-transposed convolutions), so a tiled map is the map of the whole field. Both lengths are multiples of 8, the
-networks' stride, so that all tiles pool the same pixels together.
-"""
+"""Side in px of the part of a tile that is kept; a multiple of the networks' stride."""
+WIDEST_MARGIN = 256
+"""Border in px for networks that look at the whole image, as PSPNet does; no border is exact for them."""
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -147,8 +143,9 @@ class Segmenter:
         """(3, H, W) to (K, H, W), tile by tile."""
         _, height, width = image.shape
         probabilities = np.empty((len(self._taxonomy), height, width), np.float32)
-        for rows, seen_rows in _tiles(height):
-            for columns, seen_columns in _tiles(width):
+        margin = margin_of(self._network)
+        for rows, seen_rows in _tiles(height, margin):
+            for columns, seen_columns in _tiles(width, margin):
                 window = torch.from_numpy(np.ascontiguousarray(image[:, seen_rows, seen_columns]))
                 logits = self._network(window[None].to(self._device))
                 kept = (
@@ -159,14 +156,24 @@ class Segmenter:
         return probabilities
 
 
-def _tiles(length: int) -> Iterator[tuple[slice, slice]]:
+def margin_of(network: nn.Module) -> int:
+    """Border in px around the kept part of a tile which `network` sees and which is then dropped.
+
+    As wide as the network's pixels reach, so that a tiled map is the map of the whole field; a multiple of
+    the stride, so that all tiles pool the same pixels together.
+    """
+    reach = getattr(network, "reach", None)
+    return WIDEST_MARGIN if reach is None else -(-reach // STRIDE) * STRIDE
+
+
+def _tiles(length: int, margin: int) -> Iterator[tuple[slice, slice]]:
     """What is kept of every tile along one side of an image, and what the network sees for it."""
-    if length <= TILE + 2 * MARGIN:
+    if length <= TILE + 2 * margin:
         yield slice(0, length), slice(0, length)
         return
     for start in range(0, length, TILE):
         stop = min(start + TILE, length)
-        yield slice(start, stop), slice(max(0, start - MARGIN), min(length, stop + MARGIN))
+        yield slice(start, stop), slice(max(0, start - margin), min(length, stop + margin))
 
 
 def _resize(probabilities: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:

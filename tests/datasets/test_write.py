@@ -7,7 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drepano.datasets import open_dataset, simulate_field, simulated_fields, write_dataset_config, write_field
+from drepano.datasets import (
+    open_dataset,
+    require_new_folder,
+    simulate_field,
+    simulated_fields,
+    write_dataset_config,
+    write_field,
+)
 from drepano.errors import DrepanoError
 from drepano.taxonomy import BINARY, SCD, Taxonomy
 
@@ -77,3 +84,11 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DrepanoError, match="file"):
         write_field(tmp_path / "file", simulate_field(0, (20, 20), cells=0), SCD)
+
+
+def test_a_folder_that_holds_anything_is_not_added_to(tmp_path):
+    require_new_folder(tmp_path / "new")
+    require_new_folder(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DrepanoError, match="not an empty folder"):
+        require_new_folder(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import label
+from skimage.measure import label, regionprops
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
@@ -14,7 +14,11 @@ from drepano.field import Segmentation
 _SMALLEST_SHARE = 0.08
 """What is smaller than this share of a disc of the cell diameter is debris."""
 _LARGEST_HOLE_SHARE = 0.5
-"""A hole of at most this share of a disc of the cell diameter is inside a cell."""
+_LEAST_HOLE_SOLIDITY = 0.9
+"""A hole inside a cell is at most this share of a disc of the cell diameter, and round; the gap that touching
+cells leave between them has cusps."""
+_SPECK = 20
+"""Holes of at most this many px are filled whatever their shape."""
 _NECK = 0.75
 """Two parts of a region are two cells where the neck between them is narrower than this share of the
 narrower part; elongated cells, whose width varies less, stay whole."""
@@ -36,7 +40,7 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
         0 for background and debris, cells numbered from 1.
     """
     disc = np.pi / 4 * segmentation.cell_diameter**2
-    foreground = _fill_small_holes(segmentation.classes > 0, _LARGEST_HOLE_SHARE * disc)
+    foreground = _fill_holes(segmentation.classes > 0, _LARGEST_HOLE_SHARE * disc)
     distance = ndimage.distance_transform_edt(np.pad(foreground, 1))[1:-1, 1:-1]
     smooth = ndimage.gaussian_filter(distance, segmentation.cell_diameter / 30)
     depth = np.where(foreground, np.log(np.maximum(smooth, 0.5)), np.log(0.5))
@@ -48,12 +52,12 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     return drop_small(cells, _SMALLEST_SHARE * disc)
 
 
-def _fill_small_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
-    """The mask without holes of at most `largest` px; larger ones are gaps in a ring of cells."""
-    holes = label(ndimage.binary_fill_holes(mask) & ~mask, connectivity=1)
-    small = np.bincount(holes.ravel()) <= largest
-    small[0] = False
-    filled: NDArray[np.bool_] = mask | small[holes]
+def _fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
+    """The mask without the holes that lie inside a cell: those of at most `largest` px that are round."""
+    filled = mask.copy()
+    for hole in regionprops(label(ndimage.binary_fill_holes(mask) & ~mask, connectivity=1)):
+        if hole.area <= largest and (hole.area <= _SPECK or hole.solidity >= _LEAST_HOLE_SOLIDITY):
+            filled[hole.slice] |= hole.image
     return filled
 
 

@@ -64,9 +64,10 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same fields.")] = 0,
 ) -> None:
     """Draw fields from shapes and optics alone, with exact truth."""
-    from drepano.datasets import simulate_field, write_dataset_config, write_field
+    from drepano.datasets import require_new_folder, simulate_field, write_dataset_config, write_field
     from drepano.taxonomy import SCD
 
+    require_new_folder(folder)
     with progress_bar() as progress:
         for index in progress.track(range(fields), description="simulating"):
             write_field(folder, simulate_field(seed + index, size=(size, size), cells=cells), SCD)

@@ -9,7 +9,7 @@ import numpy as np
 
 from drepano.datasets.composed import compose_field
 from drepano.datasets.dataset import FieldDataset
-from drepano.datasets.write import write_dataset_config, write_field
+from drepano.datasets.write import require_new_folder, write_dataset_config, write_field
 from drepano.datasets.xu2017 import read_crop
 from drepano.errors import DrepanoError
 
@@ -46,7 +46,8 @@ def composed_dataset(
     Raises
     ------
     DrepanoError
-        If `crops` is not a data set of single-cell crops, or a number cannot be used.
+        If `crops` is not a data set of single-cell crops, a number cannot be used, or the
+        folder is not empty.
     """
     if not 0 <= cells[0] <= cells[1]:
         raise DrepanoError(f"cells {cells[0]} to {cells[1]}: give the smaller number first, 0 or more")
@@ -59,6 +60,7 @@ def composed_dataset(
         raise DrepanoError(
             f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder"
         )
+    require_new_folder(folder)
     for patient in patients:
         cells_of_patient = [read_crop(source) for source in crops.of_patients([patient]).sources]
         counts = np.random.default_rng(seed).integers(cells[0], cells[1] + 1, size=fields)

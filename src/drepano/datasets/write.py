@@ -14,6 +14,18 @@ from drepano.io import atomic_path, ensure_writable_folder, write_class_map, wri
 from drepano.taxonomy import Taxonomy
 
 
+def require_new_folder(folder: Path) -> None:
+    """Refuse a folder that holds anything, so that fields of two data sets never mix.
+
+    Raises
+    ------
+    DrepanoError
+        If it does, or is no folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DrepanoError(f"{folder}: is not an empty folder; remove it or name another one")
+
+
 def write_field(folder: Path, field: Field, taxonomy: Taxonomy) -> None:
     """Write image, class map and instance map of `field` under its id.
 

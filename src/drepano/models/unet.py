@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,11 @@ from drepano.ops import DeformableConv2d
 
 STRIDE = 8
 """Inputs are padded to a multiple of this: three poolings by two."""
+
+_FIXED_REACH = 21
+_REACH_PER_CONVOLUTION_PIXEL = 44
+"""Reach in px: pooling and transposed convolutions give 21; of the 3x3 convolutions, two each at the strides
+1, 2, 4, 8, 4, 2 and 1, each pixel of reach gives 44."""
 
 MakeConvolution = Callable[[int, int, bool], nn.Module]
 """(in_channels, out_channels, bias) to a 3x3 convolution that keeps height and width."""
@@ -32,10 +38,16 @@ class UNet(nn.Module):
         Channels of the first level; doubled at each level below.
     in_channels : int
         Channels of the input.
+
+    Attributes
+    ----------
+    reach : int
+        How many px away a pixel of the input can be and still change a pixel of the output.
     """
 
     def __init__(self, num_classes: int = 5, width: int = 8, in_channels: int = 3) -> None:
         super().__init__()
+        self.reach = _FIXED_REACH + _REACH_PER_CONVOLUTION_PIXEL
         self._build(num_classes, width, in_channels, plain_convolution)
 
     def _build(self, num_classes: int, width: int, in_channels: int, convolution: MakeConvolution) -> None:
@@ -95,6 +107,8 @@ class DUNet(UNet):
         self, num_classes: int = 5, width: int = 8, in_channels: int = 3, scope: float = 2.0
     ) -> None:
         nn.Module.__init__(self)
+        # A sample lies up to 1 + scope away, and interpolation reads the pixels on both sides of it.
+        self.reach = _FIXED_REACH + _REACH_PER_CONVOLUTION_PIXEL * (1 + ceil(scope))
 
         def deformable(channels: int, out_channels: int, bias: bool) -> nn.Module:
             return DeformableConv2d(channels, out_channels, scope=scope, bias=bias)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import platform
-import signal
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch import nn
 
 from drepano.datasets import FieldDataset, field_facts, fingerprint
 from drepano.errors import DrepanoError
@@ -22,15 +19,11 @@ from drepano.io import ensure_writable_folder, write_text
 from drepano.models import DataUse, ModelCard, create, load_network, save_model
 from drepano.taxonomy import BINARY, Taxonomy
 from drepano.training.config import TrainingConfig
-from drepano.training.samples import PreparedField, TrainingCrops, prepare_field
+from drepano.training.samples import PreparedField, prepare_field
+from drepano.training.trainer import CHECKPOINT, Progress, run_trainer
 
-Progress = Callable[[str, int, int, float], None]
-"""Called with what is being done, how much of it, out of how much, and the last loss (NaN before any)."""
-
-CHECKPOINT = Path("checkpoints") / "last.ckpt"
 WEIGHTS = "model.safetensors"
 DEVICES = ("auto", "cpu", "cuda")
-_VALIDATION_CROPS = 32
 
 
 def fit(
@@ -79,6 +72,8 @@ def fit(
     """
     taxonomy = _common_taxonomy(datasets, binary)
     accelerator = _accelerator(device)
+    architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
+    network = _new_network(architecture, config.seed, start_from)
     ensure_writable_folder(run)
     checkpoint = _checkpoint_to_resume(run, resume)
     record = _describe(datasets, config, name, binary, start_from)
@@ -90,40 +85,17 @@ def fit(
             f"{run}: was begun with other settings or data; resume it with those of its config.json"
         )
 
-    import lightning
-
-    lightning.seed_everything(config.seed, verbose=False)
     splits = [_split(dataset, config) for dataset in datasets]
-    groups: list[list[PreparedField]] = []
-    validation_groups: list[list[PreparedField]] = []
-    names = _distinct_names(datasets)
-    fingerprints: dict[str, Any] = {}
-    total, done = sum(len(dataset) for dataset in datasets), 0
-    for key, dataset, (training, validation) in zip(names, datasets, splits, strict=True):
-        prepared, facts = [], []
-        scale = config.cell_diameter / dataset.cell_diameter
-        for field in dataset:
-            prepared.append(prepare_field(field, scale, binary))
-            facts.append(field_facts(field, dataset.taxonomy))
-            done += 1
-            progress("reading fields", done, total, float("nan"))
-        fingerprints[key] = fingerprint(facts, dataset.taxonomy)
-        groups.append([prepared[i] for i in training])
-        if validation:
-            validation_groups.append([prepared[i] for i in validation])
-
+    fields, fingerprints = _read_fields(datasets, config.cell_diameter, binary, progress)
     _check_fingerprints(run / "fingerprint.json", fingerprints, resume)
     write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
     write_text(run / "fingerprint.json", json.dumps(fingerprints, indent=2))
 
-    architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
-    network = create(**architecture)
-    if start_from is not None:
-        _start_from(network, start_from)
-
-    _run_lightning(
-        network, config, taxonomy, groups, validation_groups, run, checkpoint, accelerator, progress
-    )
+    groups = [[fields[d][i] for i in training] for d, (training, _) in enumerate(splits)]
+    validation_groups = [
+        [fields[d][i] for i in held_out] for d, (_, held_out) in enumerate(splits) if held_out
+    ]
+    run_trainer(network, config, taxonomy, groups, validation_groups, run, checkpoint, accelerator, progress)
     card = ModelCard(
         name=name,
         architecture=architecture,
@@ -138,82 +110,6 @@ def fit(
     save_model(weights, network, card)
     write_text(run / "card.json", card.model_dump_json(indent=2))
     return weights
-
-
-def _run_lightning(
-    network: Any,
-    config: TrainingConfig,
-    taxonomy: Taxonomy,
-    groups: Sequence[Sequence[PreparedField]],
-    validation_groups: Sequence[Sequence[PreparedField]],
-    run: Path,
-    checkpoint: Path | None,
-    accelerator: str,
-    progress: Progress,
-) -> None:
-    import lightning
-    from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-
-    from drepano.training.module import SegmentationModule
-
-    epoch = min(config.validate_every, config.steps)
-
-    class Data(lightning.LightningDataModule):
-        def train_dataloader(self) -> DataLoader:
-            assert self.trainer is not None
-            start = self.trainer.current_epoch * epoch * config.batch_size
-            crops = TrainingCrops(
-                groups, config.crop_size, epoch * config.batch_size, config.seed, start, config.augment
-            )
-            return DataLoader(crops, config.batch_size)
-
-        def val_dataloader(self) -> DataLoader | list:
-            if not validation_groups:
-                return []
-            crops = TrainingCrops(
-                validation_groups, config.crop_size, _VALIDATION_CROPS, config.seed, augment=False
-            )
-            return DataLoader(crops, config.batch_size)
-
-    class Report(Callback):
-        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-            loss = trainer.callback_metrics.get("train_loss", float("nan"))
-            progress("training", trainer.global_step, config.steps, float(loss))
-
-    for logger in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(logger).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    table = CSVLogger(run, name="logs")
-    trainer = lightning.Trainer(
-        accelerator=accelerator,
-        devices=1,
-        max_steps=config.steps,
-        reload_dataloaders_every_n_epochs=1,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        logger=[table, TensorBoardLogger(run, name="logs", version=table.version)],
-        callbacks=[
-            ModelCheckpoint(
-                run / CHECKPOINT.parent, filename=CHECKPOINT.stem, enable_version_counter=False, save_top_k=1
-            ),
-            Report(),
-        ],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        # On a GPU cross-entropy and the sampling of deformable convolutions refuse to be deterministic.
-        deterministic=accelerator == "cpu",
-    )
-    module = SegmentationModule(network, config, taxonomy)
-    on_interrupt = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.fit(module, datamodule=Data(), ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        # Lightning ends the process at Ctrl+C and switches further ones off.
-        signal.signal(signal.SIGINT, on_interrupt)
-        raise KeyboardInterrupt from None
 
 
 def _common_taxonomy(datasets: Sequence[FieldDataset], binary: bool) -> Taxonomy:
@@ -253,6 +149,37 @@ def _accelerator(device: str) -> str:
     return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
+def _new_network(architecture: dict[str, Any], seed: int, start_from: Path | None) -> nn.Module:
+    """The network of `seed`, or with the weights of a file."""
+    import lightning
+
+    lightning.seed_everything(seed, verbose=False)
+    network = create(**architecture)
+    if start_from is not None:
+        _start_from(network, start_from)
+    return network
+
+
+def _read_fields(
+    datasets: Sequence[FieldDataset], cell_diameter: float, binary: bool, progress: Progress
+) -> tuple[list[list[PreparedField]], dict[str, Any]]:
+    """All fields, prepared, a list a data set; and the fingerprint of each data set."""
+    total = sum(len(dataset) for dataset in datasets)
+    prepared: list[list[PreparedField]] = []
+    fingerprints = {}
+    done = 0
+    for name, dataset in zip(_distinct_names(datasets), datasets, strict=True):
+        prepared.append([])
+        facts = []
+        for field in dataset:
+            prepared[-1].append(prepare_field(field, cell_diameter / dataset.cell_diameter, binary))
+            facts.append(field_facts(field, dataset.taxonomy))
+            done += 1
+            progress("reading fields", done, total, float("nan"))
+        fingerprints[name] = fingerprint(facts, dataset.taxonomy)
+    return prepared, fingerprints
+
+
 def _split(dataset: FieldDataset, config: TrainingConfig) -> tuple[list[int], list[int]]:
     """Indices for training and for validation, drawn at random over fields."""
     order = np.random.default_rng(config.seed).permutation(len(dataset)).tolist()
@@ -286,7 +213,7 @@ def _named_splits(datasets: Sequence[FieldDataset], splits: Sequence[tuple[list[
     }
 
 
-def _start_from(network: Any, path: Path) -> None:
+def _start_from(network: nn.Module, path: Path) -> None:
     """Copy all weights of the file at `path` into `network`, which may have offset convolutions besides."""
     state = load_network(path)[0].state_dict()
     try:

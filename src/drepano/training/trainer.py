@@ -1,0 +1,120 @@
+"""Lightning's part of a run: steps, validation, logs, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.utils.data import DataLoader
+
+from drepano.taxonomy import Taxonomy
+from drepano.training.config import TrainingConfig
+from drepano.training.samples import PreparedField, TrainingCrops
+
+Progress = Callable[[str, int, int, float], None]
+"""Called with what is being done, how much of it, out of how much, and the last loss (NaN before any)."""
+
+CHECKPOINT = Path("checkpoints") / "last.ckpt"
+_VALIDATION_CROPS = 32
+
+
+def run_trainer(
+    network: nn.Module,
+    config: TrainingConfig,
+    taxonomy: Taxonomy,
+    groups: Sequence[Sequence[PreparedField]],
+    validation_groups: Sequence[Sequence[PreparedField]],
+    run: Path,
+    checkpoint: Path | None,
+    accelerator: str,
+    progress: Progress,
+) -> None:
+    """Optimise `network` in place, with a checkpoint in the run folder after every validation.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    config : TrainingConfig
+    taxonomy : Taxonomy
+    groups, validation_groups : sequences of sequences of PreparedField
+        One group a data set.
+    run : Path
+    checkpoint : Path or None
+        To go on from.
+    accelerator : str
+        Lightning's name of the device.
+    progress : callable
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At Ctrl+C.
+    """
+    import lightning
+    from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+    from drepano.training.module import SegmentationModule
+
+    epoch = min(config.validate_every, config.steps)
+
+    class Data(lightning.LightningDataModule):
+        def train_dataloader(self) -> DataLoader:
+            assert self.trainer is not None
+            start = self.trainer.current_epoch * epoch * config.batch_size
+            crops = TrainingCrops(
+                groups, config.crop_size, epoch * config.batch_size, config.seed, start, config.augment
+            )
+            return DataLoader(crops, config.batch_size)
+
+        def val_dataloader(self) -> DataLoader | list:
+            if not validation_groups:
+                return []
+            crops = TrainingCrops(
+                validation_groups, config.crop_size, _VALIDATION_CROPS, config.seed, augment=False
+            )
+            return DataLoader(crops, config.batch_size)
+
+    class Report(Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            loss = trainer.callback_metrics.get("train_loss", float("nan"))
+            progress("training", trainer.global_step, config.steps, float(loss))
+
+    for logger in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    table = CSVLogger(run, name="logs")
+    trainer = lightning.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_steps=config.steps,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        logger=[table, TensorBoardLogger(run, name="logs", version=table.version)],
+        callbacks=[
+            ModelCheckpoint(
+                run / CHECKPOINT.parent, filename=CHECKPOINT.stem, enable_version_counter=False, save_top_k=1
+            ),
+            Report(),
+        ],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        # On a GPU cross-entropy and the sampling of deformable convolutions refuse to be deterministic.
+        deterministic=accelerator == "cpu",
+    )
+    module = SegmentationModule(network, config, taxonomy)
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, datamodule=Data(), ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        # Lightning ends the process at Ctrl+C and switches further ones off.
+        signal.signal(signal.SIGINT, on_interrupt)
+        raise KeyboardInterrupt from None
