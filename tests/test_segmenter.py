@@ -293,7 +293,8 @@ class TestTiles:
         assert 40 < furthest <= network.reach <= margin_of(network)
 
     def test_a_tiled_map_of_a_deformable_network_is_the_whole_one_too(self, monkeypatch):
-        network = make_network(name="dunet", width=2)
+        torch.manual_seed(0)
+        network = create("dunet", width=2)  # larger weights would amplify float32's rounding
         for name, parameter in network.named_parameters():
             if ".offset." in name:
                 torch.nn.init.normal_(parameter, std=0.3)
@@ -301,7 +302,9 @@ class TestTiles:
         image = random_image(24, 640, seed=3)
         whole = segmenter.segment(image).probabilities
         monkeypatch.setattr("drepano.segmenter.TILE", 64)
-        assert greatest_difference(segmenter, image, whole) < 1e-4
+        assert greatest_difference(segmenter, image, whole) < 1e-5
+        self.cut(monkeypatch, 64, 8)
+        assert greatest_difference(segmenter, image, whole) > 1e-4
 
     def test_a_deformable_network_reaches_further_by_its_scope(self):
         assert margin_of(create("dunet", width=2, scope=0.0)) == margin_of(create("unet", width=2))
