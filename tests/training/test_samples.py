@@ -8,6 +8,7 @@ import torch
 
 from drepano.errors import DrepanoError
 from drepano.field import Field
+from drepano.preprocessing import normalise
 from drepano.training.samples import PreparedField, TrainingCrops, part_touching_cells, prepare_field
 
 
@@ -37,6 +38,13 @@ def same(one, other):
 
 
 # --- touching cells
+
+
+def test_half_precision_holds_a_normalised_image_exactly():
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    image = np.stack([grey, 255 - grey, grey // 3], axis=2)
+    field = Field("a", image, classes=np.zeros((16, 16), np.uint8))
+    np.testing.assert_array_equal(prepare_field(field, 1.0, binary=False).image, normalise(image))
 
 
 def test_cells_that_touch_are_parted_by_background_on_both_sides():
@@ -87,7 +95,7 @@ def a_field(**changes):
 
 def test_a_prepared_field_is_normalised_and_its_touching_cells_are_parted():
     field = prepare_field(a_field(), 1.0, binary=False)
-    assert field.image.shape == (3, 20, 30) and field.image.dtype == np.float32
+    assert field.image.shape == (3, 20, 30) and field.image.dtype == np.float16
     assert np.abs(field.image).max() == 0  # the background's grey level
     assert field.classes[10].tolist() == [0] * 5 + [2] * 9 + [0, 0] + [3] * 9 + [0] * 5
 

@@ -21,9 +21,12 @@ from drepano.training.augmentation import ZOOM, change_light_and_focus, flip_and
 
 @dataclass(frozen=True, eq=False)
 class PreparedField:
-    """A field at the network's scale: image (3, H, W) float32, classes (H, W) uint8."""
+    """A field at the network's scale: image (3, H, W) float16, classes (H, W) uint8.
 
-    image: NDArray[np.float32]
+    Half precision holds a normalised 8-bit image exactly: its values are multiples of 1/128 below 4.
+    """
+
+    image: NDArray[np.float16]
     classes: NDArray[np.uint8]
 
 
@@ -50,7 +53,7 @@ def prepare_field(field: Field, scale: float, binary: bool) -> PreparedField:
         classes = part_touching_cells(classes, scale_labels(field.instances, scale))
     if binary:
         classes = (classes > 0).astype(np.uint8)
-    return PreparedField(normalise(scale_image(field.image, scale)), classes)
+    return PreparedField(normalise(scale_image(field.image, scale)).astype(np.float16), classes)
 
 
 class TrainingCrops(Dataset[tuple[Tensor, Tensor]]):
@@ -111,7 +114,7 @@ def _crop(field: PreparedField, size: int, rng: np.random.Generator) -> tuple[Te
     classes = field.classes[top : top + size, left : left + size]
     missing = [(0, size - length) for length in classes.shape]
     return (
-        torch.from_numpy(np.pad(image, [(0, 0), *missing])),
+        torch.from_numpy(np.pad(image, [(0, 0), *missing]).astype(np.float32)),
         torch.from_numpy(np.pad(classes, missing).astype(np.int64)),
     )
 
