@@ -218,7 +218,7 @@ class TestWarnings:
     def warnings(self, segmenter, tmp_path, radius, cells=6, **options):
         places = [(60 + 120 * (i // 3), 60 + 120 * (i % 3), GREY) for i in range(cells)]
         path = save(tmp_path / "field.png", draw(*places, size=(240, 360), radius=radius))
-        return predict_fields([path], tmp_path / "out", segmenter, **options)[0].record["warnings"]
+        return predict_fields([path], tmp_path / "out", segmenter, **options)[0].record.warnings
 
     @pytest.mark.parametrize("radius", [15, 20, 27])
     def test_cells_of_about_the_expected_size_give_none(self, segmenter, tmp_path, radius):
@@ -239,7 +239,7 @@ class TestWarnings:
 
 class TestNames:
     def names(self, paths, out):
-        return [field.name for field in list_fields(paths, out)]
+        return [field.name for field in list_fields(paths, out)[0]]
 
     def test_a_field_is_called_like_its_file(self, fields, out):
         assert self.names([fields], out) == ["a", "b"]
@@ -294,6 +294,24 @@ class TestNames:
             outcomes = predict_fields([fields], fields / where, segmenter)
             assert [outcome.field.name for outcome in outcomes] == ["a", "b"]
         assert segmenter.calls == 2
+
+    def test_results_of_another_run_are_no_fields_either(self, segmenter, fields, out):
+        predict_fields([fields], fields / "one", segmenter)
+        assert len(predict_fields([fields], fields / "two", segmenter)) == 2
+
+    def test_a_file_of_the_users_is_not_taken_for_a_stale_result(self, segmenter, tmp_path):
+        (tmp_path / "x.png").write_bytes(b"broken")
+        mine = save(tmp_path / "x.overlay.png", TWO_CELLS)
+        save(tmp_path / "good.png", TWO_CELLS)
+        predict_fields([tmp_path / "x.png", tmp_path / "good.png"], tmp_path, segmenter)
+        assert mine.is_file()
+
+    def test_a_name_that_is_too_long_or_no_utf8_costs_nothing_else(self, segmenter, fields, out):
+        save(fields / ("n" * 245 + ".png"), TWO_CELLS)
+        save(fields / "\udcff.png", TWO_CELLS)
+        outcomes = predict_fields([fields], out, segmenter)
+        assert sum(outcome.record is not None for outcome in outcomes) == 3
+        assert (out / "report.html").is_file()
 
     def test_a_folder_of_results_alone_holds_no_field(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)
@@ -353,7 +371,7 @@ class TestRerun:
         assert self.rerun(segmenter, fields, out) == ["a", "b"]
 
     def test_another_version_of_drepano_does_all_again(self, segmenter, fields, out, monkeypatch):
-        monkeypatch.setattr("drepano.prediction.version", lambda package: "99.0.0")
+        monkeypatch.setattr("drepano.prediction.run.version", lambda package: "99.0.0")
         assert self.rerun(segmenter, fields, out) == ["a", "b"]
 
     @pytest.mark.parametrize("file", ["a.classes.png", "a.overlay.png", f"{RECORDS}/a.json"])
@@ -378,8 +396,12 @@ class TestRerun:
         assert [outcome.skipped for outcome in outcomes] == [True, True, False]
         assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "b", "c"]
 
-    def test_another_file_of_the_same_name_is_another_field(self, segmenter, fields, out, tmp_path):
-        other = save(tmp_path / "elsewhere" / "a.png", TWO_CELLS)
+    def test_another_file_of_the_same_name_is_another_field_unless_it_is_the_same_image(
+        self, segmenter, fields, out, tmp_path
+    ):
+        moved = save(tmp_path / "moved" / "a.png", TWO_CELLS)
+        assert predict_fields([moved], out, segmenter)[0].skipped
+        other = save(tmp_path / "other" / "a.png", ONE_CELL)
         assert not predict_fields([other], out, segmenter)[0].skipped
 
 
@@ -387,6 +409,18 @@ def break_file(path: Path, how: str) -> None:
     """Spoil an image file."""
     data = path.read_bytes()
     path.write_bytes({"empty": b"", "text": b"no image", "cut": data[: len(data) // 2]}[how])
+
+
+class TestPathsWithoutFields:
+    """A typing error in one path does not keep the others from being done."""
+
+    def test_they_are_listed_as_failures_and_the_others_are_done(self, segmenter, fields, out, tmp_path):
+        (tmp_path / "empty").mkdir()
+        outcomes = predict_fields([tmp_path / "typo.png", tmp_path / "empty", fields], out, segmenter)
+        assert [outcome.record is not None for outcome in outcomes] == [False, False, True, True]
+        assert "typo.png: does not exist" in outcomes[0].reason
+        assert "no image in this folder" in outcomes[1].reason
+        assert "typo.png" in (out / "report.html").read_text()
 
 
 class TestBrokenFields:
@@ -474,7 +508,7 @@ class TestInterruption:
 
         shutil.rmtree(out)
         whole = predict_fields([fields], out, make_segmenter())
-        assert [o.record["cells"] for o in outcomes] == [o.record["cells"] for o in whole]
+        assert [o.record.cells for o in outcomes] == [o.record.cells for o in whole]
 
     def test_a_field_interrupted_while_it_is_redone_is_not_taken_for_done(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)
@@ -495,7 +529,7 @@ class TestInterruption:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr("drepano.prediction.draw_overlay", stop)
+            patched.setattr("drepano.prediction.run.draw_overlay", stop)
             predict_fields([fields], out, segmenter)
         assert files(out) == {"a.classes.png"}
         assert not any(outcome.skipped for outcome in predict_fields([fields], out, segmenter))
@@ -507,7 +541,7 @@ class TestRefusals:
     @pytest.mark.parametrize("diameter", [0, -5, float("nan")])
     def test_a_bad_diameter_costs_no_earlier_result(self, segmenter, fields, out, diameter):
         predict_fields([fields], out, segmenter)
-        with pytest.raises(DrepanoError, match="must be a positive number of pixels"):
+        with pytest.raises(DrepanoError, match="give a number of pixels from 1 to 5000"):
             predict_fields([fields], out, segmenter, cell_diameter=diameter)
         assert files(out) == expected_files("a", "b")
 
@@ -517,9 +551,9 @@ class TestRefusals:
             predict_fields([tmp_path / "empty"], out, segmenter)
         assert not out.exists()
 
-    def test_a_path_that_is_not_there(self, segmenter, fields, tmp_path, out):
+    def test_paths_without_any_field(self, segmenter, tmp_path, out):
         with pytest.raises(DrepanoError, match=r"none\.png: does not exist"):
-            predict_fields([fields, tmp_path / "none.png"], out, segmenter)
+            predict_fields([tmp_path / "none.png"], out, segmenter)
         assert not out.exists()
 
     def test_an_output_folder_that_is_a_file(self, segmenter, fields, tmp_path):

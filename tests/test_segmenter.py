@@ -205,15 +205,15 @@ class TestCellDiameter:
 
     @pytest.mark.parametrize("diameter", [0, -3, float("nan"), float("inf")])
     def test_a_diameter_that_is_no_length_is_refused(self, segmenter, diameter):
-        with pytest.raises(DrepanoError, match=r"cell diameter .*: must be a positive number of pixels"):
+        with pytest.raises(DrepanoError, match=r"cell diameter .*: give a number of pixels from 1 to 5000"):
             segmenter.segment(random_image(), cell_diameter=diameter)
 
-    @pytest.mark.parametrize("diameter", [0.01, 1e-12, 1e-300])
-    def test_a_diameter_that_makes_the_image_too_large_is_refused(self, segmenter, recording, diameter):
+    def test_a_diameter_that_makes_the_image_too_large_is_refused(self, segmenter, recording, monkeypatch):
+        monkeypatch.setattr("drepano.segmenter.MAX_PIXELS", 1_000_000)
         with pytest.raises(
             DrepanoError, match=r"scaling to the network's 40 px makes the image .* check the diameter"
         ):
-            segmenter.segment(random_image(), cell_diameter=diameter)
+            segmenter.segment(random_image(), cell_diameter=1)
         assert recording.windows == []
 
 

@@ -12,7 +12,6 @@ from drepano.taxonomy import (
     SCD,
     SICKLED_CLASS,
     Taxonomy,
-    by_name,
     from_classes,
 )
 
@@ -98,16 +97,6 @@ def test_more_classes_than_colours_use_the_colours_again():
     many = Taxonomy("many", ("background", *(f"class {i}" for i in range(20))))
     assert len(many.colours) == 21
     assert (0, 0, 0) not in many.colours[1:]
-
-
-def test_known_taxonomies_are_found_by_name():
-    assert by_name("scd") is SCD
-    assert by_name("rbc") is BINARY
-
-
-def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(DrepanoError, match="taxonomy 'blood' is unknown; use one of rbc, scd"):
-        by_name("blood")
 
 
 def test_class_names_that_are_known_give_the_known_taxonomy():

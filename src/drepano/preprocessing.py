@@ -9,22 +9,27 @@ from skimage.transform import resize
 _GREY_LEVELS_PER_UNIT = 64.0
 
 
-def normalise(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Colours relative to the field's own background.
+def background_colour(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Median of each channel of a field (H, W, 3) uint8, over at most some 700 000 of its pixels; (3,)."""
+    pixels = image.reshape(-1, image.shape[-1])
+    return np.median(pixels[:: 1 + image.size // 2_000_000], axis=0).astype(np.float32)
 
-    The median of each channel, which is the background's, becomes 0; contrast is kept, so that an empty
-    field stays flat.
+
+def normalise(image: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colours relative to the background, which becomes 0; contrast is kept, so an empty field stays flat.
 
     Parameters
     ----------
     image : (H, W, 3) uint8 array
+        A field or a part of one.
+    background : (3,) float32 array
+        From `background_colour` of the whole field.
 
     Returns
     -------
     (3, H, W) float32 array
     """
-    median = np.median(image.reshape(-1, image.shape[-1])[:: 1 + image.size // 2_000_000], axis=0)
-    normalised = (image.astype(np.float32) - median.astype(np.float32)) / _GREY_LEVELS_PER_UNIT
+    normalised = (image.astype(np.float32) - background) / np.float32(_GREY_LEVELS_PER_UNIT)
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
 
 
@@ -41,9 +46,14 @@ def scale_labels(labels: NDArray, factor: float) -> NDArray:
     """A class or instance map (H, W) enlarged by `factor`, every pixel keeping one of the values."""
     if factor == 1:
         return labels
+    return nearest(labels, scaled_size(labels.shape, factor))
+
+
+def nearest(labels: NDArray, size: tuple[int, int]) -> NDArray:
+    """A class or instance map (H, W) at another size, every pixel that of the nearest old one."""
     rows, columns = (
         np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(int)
-        for new, old in zip(scaled_size(labels.shape, factor), labels.shape, strict=True)
+        for new, old in zip(size, labels.shape, strict=True)
     )
     return labels[rows[:, None], columns]
 

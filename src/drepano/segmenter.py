@@ -12,19 +12,20 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from drepano.devices import resolve_device
 from drepano.errors import DrepanoError
 from drepano.field import Segmentation
 from drepano.io import MAX_PIXELS, read_image, to_rgb8
 from drepano.models import ModelCard, find_weights, load_network
 from drepano.models.unet import STRIDE
-from drepano.preprocessing import normalise, scale_image, scaled_size
+from drepano.preprocessing import background_colour, normalise, scale_image, scaled_size
 
 TILE = 768
 """Side in px of the part of a tile that is kept; a multiple of the networks' stride."""
+_SMALLEST_DIAMETER, _LARGEST_DIAMETER = 1, 5000
+
 WIDEST_MARGIN = 256
 """Border in px for networks that look at the whole image, as PSPNet does; no border is exact for them."""
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def load_model(model: str | Path = "scd", device: str = "auto") -> Segmenter:
@@ -49,14 +50,9 @@ def load_model(model: str | Path = "scd", device: str = "auto") -> Segmenter:
     >>> result.classes.shape, result.probabilities.shape
     ((64, 64), (5, 64, 64))
     """
-    if device not in DEVICES:
-        raise DrepanoError(f"device {device!r} is unknown; use one of {', '.join(DEVICES)}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DrepanoError("device 'cuda': PyTorch sees no GPU here; use --device cpu or auto")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    resolved = torch.device(resolve_device(device))
     network, card = load_network(find_weights(model))
-    return Segmenter(network, card, torch.device(device))
+    return Segmenter(network, card, resolved)
 
 
 class Segmenter:
@@ -107,7 +103,7 @@ class Segmenter:
                 f"cell diameter {diameter:g} px: scaling to the network's {known:g} px makes the image "
                 f"{size[1]} x {size[0]}; check the diameter, or cut the image into fields"
             )
-        probabilities = self._probabilities(normalise(scale_image(pixels, factor)))
+        probabilities = self._probabilities(scale_image(pixels, factor))
         if size != pixels.shape[:2]:
             probabilities = _resize(probabilities, pixels.shape[:2])
         return Segmentation(
@@ -123,11 +119,14 @@ class Segmenter:
         Raises
         ------
         DrepanoError
-            If it is not positive.
+            If no cell can have it.
         """
         diameter = self.card.cell_diameter if cell_diameter is None else float(cell_diameter)
-        if not (np.isfinite(diameter) and diameter > 0):
-            raise DrepanoError(f"cell diameter {cell_diameter}: must be a positive number of pixels")
+        if not (_SMALLEST_DIAMETER <= diameter <= _LARGEST_DIAMETER):
+            raise DrepanoError(
+                f"cell diameter {cell_diameter}: give a number of pixels from {_SMALLEST_DIAMETER} "
+                f"to {_LARGEST_DIAMETER}"
+            )
         return diameter
 
     @property
@@ -139,14 +138,15 @@ class Segmenter:
         return digest.digest()
 
     @torch.inference_mode()
-    def _probabilities(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(3, H, W) to (K, H, W), tile by tile."""
-        _, height, width = image.shape
+    def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(H, W, 3) to (K, H, W), tile by tile."""
+        height, width = image.shape[:2]
+        background = background_colour(image)
         probabilities = np.empty((len(self._taxonomy), height, width), np.float32)
         margin = margin_of(self._network)
         for rows, seen_rows in _tiles(height, margin):
             for columns, seen_columns in _tiles(width, margin):
-                window = torch.from_numpy(np.ascontiguousarray(image[:, seen_rows, seen_columns]))
+                window = torch.from_numpy(normalise(image[seen_rows, seen_columns], background))
                 logits = self._network(window[None].to(self._device))
                 kept = (
                     slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),

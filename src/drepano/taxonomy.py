@@ -130,18 +130,3 @@ def from_classes(classes: Iterable[str]) -> Taxonomy:
         if known.classes == names:
             return known
     return Taxonomy("custom", names)
-
-
-def by_name(name: str) -> Taxonomy:
-    """Known taxonomy called `name` ("rbc" or "scd").
-
-    Raises
-    ------
-    DrepanoError
-        If there is none.
-    """
-    if name not in _KNOWN:
-        raise DrepanoError(
-            f"taxonomy {name!r} is unknown; use one of {', '.join(_KNOWN)}, or name the classes"
-        )
-    return _KNOWN[name]

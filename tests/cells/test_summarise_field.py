@@ -25,6 +25,7 @@ def test_counts_density_area_and_shares():
         "cells": 4,
         "density_per_megapixel": 8.0,
         "mean_area_px": 800.0,
+        "whole_cells": 3,
         "Dic+Ovl cells": 1,
         "Dic+Ovl fraction": 0.25,
         "El+Sk cells": 2,

@@ -77,7 +77,6 @@ def test_what_is_no_range_of_cells_is_refused_with_an_example(crops, tmp_path, c
         (["--cells", "9-3"], "cells 9 to 3"),
         (["--patients", "P9"], "'P9' is not in data set xu2017; its patients are P1, P2"),
         (["--touching", "2"], "share from 0 to 1"),
-        (["--fields", "0"], "at least 1 field"),
     ],
     ids=str,
 )

@@ -104,8 +104,8 @@ class TestSuccess:
         assert code == 0
         assert messages == ""
         first, second, last = output.splitlines()
-        assert first.startswith(f"{fields / 'a.png'}: 2 cells, ")
-        assert second.startswith(f"{fields / 'b.png'}: 1 cells, ")
+        assert first.startswith(f"{fields / 'a.png'}: cells: 2, ")
+        assert second.startswith(f"{fields / 'b.png'}: cells: 1, ")
         assert last == f"2 fields done, 0 failed; report: {out / 'report.html'}"
 
     def test_it_leaves_what_it_promises(self, run, fields, model, out):
@@ -138,7 +138,7 @@ class TestSuccess:
         command = ("predict", fields, "--out", out, "--model", model)
         run(*command)
         written = (out / "a.classes.png").stat().st_mtime_ns
-        assert "a.png: 2 cells, done before" in run(*command)[1]
+        assert "a.png: cells: 2, done before" in run(*command)[1]
         assert (out / "a.classes.png").stat().st_mtime_ns == written
         assert "done before" not in run(*command, "--overwrite")[1]
         assert (out / "a.classes.png").stat().st_mtime_ns > written
@@ -156,7 +156,7 @@ class TestSuccess:
         code, output, messages = run("predict", path, "--out", out, "--model", model)
         assert code == 0
         assert messages == f"warning: {path}: no cells found\n"
-        assert "empty [1].png: 0 cells" in output
+        assert "empty [1].png: cells: 0" in output
 
     def test_the_shipped_network_is_the_default(self, run, fields, out):
         if "scd" not in shipped_models():
@@ -228,7 +228,7 @@ class TestRefusals:
     @pytest.mark.parametrize("diameter", ["0", "-3", "nan"])
     def test_a_cell_diameter_that_is_no_length(self, run, fields, model, out, diameter):
         answer = run("predict", fields, "--out", out, "--model", model, "--cell-diameter", diameter)
-        assert_refused(answer, "must be a positive number of pixels")
+        assert_refused(answer, "give a number of pixels from 1 to 5000")
 
     @pytest.mark.parametrize(
         "arguments", [(), ("--out", "x"), ("a.png",), ("a.png", "--out", "x", "--cell-diameter", "wide")]
@@ -245,7 +245,7 @@ class TestInterruption:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr("drepano.prediction.write_report", interrupt)
+            patched.setattr("drepano.prediction.run.write_report", interrupt)
             code, output, messages = run(*command)
         assert code == 130
         assert "interrupted; run the same command again to go on" in messages

@@ -10,9 +10,15 @@ from PIL import Image
 
 from drepano.datasets import check_dataset, open_dataset
 
-SETTINGS = (
-    'name = "mine"\nlabels = "labels"\npatient = "^(P[0-9])"\n[classes]\n0 = "background"\n255 = "cell"\n'
-)
+SETTINGS = """\
+name = "mine"
+cell_diameter = 6
+labels = "labels"
+patient = "^(P[0-9])"
+[classes]
+0 = "background"
+255 = "cell"
+"""
 
 
 def save(path: Path, values: np.ndarray) -> None:
@@ -101,3 +107,15 @@ def test_real_crops_copies_are_left_out_and_named(xu2017: Path) -> None:
     dataset = open_dataset(xu2017)
     assert len(dataset) + len(dataset.left_out) == 921
     assert any("several patients" in line for line in dataset.left_out)
+
+
+def test_a_wrong_cell_diameter_is_a_problem(folder: Path) -> None:
+    (folder / "dataset.toml").write_text(SETTINGS.replace("cell_diameter = 6", "cell_diameter = 45"))
+    (line,) = problems(folder)
+    assert "about 6 px across but cell_diameter is 45" in line
+
+
+def test_a_name_without_a_patient_is_one_problem_among_others(folder: Path) -> None:
+    add_field(folder, "nobody", seed=9)
+    (folder / "labels" / "P1_a.png").unlink()
+    assert len(problems(folder)) == 2

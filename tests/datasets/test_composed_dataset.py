@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drepano.datasets import compose_field, composed_dataset, open_dataset, read_crop
+from drepano.datasets import compose_field, open_dataset, read_crop, write_composed_dataset
 from drepano.errors import DrepanoError
 from drepano.taxonomy import SCD
 
@@ -36,7 +36,7 @@ def crops(tmp_path):
 
 def test_the_folder_reads_back_to_the_same_arrays_and_patients(crops, tmp_path):
     out = tmp_path / "composed"
-    assert composed_dataset(crops, out, patients=crops.patients, **HOW) == 4
+    assert write_composed_dataset(crops, out, patients=crops.patients, **HOW) == 4
     dataset = open_dataset(out)
     assert dataset.patients == ("P1", "Q-2") and len(dataset) == 4
     assert dataset.taxonomy == SCD and dataset.cell_diameter == crops.cell_diameter
@@ -57,7 +57,7 @@ def test_the_folder_reads_back_to_the_same_arrays_and_patients(crops, tmp_path):
 
 
 def test_the_origin_says_that_fields_are_composed_and_of_what(crops, tmp_path):
-    composed_dataset(crops, tmp_path / "composed", patients=["P1"], **HOW)
+    write_composed_dataset(crops, tmp_path / "composed", patients=["P1"], **HOW)
     dataset = open_dataset(tmp_path / "composed")
     assert "composed" in dataset.name and "composed" in dataset.origin
     assert crops.origin in dataset.origin and dataset.licence == crops.licence
@@ -67,13 +67,13 @@ def test_crops_of_an_excluded_patient_are_not_even_opened(crops, tmp_path):
     for source in crops.sources:
         if source.patient != "P1":
             source.image.unlink()
-    composed_dataset(crops, tmp_path / "composed", patients=["P1"], **HOW)
+    write_composed_dataset(crops, tmp_path / "composed", patients=["P1"], **HOW)
     assert open_dataset(tmp_path / "composed").patients == ("P1",)
 
 
 def test_the_same_seed_gives_the_same_files(crops, tmp_path):
     for name in ("a", "b"):
-        composed_dataset(crops, tmp_path / name, patients=["P1"], **HOW)
+        write_composed_dataset(crops, tmp_path / name, patients=["P1"], **HOW)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
     assert len(files) == 2 * 3 + 1
     for file in files:
@@ -81,14 +81,14 @@ def test_the_same_seed_gives_the_same_files(crops, tmp_path):
 
 
 def test_a_patients_fields_do_not_depend_on_which_other_patients_are_composed(crops, tmp_path):
-    composed_dataset(crops, tmp_path / "both", patients=["P1", "Q-2"], **HOW)
-    composed_dataset(crops, tmp_path / "one", patients=["Q-2"], **HOW)
+    write_composed_dataset(crops, tmp_path / "both", patients=["P1", "Q-2"], **HOW)
+    write_composed_dataset(crops, tmp_path / "one", patients=["Q-2"], **HOW)
     for path in sorted((tmp_path / "one" / "images").iterdir()):
         assert path.read_bytes() == (tmp_path / "both" / "images" / path.name).read_bytes()
 
 
 def test_the_number_of_cells_varies_between_the_two_bounds(crops, tmp_path):
-    composed_dataset(
+    write_composed_dataset(
         crops, tmp_path / "c", patients=["P1"], **{**HOW, "fields": 8, "size": 200, "touching": 0}
     )
     counts = [field.instances.max() for field in open_dataset(tmp_path / "c")]
@@ -97,29 +97,31 @@ def test_the_number_of_cells_varies_between_the_two_bounds(crops, tmp_path):
 
 def test_progress_is_told_after_every_field(crops, tmp_path):
     calls = []
-    composed_dataset(crops, tmp_path / "c", patients=crops.patients, **HOW, advance=lambda: calls.append(1))
+    write_composed_dataset(
+        crops, tmp_path / "c", patients=crops.patients, **HOW, advance=lambda: calls.append(1)
+    )
     assert len(calls) == 4
 
 
 def test_whole_fields_are_no_crops_to_compose_from(crops, tmp_path):
-    composed_dataset(crops, tmp_path / "c", patients=["P1"], **HOW)
+    write_composed_dataset(crops, tmp_path / "c", patients=["P1"], **HOW)
     with pytest.raises(DrepanoError, match="no crops of single cells"):
-        composed_dataset(open_dataset(tmp_path / "c"), tmp_path / "d", patients=["P1"], **HOW)
+        write_composed_dataset(open_dataset(tmp_path / "c"), tmp_path / "d", patients=["P1"], **HOW)
 
 
 def test_a_patient_who_is_not_there_is_named_with_those_who_are(crops, tmp_path):
     with pytest.raises(DrepanoError, match=r"'P9' is not in data set xu2017.*P1, Q-2"):
-        composed_dataset(crops, tmp_path / "c", patients=["P9"], **HOW)
+        write_composed_dataset(crops, tmp_path / "c", patients=["P9"], **HOW)
 
 
 @pytest.mark.parametrize("change", [{"fields": 0}, {"size": 0}, {"seed": -1}, {"touching": 1.5}], ids=str)
 def test_numbers_that_cannot_be_used_are_refused_before_anything_is_written(crops, tmp_path, change):
     with pytest.raises(DrepanoError, match="cannot compose") as error:
-        composed_dataset(crops, tmp_path / "c", patients=["P1"], **{**HOW, **change})
+        write_composed_dataset(crops, tmp_path / "c", patients=["P1"], **{**HOW, **change})
     assert "\n" not in str(error.value)
     assert not (tmp_path / "c").exists()
 
 
 def test_bounds_the_wrong_way_round_are_refused(crops, tmp_path):
     with pytest.raises(DrepanoError, match="6 to 2"):
-        composed_dataset(crops, tmp_path / "c", patients=["P1"], **{**HOW, "cells": (6, 2)})
+        write_composed_dataset(crops, tmp_path / "c", patients=["P1"], **{**HOW, "cells": (6, 2)})

@@ -78,7 +78,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 def test_an_unknown_folder_is_told_what_to_write_on_one_line(tmp_path):
     with pytest.raises(DrepanoError, match=r"dataset\.toml") as error:
         open_dataset(str(tmp_path))
-    assert "\n" not in str(error.value) and '255 = "cell"' in str(error.value)
+    assert "\n" not in str(error.value) and "drepano data example" in str(error.value)
 
 
 def test_the_example_is_a_data_set(tmp_path):

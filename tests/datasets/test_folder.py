@@ -194,8 +194,8 @@ def test_the_patient_is_what_the_brackets_find(write):
 @pytest.mark.parametrize(
     ("pattern", "told"),
     [
-        ("^(P[0-9]+)_", "finds no patient in 'a'"),
-        ("^a", "put brackets around that part"),
+        ("^(P[0-9]+)_", "finds no patient in its name"),
+        ("^a", "has no brackets; put them around"),
         ("(P[0-9]+", "is not a regular expression"),
     ],
 )

@@ -347,3 +347,15 @@ class TestRefusals:
     def test_an_image_smaller_than_the_kernel(self):
         with pytest.raises(ValueError, match="input of 2 x 8 is smaller than the kernel; pad it"):
             self.call(input=torch.zeros(2, 4, 2, 8), padding=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_keeps_its_place_in_a_large_image(dtype):
+    """Positions are computed in float32: half precision cannot tell pixel 300 from pixel 301."""
+    torch.manual_seed(0)
+    image, weight = torch.rand(1, 2, 6, 300), torch.rand(3, 2, 3, 3)
+    offset = torch.zeros(1, 18, 6, 300)
+    expected = F.conv2d(image, weight, padding=1)
+    result = deform_conv2d(image.to(dtype), offset.to(dtype), weight.to(dtype), padding=1)
+    assert result.dtype == dtype
+    assert (result.float() - expected).abs().max() < 0.1

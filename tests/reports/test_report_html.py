@@ -62,13 +62,13 @@ class Page(HTMLParser):
 
 def summary_of(counts: dict[str, tuple[int, ...]], taxonomy: Taxonomy = SCD) -> pd.DataFrame:
     names = taxonomy.cell_classes
-    columns = ["field", "cells", "density_per_megapixel", "mean_area_px"]
+    columns = ["field", "cells", "density_per_megapixel", "mean_area_px", "whole_cells"]
     columns += [f"{name} {what}" for name in names for what in ("cells", "fraction")]
     rows = []
     for field, row in counts.items():
         cells = sum(row)
         pairs = [number for count in row for number in (count, count / cells if cells else np.nan)]
-        rows.append([field, cells, 100.0 * cells, 1500.0 if cells else np.nan, *pairs])
+        rows.append([field, cells, 100.0 * cells, 1500.0 if cells else np.nan, cells, *pairs])
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from drepano.errors import DrepanoError
 from drepano.field import Field
-from drepano.preprocessing import normalise
+from drepano.preprocessing import background_colour, normalise
 from drepano.training.samples import PreparedField, TrainingCrops, part_touching_cells, prepare_field
 
 
@@ -44,7 +44,9 @@ def test_half_precision_holds_a_normalised_image_exactly():
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
     image = np.stack([grey, 255 - grey, grey // 3], axis=2)
     field = Field("a", image, classes=np.zeros((16, 16), np.uint8))
-    np.testing.assert_array_equal(prepare_field(field, 1.0, binary=False).image, normalise(image))
+    np.testing.assert_array_equal(
+        prepare_field(field, 1.0, binary=False).image, normalise(image, background_colour(image))
+    )
 
 
 def test_cells_that_touch_are_parted_by_background_on_both_sides():

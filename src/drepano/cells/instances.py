@@ -19,7 +19,7 @@ _LEAST_HOLE_SOLIDITY = 0.9
 cells leave between them has cusps."""
 _SPECK = 20
 """Holes of at most this many px are filled whatever their shape."""
-_NECK = 0.75
+_NECK = 0.85
 """Two parts of a region are two cells where the neck between them is narrower than this share of the
 narrower part; elongated cells, whose width varies less, stay whole."""
 
@@ -41,15 +41,27 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     """
     disc = np.pi / 4 * segmentation.cell_diameter**2
     foreground = _fill_holes(segmentation.classes > 0, _LARGEST_HOLE_SHARE * disc)
-    distance = ndimage.distance_transform_edt(np.pad(foreground, 1))[1:-1, 1:-1]
-    smooth = ndimage.gaussian_filter(distance, segmentation.cell_diameter / 30)
-    depth = np.where(foreground, np.log(np.maximum(smooth, 0.5)), np.log(0.5))
-    peaks = label(local_maxima(reconstruction(depth + np.log(_NECK), depth)) & foreground)
     regions = label(foreground, connectivity=1)
-    without_peak = ~np.isin(regions, np.unique(regions[peaks > 0]))
-    seeds = np.where(peaks > 0, peaks, np.where(without_peak & foreground, regions + peaks.max(), 0))
-    cells = watershed(-smooth, seeds, mask=foreground)
+    cells = np.zeros(foreground.shape, np.int32)
+    count = 0
+    for number, place in enumerate(ndimage.find_objects(regions), start=1):
+        region = regions[place] == number
+        parts = _part(region, segmentation.cell_diameter / 30)
+        cells[place][region] = parts[region] + count
+        count += int(parts.max())
     return drop_small(cells, _SMALLEST_SHARE * disc)
+
+
+def _part(region: NDArray[np.bool_], smoothing: float) -> NDArray[np.int32]:
+    """Number the cells of one connected region: a watershed from the middles that narrow necks part."""
+    distance = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    smooth = ndimage.gaussian_filter(distance, smoothing)
+    depth = np.log(np.maximum(smooth, 0.5))
+    middles = label(local_maxima(reconstruction(depth + np.log(_NECK), depth)) & region)
+    if middles.max() <= 1:
+        return region.astype(np.int32)
+    parts: NDArray[np.int32] = watershed(-smooth, middles, mask=region)
+    return parts
 
 
 def _fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:

@@ -25,7 +25,8 @@ def summarise_field(cells: pd.DataFrame, shape: tuple[int, int], taxonomy: Taxon
     -------
     dict
         ``cells``; ``density_per_megapixel``, cells in a million pixels; ``mean_area_px`` over the cells
-        that the border does not cut (NaN where there are none); for every class of cells its number
+        that the border does not cut (NaN where there are none) and ``whole_cells``, their number; for
+        every class of cells its number
         ``<class> cells`` and its share of all cells ``<class> fraction`` (NaN where there are no cells).
     """
     count = len(cells)
@@ -34,6 +35,7 @@ def summarise_field(cells: pd.DataFrame, shape: tuple[int, int], taxonomy: Taxon
         "cells": count,
         "density_per_megapixel": count / (shape[0] * shape[1]) * 1e6,
         "mean_area_px": float(whole.mean()) if len(whole) else np.nan,
+        "whole_cells": len(whole),
     }
     for name in taxonomy.cell_classes:
         number = int((cells["class"] == name).sum())

@@ -18,18 +18,18 @@ Data = Annotated[Path, typer.Argument(help="Folder of a data set.")]
 def compose(
     data: Annotated[Path, typer.Argument(help="Folder of xu2017, the crops of single cells.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the composed fields.")],
-    fields: Annotated[int, typer.Option(help="Fields for each patient.")] = 100,
+    fields: Annotated[int, typer.Option(help="Fields for each patient.", min=1)] = 100,
     patients: Annotated[str | None, typer.Option(help="Patients, separated by commas; default all.")] = None,
-    size: Annotated[int, typer.Option(help="Side of a field, px.")] = 512,
+    size: Annotated[int, typer.Option(help="Side of a field, px.", min=16, max=8192)] = 512,
     cells: Annotated[str, typer.Option(help="Cells to place in a field: a number or a range A-B.")] = "10-60",
     touching: Annotated[float, typer.Option(help="Share of cells placed against another one.")] = 0.3,
     natural: Annotated[
         bool, typer.Option("--natural", help="Draw classes as often as they occur, not equally often.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same fields.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fields.", min=0)] = 0,
 ) -> None:
     """Compose fields from real cells; the cells of a field are of one patient."""
-    from drepano.datasets import composed_dataset, open_dataset
+    from drepano.datasets import open_dataset, write_composed_dataset
 
     dataset = open_dataset(data)
     wanted = dataset.patients if patients is None else tuple(patients.split(","))
@@ -40,7 +40,7 @@ def compose(
         )
     with progress_bar() as progress:
         task = progress.add_task("composing", total=fields * len(wanted))
-        written = composed_dataset(
+        written = write_composed_dataset(
             dataset,
             folder,
             patients=wanted,
@@ -58,46 +58,34 @@ def compose(
 @app.command()
 def simulate(
     folder: Annotated[Path, typer.Option("--out", help="Folder for the simulated fields.")],
-    fields: Annotated[int, typer.Option(help="How many fields.")] = 20,
-    size: Annotated[int, typer.Option(help="Side of a field, px.")] = 512,
-    cells: Annotated[int, typer.Option(help="Cells in a field.")] = 12,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same fields.")] = 0,
+    fields: Annotated[int, typer.Option(help="How many fields.", min=1)] = 20,
+    size: Annotated[int, typer.Option(help="Side of a field, px.", min=16, max=8192)] = 512,
+    cells: Annotated[int, typer.Option(help="Cells in a field.", min=0)] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fields.", min=0)] = 0,
 ) -> None:
     """Draw fields from shapes and optics alone, with exact truth."""
-    from drepano.datasets import require_new_folder, simulate_field, write_dataset_config, write_field
-    from drepano.taxonomy import SCD
+    from drepano.datasets import write_simulated_dataset
 
-    require_new_folder(folder)
     with progress_bar() as progress:
-        for index in progress.track(range(fields), description="simulating"):
-            write_field(folder, simulate_field(seed + index, size=(size, size), cells=cells), SCD)
-    write_dataset_config(
-        folder,
-        name="simulated",
-        taxonomy=SCD,
-        licence="MIT",
-        origin="simulated by drepano from shapes and optics",
-        cell_diameter=45.0,
-        patient="^(simulated-[0-9])-",
-    )
+        task = progress.add_task("simulating", total=fields)
+        write_simulated_dataset(folder, fields, size, cells, seed, advance=lambda: progress.advance(task))
     out.print(f"wrote {fields} simulated fields to {folder}")
+
+
+@app.command()
+def example() -> None:
+    """Print a dataset.toml to begin with: drepano data example > DATA/dataset.toml."""
+    from drepano.datasets import EXAMPLE
+
+    out.print(EXAMPLE, end="", markup=False)
 
 
 @app.command()
 def check(data: Data) -> None:
     """Read a whole data set, list everything that is wrong with it, and print its fingerprint.
 
-    A data set of your own is a folder with images, label maps of the same names, and a dataset.toml:
-
-    \b
-    name = "my fields"
-    images = "images"
-    labels = "labels"
-    [classes]
-    0 = "background"
-    255 = "cell"
-
-    The README has every setting.
+    A data set of your own is a folder with images, label maps of the same names, and a dataset.toml, of which
+    `drepano data example` prints one.
     """
     from rich.markup import escape
 
@@ -108,22 +96,22 @@ def check(data: Data) -> None:
         task = progress.add_task("reading", total=len(dataset))
         result = check_dataset(dataset, advance=lambda: progress.advance(task))
     for line in result.left_out:
-        out.print(f"left out: {escape(line)}")
+        err.print(f"left out: {escape(line)}")
     for line in result.problems:
         err.print(f"[bold red]problem:[/] {escape(line)}")
     out.print_json(data={"name": dataset.name, "classes": dataset.taxonomy.classes, **result.fingerprint})
     if result.problems:
-        out.print(f"{len(result.problems)} problems")
+        err.print(f"problems: {len(result.problems)}")
         raise typer.Exit(1)
-    out.print("no problems")
+    err.print("no problems")
 
 
 @app.command()
 def show(
     data: Data,
     picture: Annotated[Path, typer.Option("--out", help="PNG file to write.")],
-    fields: Annotated[int, typer.Option(help="How many fields, spread evenly over the data set.")] = 16,
-    columns: Annotated[int, typer.Option(help="Fields in a row.")] = 4,
+    fields: Annotated[int, typer.Option(help="How many fields, spread evenly.", min=1)] = 16,
+    columns: Annotated[int, typer.Option(help="Fields in a row.", min=1)] = 4,
 ) -> None:
     """Draw a contact sheet: fields with the outlines of their true cells, for eyes."""
     import numpy as np
@@ -134,6 +122,8 @@ def show(
     from drepano.io import atomic_path
     from drepano.reports import draw_contact_sheet
 
+    if picture.suffix.lower() != ".png":
+        raise DrepanoError(f"{picture}: the contact sheet is a PNG file; give a name that ends with .png")
     dataset = open_dataset(data)
     if len(dataset) == 0:
         raise DrepanoError(f"{data}: has no fields to show")

@@ -20,17 +20,20 @@ def evaluate(
 ) -> None:
     """Measure a network: Dice and counts on fields, or the class of single crops (xu2017)."""
     from drepano.datasets import open_dataset
+    from drepano.errors import DrepanoError
     from drepano.experiments import evaluate_crops, evaluate_fields, summarise_crops, summarise_fields
-    from drepano.io import write_text
+    from drepano.io import ensure_writable_folder, write_text
     from drepano.segmenter import load_model
 
+    if result.suffix != ".json":
+        raise DrepanoError(f"{result}: the figures are written as JSON; give a name that ends with .json")
+    ensure_writable_folder(result.parent)
     segmenter = load_model(model, device)
     dataset = open_dataset(data)
     if patients is not None:
         dataset = dataset.of_patients(patients.split(","))
-    single_crops = all(source.category is not None for source in dataset.sources)
     measure, summarise = (
-        (evaluate_crops, summarise_crops) if single_crops else (evaluate_fields, summarise_fields)
+        (evaluate_crops, summarise_crops) if dataset.has_single_cells else (evaluate_fields, summarise_fields)
     )
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(dataset))

@@ -49,6 +49,11 @@ def main() -> None:
     except DrepanoError as error:
         err.print(f"[bold red]error:[/] {_plain(str(error))}")
         sys.exit(1)
+    except MemoryError as error:
+        err.print(
+            f"[bold red]error:[/] not enough memory ({_plain(str(error))}); use smaller images or numbers"
+        )
+        sys.exit(1)
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this code without a word
             err.print("interrupted; run the same command again to go on (drepano train: with --resume)")

@@ -42,11 +42,11 @@ def predict(
             if outcome.record is None:
                 err.print(f"[bold red]failed:[/] {escape(outcome.reason)}")
             else:
-                cells = outcome.record["summary"]["cells"]
-                how = "done before" if outcome.skipped else f"{outcome.record['seconds']:.1f} s"
-                out.print(f"{escape(outcome.field.source)}: {cells} cells, {how}")
-                for warning in outcome.record["warnings"]:
-                    err.print(f"[yellow]warning:[/] {escape(outcome.field.source)}: {escape(warning)}")
+                cells = outcome.record.summary["cells"]
+                how = "done before" if outcome.skipped else f"{outcome.record.seconds:.1f} s"
+                out.print(f"{escape(outcome.source)}: cells: {cells}, {how}")
+                for warning in outcome.record.warnings:
+                    err.print(f"[yellow]warning:[/] {escape(outcome.source)}: {escape(warning)}")
             progress.advance(task)
 
         outcomes = predict_fields(

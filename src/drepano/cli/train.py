@@ -18,7 +18,8 @@ def train(
     name: Annotated[str, typer.Option(help="Name on the model card.")] = "model",
     binary: Annotated[bool, typer.Option("--binary", help="Merge all classes of cells into one.")] = False,
     patients: Annotated[
-        str | None, typer.Option(help="Train on these patients only, separated by commas.")
+        str | None,
+        typer.Option(help="Only these patients, separated by commas, of data sets that know theirs."),
     ] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="Weights file to begin with; a dU-Net may begin from a U-Net.")
@@ -38,7 +39,9 @@ def train(
     validate_every: Annotated[
         int | None, typer.Option(help="Steps between validations and checkpoints.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same weights on a CPU.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="The same seed and number of threads give the same weights on a CPU.")
+    ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -65,7 +68,8 @@ def train(
     )
     datasets = [open_dataset(folder) for folder in data]
     if patients is not None:
-        datasets = [dataset.of_patients(patients.split(",")) for dataset in datasets]
+        wanted = patients.split(",")
+        datasets = [dataset.of_patients(wanted) if dataset.patients else dataset for dataset in datasets]
     with stage_progress() as progress:
         weights = fit(
             datasets,

@@ -8,23 +8,24 @@ from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
 from drepano.datasets.check import CheckResult, check_dataset
 from drepano.datasets.chula import is_chula, open_chula
 from drepano.datasets.composed import compose_field
-from drepano.datasets.composed_dataset import composed_dataset
+from drepano.datasets.composed_dataset import write_composed_dataset
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import field_facts, fingerprint
 from drepano.datasets.folder import CONFIG_NAME, EXAMPLE, is_folder_dataset, open_folder
 from drepano.datasets.simulated import simulate_cell, simulate_field, simulated_fields
+from drepano.datasets.simulated_dataset import write_simulated_dataset
 from drepano.datasets.write import require_new_folder, write_dataset_config, write_field
 from drepano.datasets.xu2017 import CellCrop, is_xu2017, open_xu2017, read_crop
 from drepano.errors import DrepanoError
 
 __all__ = [
+    "EXAMPLE",
     "CellCrop",
     "CheckResult",
     "FieldDataset",
     "FieldSource",
     "check_dataset",
     "compose_field",
-    "composed_dataset",
     "field_facts",
     "fingerprint",
     "open_bbbc041seg",
@@ -37,8 +38,10 @@ __all__ = [
     "simulate_cell",
     "simulate_field",
     "simulated_fields",
+    "write_composed_dataset",
     "write_dataset_config",
     "write_field",
+    "write_simulated_dataset",
 ]
 
 _READERS = (
@@ -71,9 +74,9 @@ def open_dataset(folder: Path | str, strict: bool = True) -> FieldDataset:
             dataset = read(folder)
             break
     else:
-        example = " | ".join(line for line in EXAMPLE.splitlines() if line and not line.startswith("#"))
         raise DrepanoError(
-            f"{folder}: is no data set that is known; write a {CONFIG_NAME} into it, for instance: {example}"
+            f"{folder}: is no data set that is known; write a {CONFIG_NAME} into it "
+            "(drepano data example prints one)"
         )
     if strict and dataset.problems:
         more = len(dataset.problems) - 1

@@ -11,6 +11,9 @@ from drepano.datasets.dataset import FieldDataset
 from drepano.datasets.fingerprint import FieldFacts, field_facts, fingerprint
 from drepano.errors import DrepanoError
 
+_TOLERANCE = 1.5
+"""How many times smaller or larger than stated the cells may be."""
+
 
 @dataclass(frozen=True)
 class CheckResult:
@@ -35,7 +38,7 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
     """Read every field once and collect all problems.
 
     Unreadable files, sizes that differ and unknown label values come from the readers; fields without a
-    single cell and images that stand twice are found here.
+    single cell, images that stand twice and a wrong cell diameter are found here.
 
     Parameters
     ----------
@@ -45,6 +48,7 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
         Called after every field.
     """
     problems = list(dataset.problems)
+    left_out = list(dataset.left_out)
     facts: list[FieldFacts] = []
     images: dict[str, list[int]] = defaultdict(list)
     for index, source in enumerate(dataset.sources):
@@ -55,7 +59,9 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
         else:
             facts.append(fact)
             images[fact.image_digest].append(index)
-            if fact.cells == 0:
+            if fact.cells == 0 and source.category is not None:
+                left_out.append(f"{source.image}: no outline was found, so no field is composed of it")
+            elif fact.cells == 0:
                 where = source.labels or source.instances or source.image
                 problems.append(f"{where}: no cell in it; label its cells or remove the field")
         advance()
@@ -63,7 +69,16 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
         problems += _describe_copies(dataset, copies)
     if not dataset.sources and not dataset.problems:
         problems.append(f"data set {dataset.name}: has no fields; put images into its image folder")
-    return CheckResult(tuple(problems), dataset.left_out, fingerprint(facts, dataset.taxonomy))
+    result = fingerprint(facts, dataset.taxonomy)
+    measured = result["cell_diameter"]
+    if measured is not None and not 1 / _TOLERANCE < measured / dataset.cell_diameter < _TOLERANCE:
+        problems.append(
+            f"data set {dataset.name}: its cells are about {measured:.0f} px across but cell_diameter is "
+            f"{dataset.cell_diameter:g}; correct it, since networks are trained at one scale"
+        )
+    if facts and not result["labelled_fields"]:
+        left_out.append(f"data set {dataset.name}: no field has labels, so nothing can be trained on it")
+    return CheckResult(tuple(problems), tuple(left_out), result)
 
 
 def _describe_copies(dataset: FieldDataset, copies: list[int]) -> list[str]:

@@ -14,7 +14,7 @@ from drepano.datasets.xu2017 import read_crop
 from drepano.errors import DrepanoError
 
 
-def composed_dataset(
+def write_composed_dataset(
     crops: FieldDataset,
     folder: Path,
     *,
@@ -56,7 +56,7 @@ def composed_dataset(
             f"cannot compose {fields} fields of {size} px with seed {seed}, touching {touching}; "
             "give at least 1 field of 1 px, a seed of 0 or more and a share from 0 to 1"
         )
-    if crops.name != "xu2017":
+    if not crops.has_single_cells:
         raise DrepanoError(
             f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder"
         )

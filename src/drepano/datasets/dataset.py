@@ -79,6 +79,11 @@ class FieldDataset:
         return (self.load(source) for source in self.sources)
 
     @property
+    def has_single_cells(self) -> bool:
+        """Whether its fields are crops around one cell each, of known category."""
+        return bool(self.sources) and all(source.category is not None for source in self.sources)
+
+    @property
     def patients(self) -> tuple[str, ...]:
         """Names of all patients, sorted."""
         return tuple(sorted({source.patient for source in self.sources if source.patient is not None}))

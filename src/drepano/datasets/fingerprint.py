@@ -27,6 +27,8 @@ class FieldFacts:
         None where nothing is labelled.
     pixels : tuple of int
         Pixels of each class; empty without a class map.
+    diameter : float or None
+        Median over the cells of the diameter of a disc of their area, px; None without an instance map.
     image_digest, truth_digest : str
         SHA-256 of the image and of its maps or points.
     """
@@ -36,6 +38,7 @@ class FieldFacts:
     size: tuple[int, int]
     cells: int | None
     pixels: tuple[int, ...]
+    diameter: float | None
     image_digest: str
     truth_digest: str
 
@@ -43,8 +46,11 @@ class FieldFacts:
 def field_facts(field: Field, taxonomy: Taxonomy) -> FieldFacts:
     """The facts of one field."""
     cells: int | None = None
+    diameter: float | None = None
     if field.instances is not None:
-        cells = int(np.count_nonzero(np.unique(field.instances)))
+        areas = np.unique(field.instances[field.instances > 0], return_counts=True)[1]
+        cells = len(areas)
+        diameter = float(np.median(2 * np.sqrt(areas / np.pi))) if cells else None
     elif field.points is not None:
         cells = len(field.points)
     pixels: tuple[int, ...] = ()
@@ -56,12 +62,19 @@ def field_facts(field: Field, taxonomy: Taxonomy) -> FieldFacts:
     height, width = field.image.shape[:2]
     image = hashlib.sha256(repr(field.image.shape).encode() + field.image.tobytes())
     return FieldFacts(
-        field.id, field.patient, (height, width), cells, pixels, image.hexdigest(), truth.hexdigest()
+        field.id,
+        field.patient,
+        (height, width),
+        cells,
+        pixels,
+        diameter,
+        image.hexdigest(),
+        truth.hexdigest(),
     )
 
 
 def fingerprint(facts: Iterable[FieldFacts], taxonomy: Taxonomy) -> dict[str, Any]:
-    """Fields, patients, sizes, cells, pixel share of every class, and one digest over all of it.
+    """Fields, patients, sizes, cells, their diameter in px, pixel share of classes, and a digest over it all.
 
     Parameters
     ----------
@@ -83,6 +96,7 @@ def fingerprint(facts: Iterable[FieldFacts], taxonomy: Taxonomy) -> dict[str, An
     digest = hashlib.sha256()
     for fact in facts:
         digest.update(f"{fact.id}\n{fact.patient}\n{fact.image_digest}\n{fact.truth_digest}\n".encode())
+    diameters = [fact.diameter for fact in facts if fact.diameter is not None]
     labelled = [fact.cells for fact in facts if fact.cells is not None]
     return {
         "fields": len(facts),
@@ -91,6 +105,7 @@ def fingerprint(facts: Iterable[FieldFacts], taxonomy: Taxonomy) -> dict[str, An
         "largest": _size(max(facts, key=_area)) if facts else None,
         "labelled_fields": len(labelled),
         "cells": sum(labelled),
+        "cell_diameter": float(np.median(diameters)) if diameters else None,
         "pixel_share": share,
         "sha256": digest.hexdigest(),
     }

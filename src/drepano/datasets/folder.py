@@ -51,7 +51,7 @@ class FolderConfig(BaseModel):
     labels: str | None = None
     instances: str | None = None
     patient: str | None = None
-    cell_diameter: float = Setting(default=45.0, gt=0)
+    cell_diameter: float = Setting(default=45.0, ge=1, le=5000)
     preparation: Literal["none", "paper"] = "none"
     classes: dict[str, str] = {}
 
@@ -100,7 +100,7 @@ def _read_config(path: Path) -> FolderConfig:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise DrepanoError(
-            f"{path}: setting {name}: {first['msg']}; see `drepano data check --help`"
+            f"{path}: setting {name}: {first['msg']}; drepano data example prints one that is right"
         ) from error
 
 
@@ -148,17 +148,19 @@ def _find_sources(folder: Path, config: FolderConfig) -> tuple[list[FieldSource]
             f"{files[stem]}: has no image of the same name in {config.images}; add it or remove the map"
             for stem in files.keys() - images.keys()
         ]
-    sources = [
-        FieldSource(
-            id=stem,
-            image=image,
-            labels=maps["labels"][stem] if "labels" in maps else None,
-            instances=maps["instances"][stem] if "instances" in maps else None,
-            patient=_patient(stem, config.patient, folder / CONFIG_NAME),
-        )
-        for stem, image in images.items()
-        if all(stem in files for files in maps.values())
-    ]
+    sources = []
+    for stem, image in images.items():
+        if not all(stem in files for files in maps.values()):
+            continue
+        patient = _patient(stem, config.patient, folder / CONFIG_NAME)
+        if config.patient is not None and patient is None:
+            problems.append(
+                f"{image}: the pattern {config.patient!r} in {CONFIG_NAME} finds no patient in its name; "
+                "correct one of them"
+            )
+            continue
+        labels, instances = (maps[kind][stem] if kind in maps else None for kind in ("labels", "instances"))
+        sources.append(FieldSource(stem, image, labels, instances, patient))
     return sources, sorted(problems)
 
 
@@ -178,17 +180,19 @@ def _files_by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def _patient(stem: str, pattern: str | None, where: Path) -> str | None:
+    """What the brackets of `pattern` find in a file's name; None where they find nothing."""
     if pattern is None:
         return None
     try:
-        found = re.search(pattern, stem)
+        expression = re.compile(pattern)
     except re.error as error:
         raise DrepanoError(f"{where}: patient {pattern!r} is not a regular expression ({error})") from error
-    if found is None or not found.groups():
+    if expression.groups == 0:
         raise DrepanoError(
-            f"{where}: patient {pattern!r} finds no patient in {stem!r}; put brackets around that part"
+            f"{where}: patient {pattern!r} has no brackets; put them around the patient's part"
         )
-    return found.group(1)
+    found = expression.search(stem)
+    return None if found is None else found.group(1)
 
 
 def _load(source: FieldSource, mapping: dict[str, int], paper: bool) -> Field:

@@ -10,6 +10,7 @@ from skimage.transform import resize
 
 from drepano.errors import DrepanoError
 from drepano.field import Field
+from drepano.preprocessing import nearest
 
 SIZE = 512
 _BLANK_SPREAD = 2.0
@@ -25,18 +26,12 @@ def prepare_paper_field(field: Field) -> Field:
     """
     columns = content_columns(field.image, field.id)
 
-    def resize_map(labels: NDArray) -> NDArray:
-        height, width = labels[:, columns].shape
-        row = ((np.arange(SIZE) + 0.5) * height / SIZE).astype(int)
-        column = ((np.arange(SIZE) + 0.5) * width / SIZE).astype(int)
-        return labels[:, columns][row[:, None], column]
-
     image = resize(field.image[:, columns], (SIZE, SIZE, 3), order=1, anti_aliasing=True, preserve_range=True)
     return replace(
         field,
         image=np.rint(image).astype(np.uint8),
-        classes=None if field.classes is None else resize_map(field.classes),
-        instances=None if field.instances is None else resize_map(field.instances),
+        classes=None if field.classes is None else nearest(field.classes[:, columns], (SIZE, SIZE)),
+        instances=None if field.instances is None else nearest(field.instances[:, columns], (SIZE, SIZE)),
         pixel_size=None,
     )
 

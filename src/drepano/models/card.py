@@ -61,7 +61,7 @@ class ModelCard(BaseModel):
     architecture: dict[str, Any]
     taxonomy: str
     classes: list[str]
-    cell_diameter: float = Field(gt=0)
+    cell_diameter: float = Field(ge=1, le=5000)
     training: dict[str, Any]
     data: list[DataUse]
     metrics: list[Metric] = []

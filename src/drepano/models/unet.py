@@ -1,4 +1,4 @@
-"""U-Net and dU-Net as in the paper's figure 2 and the table of its supplement."""
+"""U-Net and dU-Net as in the paper's figure 2."""
 
 from __future__ import annotations
 
@@ -27,17 +27,8 @@ def plain_convolution(in_channels: int, out_channels: int, bias: bool) -> nn.Mod
     return nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
 
 
-class UNet(nn.Module):
-    """U-Net of three levels; 97 818 parameters for two classes at width 8.
-
-    Parameters
-    ----------
-    num_classes : int
-        Channels of the output.
-    width : int
-        Channels of the first level; doubled at each level below.
-    in_channels : int
-        Channels of the input.
+class _EncoderDecoder(nn.Module):
+    """Three levels down, three up, with skips; what kind of 3x3 convolution is given.
 
     Attributes
     ----------
@@ -45,12 +36,17 @@ class UNet(nn.Module):
         How many px away a pixel of the input can be and still change a pixel of the output.
     """
 
-    def __init__(self, num_classes: int = 5, width: int = 8, in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        width: int,
+        in_channels: int,
+        convolution: MakeConvolution,
+        convolution_reach: int,
+    ) -> None:
         super().__init__()
-        self.reach = _FIXED_REACH + _REACH_PER_CONVOLUTION_PIXEL
-        self._build(num_classes, width, in_channels, plain_convolution)
+        self.reach = _FIXED_REACH + _REACH_PER_CONVOLUTION_PIXEL * convolution_reach
 
-    def _build(self, num_classes: int, width: int, in_channels: int, convolution: MakeConvolution) -> None:
         def block(channels: int, middle: int, out: int) -> nn.Sequential:
             return nn.Sequential(
                 *(convolution(channels, middle, False), nn.BatchNorm2d(middle), nn.ReLU(inplace=True)),
@@ -92,7 +88,24 @@ class UNet(nn.Module):
         return logits[..., :height, :width]
 
 
-class DUNet(UNet):
+class UNet(_EncoderDecoder):
+    """U-Net of three levels; 97 818 parameters for two classes at width 8.
+
+    Parameters
+    ----------
+    num_classes : int
+        Channels of the output.
+    width : int
+        Channels of the first level; doubled at each level below.
+    in_channels : int
+        Channels of the input.
+    """
+
+    def __init__(self, num_classes: int = 5, width: int = 8, in_channels: int = 3) -> None:
+        super().__init__(num_classes, width, in_channels, plain_convolution, convolution_reach=1)
+
+
+class DUNet(_EncoderDecoder):
     """U-Net whose fourteen 3x3 convolutions are deformable; 154 032 parameters for two classes at width 8.
 
     Parameters
@@ -106,11 +119,8 @@ class DUNet(UNet):
     def __init__(
         self, num_classes: int = 5, width: int = 8, in_channels: int = 3, scope: float = 2.0
     ) -> None:
-        nn.Module.__init__(self)
-        # A sample lies up to 1 + scope away, and interpolation reads the pixels on both sides of it.
-        self.reach = _FIXED_REACH + _REACH_PER_CONVOLUTION_PIXEL * (1 + ceil(scope))
-
         def deformable(channels: int, out_channels: int, bias: bool) -> nn.Module:
             return DeformableConv2d(channels, out_channels, scope=scope, bias=bias)
 
-        self._build(num_classes, width, in_channels, deformable)
+        # A sample lies up to 1 + scope away, and interpolation reads the pixels on both sides of it.
+        super().__init__(num_classes, width, in_channels, deformable, convolution_reach=1 + ceil(scope))

@@ -84,8 +84,12 @@ def load_network(path: Path) -> tuple[nn.Module, ModelCard]:
     try:
         taxonomy = card.class_taxonomy
         network = create(**({"num_classes": len(taxonomy)} | card.architecture))
-    except (DrepanoError, TypeError) as error:
+    except (DrepanoError, TypeError, RuntimeError) as error:
         raise DrepanoError(f"{path}: the network of its model card cannot be made ({error})") from error
+    if card.architecture.get("in_channels", 3) != 3:
+        raise DrepanoError(
+            f"{path}: its network takes {card.architecture['in_channels']} channels; images have 3"
+        )
     if card.architecture.get("num_classes", len(taxonomy)) != len(taxonomy):
         raise DrepanoError(
             f"{path}: its model card names {len(taxonomy)} classes for a network of "
@@ -99,4 +103,8 @@ def load_network(path: Path) -> tuple[nn.Module, ModelCard]:
             f"{path}: its weights do not fit its card's architecture {card.architecture} ({reason}); "
             "the file is damaged or was edited; train or download it again"
         ) from error
+    if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
+        raise DrepanoError(
+            f"{path}: has weights that are not finite; train it again with a lower learning rate"
+        )
     return network.eval(), card

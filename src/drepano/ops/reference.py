@@ -65,8 +65,11 @@ def deform_conv2d(
     out_channels, _, kernel_height, kernel_width = weight.shape
     taps = kernel_height * kernel_width
 
+    # Half precision cannot hold positions: pixel 300 and its neighbours would be one number.
+    precise = torch.promote_types(input.dtype, torch.float32)
+
     def steps(count: int) -> Tensor:
-        return torch.arange(count, device=input.device, dtype=input.dtype)
+        return torch.arange(count, device=input.device, dtype=precise)
 
     kernel_y = (
         (steps(kernel_height) * dilation_y - padding_y).repeat_interleave(kernel_width).view(taps, 1, 1)
@@ -75,17 +78,18 @@ def deform_conv2d(
     row = steps(out_height).view(out_height, 1) * stride_y + kernel_y
     column = steps(out_width) * stride_x + kernel_x
 
-    shifts = offset.reshape(batch * offset_groups, taps, 2, out_height, out_width)
+    shifts = offset.to(precise).reshape(batch * offset_groups, taps, 2, out_height, out_width)
     grid = torch.stack(
         [_normalise(column + shifts[:, :, 1], width), _normalise(row + shifts[:, :, 0], height)], dim=-1
     )
     samples = F.grid_sample(
-        input.reshape(batch * offset_groups, channels // offset_groups, height, width),
+        input.to(precise).reshape(batch * offset_groups, channels // offset_groups, height, width),
         grid.view(batch * offset_groups, taps * out_height, out_width, 2),
         mode="bilinear",
         padding_mode="zeros",
         align_corners=False,
-    ).view(batch, offset_groups, channels // offset_groups, taps, out_height * out_width)
+    ).to(input.dtype)
+    samples = samples.view(batch, offset_groups, channels // offset_groups, taps, out_height * out_width)
     if mask is not None:
         samples = samples * mask.reshape(batch, offset_groups, 1, taps, out_height * out_width)
 

@@ -123,7 +123,8 @@ def write_report(
         Files that could not be; shown near the top.
     summary : DataFrame
         One row a field: `field` (str), `cells` (int), `density_per_megapixel` (float, cells in a million
-        px), `mean_area_px` (float, px, NaN without cells), and for each cell class `<class> cells` (int)
+        px), `mean_area_px` (float, px, over the `whole_cells` (int) that no border cuts, NaN without
+        them), and for each cell class `<class> cells` (int)
         and `<class> fraction` (float, NaN without cells).
     taxonomy : Taxonomy
         The classes.
@@ -208,12 +209,13 @@ def _total(summary: pd.DataFrame, taxonomy: Taxonomy) -> _Row:
     cells = int(summary["cells"].sum())
     counts = [int(summary[f"{name} cells"].sum()) for name in taxonomy.cell_classes]
     fractions = [count / cells if cells else float("nan") for count in counts]
-    area = float((summary["cells"] * summary["mean_area_px"]).sum())
+    whole = int(summary["whole_cells"].sum())
+    area = float((summary["whole_cells"] * summary["mean_area_px"]).sum())
     return _Row(
         "All fields",
         wording.whole(cells),
         wording.MISSING,
-        wording.whole(area / cells if cells else float("nan")),
+        wording.whole(area / whole if whole else float("nan")),
         _class_counts(counts, fractions, taxonomy),
     )
 

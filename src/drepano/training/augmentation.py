@@ -1,7 +1,6 @@
 """Random changes that leave a cell the same cell.
 
-Written out in a few tensor operations because the same chain of MONAI transforms took 38 ms a crop on one
-core, a third of a whole U-Net step.
+Written out in a few tensor operations, because a chain of MONAI transforms costs a good part of a U-Net step.
 """
 
 from __future__ import annotations

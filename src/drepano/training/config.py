@@ -33,7 +33,8 @@ class TrainingConfig(BaseModel):
     cell_diameter : float
         Diameter in px to which the fields' cells are scaled.
     validation_share : float
-        Share of the fields held out to watch the run; never used to choose anything.
+        Share of the fields held out to watch the run, drawn at random over fields and at least one; a
+        patient may be on both sides. Never used to choose anything: the network of the last step is kept.
     validate_every : int
         Steps between validations and between checkpoints.
     seed : int
@@ -47,12 +48,12 @@ class TrainingConfig(BaseModel):
     steps: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     crop_size: int = Field(ge=16)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
     offset_learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "one-cycle"]
     loss: Literal["ce", "ce+dice"]
     augment: bool
-    cell_diameter: float = Field(default=45.0, gt=0)
+    cell_diameter: float = Field(default=45.0, ge=4, le=1000)
     validation_share: float = Field(default=0.1, ge=0, lt=1)
     validate_every: int = Field(default=100, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**32)

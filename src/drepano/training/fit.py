@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 import platform
+import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,16 +16,16 @@ import torch
 from torch import nn
 
 from drepano.datasets import FieldDataset, field_facts, fingerprint
+from drepano.devices import resolve_device
 from drepano.errors import DrepanoError
 from drepano.io import ensure_writable_folder, write_text
 from drepano.models import DataUse, ModelCard, create, load_network, save_model
 from drepano.taxonomy import BINARY, Taxonomy
 from drepano.training.config import TrainingConfig
 from drepano.training.samples import PreparedField, prepare_field
-from drepano.training.trainer import CHECKPOINT, Progress, run_trainer
+from drepano.training.trainer import CHECKPOINT, Progress, import_lightning, run_trainer
 
 WEIGHTS = "model.safetensors"
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def fit(
@@ -67,11 +69,11 @@ def fit(
     Raises
     ------
     DrepanoError
-        If the data cannot be trained on, the folder holds another run, there is nothing to resume, or the
-        device is not there.
+        If the data cannot be trained on, the folder holds another run, there is nothing to resume, the loss
+        is no longer finite, or the device is not there.
     """
     taxonomy = _common_taxonomy(datasets, binary)
-    accelerator = _accelerator(device)
+    accelerator = {"cpu": "cpu", "cuda": "gpu"}[resolve_device(device)]
     architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
     network = _new_network(architecture, config.seed, start_from)
     ensure_writable_folder(run)
@@ -91,6 +93,10 @@ def fit(
     write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
     write_text(run / "fingerprint.json", json.dumps(fingerprints, indent=2))
 
+    weights = run / WEIGHTS
+    if resume and weights.is_file():
+        return weights
+
     groups = [[fields[d][i] for i in training] for d, (training, _) in enumerate(splits)]
     validation_groups = [
         [fields[d][i] for i in held_out] for d, (_, held_out) in enumerate(splits) if held_out
@@ -106,9 +112,9 @@ def fit(
         data=[_data_use(dataset) for dataset in datasets],
         version=version("drepano"),
     )
-    weights = run / WEIGHTS
     save_model(weights, network, card)
     write_text(run / "card.json", card.model_dump_json(indent=2))
+    shutil.rmtree(run / CHECKPOINT.parent)  # pickled, and of no more use
     return weights
 
 
@@ -130,6 +136,8 @@ def _common_taxonomy(datasets: Sequence[FieldDataset], binary: bool) -> Taxonomy
 
 def _checkpoint_to_resume(run: Path, resume: bool) -> Path | None:
     checkpoint = run / CHECKPOINT
+    if resume and (run / WEIGHTS).is_file():
+        return checkpoint
     if resume and not checkpoint.is_file():
         raise DrepanoError(f"{checkpoint}: there is no checkpoint to resume from; train without --resume")
     # A run that ended before its first checkpoint can only be begun again.
@@ -137,22 +145,25 @@ def _checkpoint_to_resume(run: Path, resume: bool) -> Path | None:
         raise DrepanoError(
             f"{run}: holds a run already; add --resume to go on with it, or name another folder"
         )
+    if resume:
+        _check_readable(checkpoint)
     return checkpoint if resume else None
 
 
-def _accelerator(device: str) -> str:
-    """Lightning's name of the device."""
-    if device not in DEVICES:
-        raise DrepanoError(f"device {device!r} is unknown; use one of {', '.join(DEVICES)}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DrepanoError("device 'cuda': PyTorch sees no GPU here; use --device cpu or auto")
-    return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
+def _check_readable(checkpoint: Path) -> None:
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+        (checkpoint.parents[1] / "config.json").read_text()
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DrepanoError(
+            f"{checkpoint}: the run cannot be resumed ({reason}); train anew in another folder"
+        ) from error
 
 
 def _new_network(architecture: dict[str, Any], seed: int, start_from: Path | None) -> nn.Module:
     """The network of `seed`, or with the weights of a file."""
-    import lightning
-
+    lightning = import_lightning()
     lightning.seed_everything(seed, verbose=False)
     network = create(**architecture)
     if start_from is not None:
@@ -183,7 +194,8 @@ def _read_fields(
 def _split(dataset: FieldDataset, config: TrainingConfig) -> tuple[list[int], list[int]]:
     """Indices for training and for validation, drawn at random over fields."""
     order = np.random.default_rng(config.seed).permutation(len(dataset)).tolist()
-    held_out = min(round(config.validation_share * len(dataset)), len(dataset) - 1)
+    wanted = round(config.validation_share * len(dataset)) or int(config.validation_share > 0)
+    held_out = min(wanted, len(dataset) - 1)
     return sorted(order[held_out:]), sorted(order[:held_out])
 
 
@@ -257,4 +269,5 @@ def _data_use(dataset: FieldDataset) -> DataUse:
 
 def _versions() -> dict[str, str]:
     packages = ("drepano", "torch", "lightning", "monai", "numpy", "scipy", "scikit-image")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    versions = {package: version(package) for package in packages}
+    return {"python": platform.python_version(), **versions, "threads": str(torch.get_num_threads())}

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from drepano.errors import DrepanoError
 from drepano.field import Field
-from drepano.preprocessing import normalise, scale_image, scale_labels
+from drepano.preprocessing import background_colour, normalise, scale_image, scale_labels
 from drepano.training.augmentation import ZOOM, change_light_and_focus, flip_and_turn
 
 
@@ -53,7 +53,8 @@ def prepare_field(field: Field, scale: float, binary: bool) -> PreparedField:
         classes = part_touching_cells(classes, scale_labels(field.instances, scale))
     if binary:
         classes = (classes > 0).astype(np.uint8)
-    return PreparedField(normalise(scale_image(field.image, scale)).astype(np.float16), classes)
+    image = scale_image(field.image, scale)
+    return PreparedField(normalise(image, background_colour(image)).astype(np.float16), classes)
 
 
 class TrainingCrops(Dataset[tuple[Tensor, Tensor]]):

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from torch.utils.data import DataLoader
 
+from drepano.errors import DrepanoError
 from drepano.taxonomy import Taxonomy
 from drepano.training.config import TrainingConfig
 from drepano.training.samples import PreparedField, TrainingCrops
@@ -21,6 +22,24 @@ Progress = Callable[[str, int, int, float], None]
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 _VALIDATION_CROPS = 32
+
+
+def import_lightning() -> Any:
+    """The module lightning, which loads torchvision where it is installed.
+
+    Raises
+    ------
+    DrepanoError
+        If the torchvision that is installed does not fit PyTorch.
+    """
+    try:
+        import lightning
+    except (ImportError, RuntimeError) as error:
+        raise DrepanoError(
+            f"lightning cannot be imported ({str(error).splitlines()[0]}); a torchvision that does not fit "
+            "this torch is the usual reason: pip uninstall torchvision, or install the one that fits"
+        ) from error
+    return lightning
 
 
 def run_trainer(
@@ -55,7 +74,7 @@ def run_trainer(
     KeyboardInterrupt
         At Ctrl+C.
     """
-    import lightning
+    lightning = import_lightning()
     from lightning.pytorch.callbacks import Callback, ModelCheckpoint
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
@@ -63,7 +82,7 @@ def run_trainer(
 
     epoch = min(config.validate_every, config.steps)
 
-    class Data(lightning.LightningDataModule):
+    class Data(lightning.LightningDataModule):  # type: ignore[name-defined, misc]
         def train_dataloader(self) -> DataLoader:
             assert self.trainer is not None
             start = self.trainer.current_epoch * epoch * config.batch_size

@@ -1,0 +1,124 @@
+"""Which fields there are to segment, and what their results are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from drepano.errors import DrepanoError
+from drepano.io import count_pages, find_images
+from drepano.prediction.records import RECORDS, RESULT_SUFFIXES
+from drepano.reports import Failure
+
+
+@dataclass(frozen=True)
+class FieldFile:
+    """One field to segment: a file, or one page of it.
+
+    Parameters
+    ----------
+    name : str
+        Base of the names of its results.
+    path : Path
+    page : int or None
+        Page of a file with several, counted from 0.
+    """
+
+    name: str
+    path: Path
+    page: int | None = None
+
+    @property
+    def source(self) -> str:
+        """The file as it was given, with the page where there are several."""
+        path = printable(str(self.path))
+        return path if self.page is None else f"{path} (page {self.page + 1})"
+
+
+def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list[Failure]]:
+    """The fields in files and folders; every page of a multi-page file is a field of its own.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files and folders.
+    out : Path
+        Folder for the results; what earlier runs wrote there, or into another such folder, is no field.
+
+    Returns
+    -------
+    fields : list of FieldFile
+        With names that differ: the file's stem, and where two are the same its folder before it and its
+        suffix after it. A file whose pages cannot be counted is listed as one field.
+    failures : list of Failure
+        Paths that are not there and folders without images.
+
+    Raises
+    ------
+    DrepanoError
+        If there is no field at all.
+    """
+    found: list[Path] = []
+    failures: list[Failure] = []
+    for path in paths:
+        try:
+            found += find_images([path])
+        except DrepanoError as error:
+            failures.append(Failure(printable(str(path)), printable(str(error))))
+    files = [path for path in dict.fromkeys(found) if not _is_result(path, out)]
+    if not files:
+        reason = failures[0].reason if failures else f"{out}: holds results of an earlier run only"
+        raise DrepanoError(f"{reason}; nothing to segment" if failures else f"{reason}; give the images")
+    fields = []
+    for path, name in zip(files, _names(files), strict=True):
+        try:
+            pages = count_pages(path)
+        except DrepanoError:
+            pages = 1  # reading it will tell what is wrong
+        if pages == 1:
+            fields.append(FieldFile(name, path))
+        else:
+            fields += [FieldFile(f"{name}.page{page + 1:03d}", path, page) for page in range(pages)]
+    unique = _numbered([printable(field.name) for field in fields])
+    return [replace(field, name=name) for field, name in zip(fields, unique, strict=True)], failures
+
+
+def printable(text: str) -> str:
+    """`text` with the bytes of file names that are no UTF-8 written out, so that it can be stored."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\n", " ")
+
+
+def _is_result(path: Path, out: Path) -> bool:
+    """Whether an earlier run wrote `path`."""
+    if not path.name.endswith(RESULT_SUFFIXES):
+        return False
+    return (path.parent / RECORDS).is_dir() or path.resolve().parent == out.resolve()
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """A name for every file: its stem, longer where another file has the same; not always unique."""
+    names = [path.stem for path in files]
+    for longer in (
+        lambda p: f"{p.parent.name}-{p.stem}",
+        lambda p: f"{p.parent.name}-{p.stem}-{p.suffix[1:]}",
+    ):
+        taken = Counter(name.casefold() for name in names)
+        names = [
+            longer(path) if taken[name.casefold()] > 1 else name
+            for name, path in zip(names, files, strict=True)
+        ]
+    return names
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, those that are taken already with a number behind them."""
+    unique: dict[str, str] = {}
+    for name in names:
+        candidate, number = name, 1
+        while candidate.casefold() in unique:
+            number += 1
+            candidate = f"{name}-{number}"
+        unique[candidate.casefold()] = candidate
+    return list(unique.values())

@@ -1,0 +1,75 @@
+"""The record of a finished field, which a rerun goes by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from drepano.io import write_text
+
+RECORDS = ".records"
+"""Folder in OUT with one JSON file a finished field, written after all its other results."""
+
+RESULT_SUFFIXES = (".classes.png", ".overlay.png")
+"""What the names of a field's own results end with."""
+
+
+@dataclass(frozen=True)
+class FieldIdentity:
+    """What the results of a field depend on.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of the image file.
+    page : int or None
+    settings : dict
+        Model, cell diameter, version.
+    """
+
+    sha256: str
+    page: int | None
+    settings: dict[str, str]
+
+
+@dataclass(frozen=True)
+class FieldRecord:
+    """A finished field.
+
+    Parameters
+    ----------
+    identity : FieldIdentity
+    summary : dict
+        From `drepano.cells.summarise_field`.
+    cells : dict of lists
+        Columns of the table of cells.
+    warnings : list of str
+    seconds : float
+        Time from reading the image to its last result.
+    """
+
+    identity: FieldIdentity
+    summary: dict[str, Any]
+    cells: dict[str, list[Any]]
+    warnings: list[str]
+    seconds: float
+
+
+def write_record(path: Path, record: FieldRecord) -> None:
+    """Write `record`, complete or not at all."""
+    write_text(path, json.dumps(asdict(record)))
+
+
+def read_finished(path: Path, results: Sequence[Path], identity: FieldIdentity) -> FieldRecord | None:
+    """The record of a field that is done, complete, and was made the same way from the same image."""
+    if not all(result.is_file() for result in results):
+        return None
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        record = FieldRecord(**{**stored, "identity": FieldIdentity(**stored["identity"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return record if record.identity == identity else None
