@@ -5,6 +5,7 @@ Reads what `drepano evaluate` wrote into RUNS and writes scd-metrics.json and rb
 """
 
 import json
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -47,7 +48,7 @@ def main(runs: Path, results: Path) -> None:
         metric("mean error of the cell count", fields["mean_count_error"], FIELDS),
     ]
     conditions = {
-        "machine": f"{platform.processor() or platform.machine()}, 2 cores",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         **{name: version(name) for name in ("drepano", "torch", "lightning")},
         "command": "benchmarks/train_shipped.sh DATA RUNS",

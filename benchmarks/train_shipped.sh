@@ -2,7 +2,7 @@
 # Train and measure the shipped networks: benchmarks/train_shipped.sh DATA RUNS
 #
 # DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields, run folders and figures. What is done already is
-# not done again. Two cores, two networks at a time, one core each: about an hour and a half.
+# not done again. Two networks at a time, one core each.
 set -euo pipefail
 data=$1 runs=$2
 here=$(dirname "$0")

@@ -107,7 +107,7 @@ class Segmenter:
         if size != pixels.shape[:2]:
             probabilities = _resize(probabilities, pixels.shape[:2])
         return Segmentation(
-            classes=probabilities.argmax(axis=0).astype(np.uint8),
+            classes=_most_probable(probabilities),
             probabilities=probabilities,
             taxonomy=self._taxonomy,
             cell_diameter=diameter,
@@ -174,6 +174,14 @@ def _tiles(length: int, margin: int) -> Iterator[tuple[slice, slice]]:
     for start in range(0, length, TILE):
         stop = min(start + TILE, length)
         yield slice(start, stop), slice(max(0, start - margin), min(length, stop + margin))
+
+
+def _most_probable(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(K, H, W) to (H, W); a band of rows at a time, since argmax makes 8 bytes of every pixel."""
+    classes = np.empty(probabilities.shape[1:], np.uint8)
+    for top in range(0, len(classes), TILE):
+        classes[top : top + TILE] = probabilities[:, top : top + TILE].argmax(axis=0)
+    return classes
 
 
 def _resize(probabilities: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from drepano.errors import DrepanoError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 """Suffixes of the files that can be read, in lower case."""
 
-MAX_PIXELS = 250_000_000
+MAX_PIXELS = 150_000_000
 """Largest image that is read, in pixels: a guard against files that unpack to more than the memory."""
 
 
