@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,11 @@ def xu2017(shared_data: Path) -> Path:
 def bbbc041seg(shared_data: Path) -> Path:
     """Stained smears with masks."""
     return shared_data / "bbbc041seg"
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl+C raises KeyboardInterrupt, also where the tests run in the background and SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -101,7 +101,7 @@ def test_a_run_is_resumed_and_a_du_net_begins_from_a_u_net(data, tmp_path):
     assert train(data, "--out", tmp_path / "dunet", *QUICK, *start).exit_code == 0
 
 
-def test_an_interrupted_run_says_how_to_go_on(data, tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_says_how_to_go_on(data, tmp_path, monkeypatch, capsys, interruptible):
     from drepano.training.module import SegmentationModule
 
     step = SegmentationModule.training_step

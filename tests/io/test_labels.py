@@ -234,3 +234,12 @@ def test_what_is_no_map_is_not_written(tmp_path, array):
 def test_a_map_that_cannot_be_written_is_an_output_error(tmp_path):
     with pytest.raises(OutputError):
         write_label_map(tmp_path / "absent" / "a.png", np.array([[1]]))
+
+
+def test_a_jpeg_of_a_label_map_is_told_to_be_a_png(tmp_path):
+    mask = np.zeros((40, 40), np.uint8)
+    mask[10:30, 10:30] = 255
+    path = tmp_path / "mask.jpg"
+    Image.fromarray(mask).save(path)
+    with pytest.raises(DrepanoError, match="export the label maps as PNG"):
+        map_values(read_label_values(path), {"0": 0, "255": 1}, path)

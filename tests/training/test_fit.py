@@ -265,7 +265,7 @@ def test_a_run_that_ended_before_its_first_checkpoint_is_begun_again(toy, tiny, 
     assert fit([toy], tiny(), tmp_path, device="cpu").is_file()
 
 
-def test_ctrl_c_ends_the_run_as_an_interruption(toy, tiny, tmp_path):
+def test_ctrl_c_ends_the_run_as_an_interruption(toy, tiny, tmp_path, interruptible):
     def interrupt(stage, done, total, loss):
         if stage == "training" and done == 3:
             os.kill(os.getpid(), signal.SIGINT)

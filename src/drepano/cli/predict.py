@@ -14,7 +14,10 @@ def predict(
     fields: Annotated[list[Path], typer.Argument(help="Image files, folders of images, or both.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     model: Annotated[
-        str, typer.Option(help="scd (five classes, unstained), rbc (cell or not), or a .safetensors file.")
+        str,
+        typer.Option(
+            help="scd (four classes of cells, unstained), rbc (cell or not), or a .safetensors file."
+        ),
     ] = "scd",
     cell_diameter: Annotated[
         float | None,

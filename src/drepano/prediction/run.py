@@ -36,6 +36,7 @@ from drepano.prediction.records import (
 from drepano.reports import Failure, ReportedField, draw_overlay, write_report
 from drepano.segmenter import Segmenter
 
+_FORMAT = "%.6g"
 _SIZE_TOLERANCE = 1.5
 _CELLS_TO_JUDGE_SIZE = 5
 
@@ -221,7 +222,7 @@ def _warnings(cells: pd.DataFrame, cell_diameter: float) -> list[str]:
         return []
     return [
         f"cells look about {measured:.0f} px across where {cell_diameter:.0f} px were expected; "
-        f"measure a few cells and give --cell-diameter"
+        f"measure a few and try --cell-diameter {measured:.0f}"
     ]
 
 
@@ -237,8 +238,8 @@ def _write_tables_and_report(
     summary = pd.DataFrame(
         [{"field": field.name, **record.summary} for field, record in done], columns=columns
     )
-    write_text(out / "cells.csv", all_cells[["field", *COLUMNS]].to_csv(index=False))
-    write_text(out / "summary.csv", summary.to_csv(index=False))
+    write_text(out / "cells.csv", all_cells[["field", *COLUMNS]].to_csv(index=False, float_format=_FORMAT))
+    write_text(out / "summary.csv", summary.to_csv(index=False, float_format=_FORMAT))
     write_report(
         out / "report.html",
         title="Red blood cells",

@@ -82,10 +82,8 @@ def fit(
     if checkpoint is None:
         write_text(run / "config.json", json.dumps(record, indent=2))
         write_text(run / "versions.json", json.dumps(_versions(), indent=2))
-    elif json.loads((run / "config.json").read_text()) != record:
-        raise DrepanoError(
-            f"{run}: was begun with other settings or data; resume it with those of its config.json"
-        )
+    else:
+        _check_settings(run, record)
 
     splits = [_split(dataset, config) for dataset in datasets]
     fields, fingerprints = _read_fields(datasets, config.cell_diameter, binary, progress)
@@ -206,6 +204,17 @@ def _distinct_names(datasets: Sequence[FieldDataset]) -> list[str]:
         before = sum(earlier.name == dataset.name for earlier in datasets[:index])
         names.append(f"{dataset.name} ({before + 1})" if before else dataset.name)
     return names
+
+
+def _check_settings(run: Path, record: dict[str, Any]) -> None:
+    begun: dict[str, Any] = json.loads((run / "config.json").read_text())
+    changed = sorted(key for key in begun.keys() | record.keys() if begun.get(key) != record.get(key))
+    if changed:
+        key = changed[0]
+        raise DrepanoError(
+            f"{run}: was begun with other settings or data ({key} was {begun.get(key)}, now "
+            f"{record.get(key)}); resume it with those of its config.json, or train in another folder with --start-from"
+        )
 
 
 def _check_fingerprints(path: Path, fingerprints: dict[str, Any], resume: bool) -> None:
