@@ -213,7 +213,7 @@ def _check_settings(run: Path, record: dict[str, Any]) -> None:
         key = changed[0]
         raise DrepanoError(
             f"{run}: was begun with other settings or data ({key} was {begun.get(key)}, now "
-            f"{record.get(key)}); resume it with those of its config.json, or train in another folder with --start-from"
+            f"{record.get(key)}); resume it with those of its config.json, or train in another folder"
         )
 
 
