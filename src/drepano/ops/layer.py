@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from drepano.ops.reference import deform_conv2d
+from drepano.ops.choice import deformable_conv2d
 
 
 class DeformableConv2d(nn.Module):
@@ -38,9 +38,7 @@ class DeformableConv2d(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H, W)."""
-        return deform_conv2d(
-            input, self.scope * self.bounded_offset(input), self.weight, self.bias, padding=1
-        )
+        return deformable_conv2d(input, self.offset.weight, self.weight, self.bias, self.scope)
 
     def extra_repr(self) -> str:
         out_channels, in_channels = self.weight.shape[:2]

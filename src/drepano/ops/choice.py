@@ -1,0 +1,148 @@
+"""Which implementation computes a deformable layer: the one place that chooses."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from drepano.ops.library import fused_deformable_conv2d
+from drepano.ops.reference import deform_conv2d
+
+KERNELS = ("auto", "reference", "numba", "triton")
+VARIABLE = "DREPANO_KERNEL"
+"""Environment variable that chooses for the whole process."""
+
+
+def deformable_conv2d(
+    input: Tensor,
+    offset_weight: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    scope: float = 2.0,
+    relu: bool = False,
+    kernel: str | None = None,
+) -> Tensor:
+    """A whole deformable layer: 3x3 convolution of samples shifted by ``scope * tanh(conv3x3(input))``.
+
+    The paper's section III and figure 1, with the bilinear interpolation of equations 3 to 5; outside the
+    image the input is 0. Height and width are kept. Differentiable in all tensors.
+
+    Parameters
+    ----------
+    input : (N, C, H, W) float tensor
+        Fastest with channels last in memory.
+    offset_weight : (18, C, 3, 3) float tensor
+        Of the offset convolution; its outputs are interleaved (dy0, dx0, dy1, dx1, ...) over the taps, row
+        by row.
+    weight : (O, C, 3, 3) float tensor
+    bias : (O,) float tensor, optional
+    scope : float
+        Largest shift in pixels.
+    relu : bool
+        Whether negative outputs become 0.
+    kernel : {"auto", "reference", "numba", "triton"}, optional
+        "reference" is plain PyTorch and runs everywhere; "numba" is for the CPU, "triton" for NVIDIA GPUs.
+        "auto" takes the fastest one that has been proved for the device, dtype and size. Without it the
+        environment variable ``DREPANO_KERNEL`` chooses, and without that "auto".
+
+    Returns
+    -------
+    (N, O, H, W) float tensor
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or the kernel cannot be used for these tensors.
+    """
+    _check(input, offset_weight, weight, bias, scope)
+    chosen = _choose(kernel, input)
+    if chosen == "reference":
+        shift = scope * torch.tanh(F.conv2d(input, offset_weight, padding=1))
+        output = deform_conv2d(input, shift, weight, bias, padding=1)
+        return output.relu() if relu else output
+    dtype = _compute_dtype(input)
+    tensors = [
+        None if tensor is None else tensor.to(dtype) for tensor in (input, offset_weight, weight, bias)
+    ]
+    return fused_deformable_conv2d(*tensors, float(scope), relu).to(
+        dtype if torch.is_autocast_enabled(input.device.type) else input.dtype
+    )
+
+
+def _choose(kernel: str | None, input: Tensor) -> str:
+    """ "reference", "numba" or "triton" for `input`."""
+    wanted = kernel or os.environ.get(VARIABLE) or "auto"
+    if wanted not in KERNELS:
+        where = "kernel" if kernel else f"environment variable {VARIABLE}"
+        raise ValueError(f"{where}={wanted!r}: expected one of {', '.join(KERNELS)}")
+    if wanted in ("auto", "numba"):
+        reason = _why_not_numba(input)
+        if reason is None:
+            return "numba"
+        if wanted == "numba":
+            raise ValueError(f"the kernel numba cannot be used: {reason}; take reference or auto")
+    if wanted == "triton":
+        reason = _why_not_triton(input)
+        if reason is not None:
+            raise ValueError(f"the kernel triton cannot be used: {reason}; take reference or auto")
+        return "triton"
+    # Not the default on a GPU before it has run on one; see benchmarks/README.md.
+    return "reference"
+
+
+def _why_not_numba(input: Tensor) -> str | None:
+    _, channels, height, width = input.shape
+    if input.device.type != "cpu":
+        return f"the tensors are on {input.device.type}, not on the CPU"
+    if height < 2 or width < 2:
+        return f"the image is {height} x {width}, it needs 2 x 2"
+    if height * width * (channels + 3) >= 2**31:
+        return f"an image of {height} x {width} x {channels} is too large for its 32-bit places"
+    if not _importable("numba"):
+        return "the package numba is not installed"
+    return None
+
+
+def _why_not_triton(input: Tensor) -> str | None:
+    if input.device.type != "cuda":
+        return f"the tensors are on {input.device.type}, not on an NVIDIA GPU"
+    if input.dtype == torch.float64:
+        return "it has no float64"
+    if not _importable("triton"):
+        return "the package triton is not installed"
+    return None
+
+
+@cache
+def _importable(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+def _compute_dtype(input: Tensor) -> torch.dtype:
+    """What the kernels compute in: float32 or float64 on the CPU, also half precision on a GPU."""
+    device = input.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else input.dtype
+    return torch.promote_types(dtype, torch.float32) if device == "cpu" else dtype
+
+
+def _check(input: Tensor, offset_weight: Tensor, weight: Tensor, bias: Tensor | None, scope: float) -> None:
+    if input.dim() != 4:
+        raise ValueError(f"deformable_conv2d: input has shape {tuple(input.shape)}, expected 4 dimensions")
+    channels = input.shape[1]
+    for name, tensor, expected in (
+        ("offset_weight", offset_weight, (18, channels, 3, 3)),
+        ("weight", weight, (weight.shape[0], channels, 3, 3)),
+        ("bias", bias, (weight.shape[0],)),
+    ):
+        if tensor is not None and tuple(tensor.shape) != expected:
+            raise ValueError(
+                f"deformable_conv2d: {name} has shape {tuple(tensor.shape)}, expected {expected} for an "
+                f"input of {channels} channels"
+            )
+    if not 0 <= scope < 1000:
+        raise ValueError(f"deformable_conv2d: scope is {scope}, expected a number of pixels from 0 to 1000")
