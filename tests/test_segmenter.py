@@ -50,13 +50,20 @@ def make_network(name="unet", width=2, num_classes=5):
     return network
 
 
+class Windows(list):
+    """Shared by a network and its copy: the segmenter predicts with a copy."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 class Recording(torch.nn.Module):
     """A network that remembers the size of every window it was given."""
 
     def __init__(self, network):
         super().__init__()
         self.network = network
-        self.windows = []
+        self.windows = Windows()
 
     def forward(self, image):
         assert not torch.is_grad_enabled()
@@ -116,9 +123,11 @@ class TestResult:
         np.testing.assert_array_equal(image, random_image())
 
     def test_a_network_in_training_mode_is_used_in_evaluation_mode(self):
-        network = make_network().train()
-        Segmenter(network, make_card(), torch.device("cpu"))
-        assert not network.training
+        expected, found = (
+            Segmenter(network, make_card(), torch.device("cpu")).segment(random_image()).probabilities
+            for network in (make_network().eval(), make_network().train())
+        )
+        np.testing.assert_array_equal(found, expected)
 
 
 class TestImages:

@@ -16,7 +16,7 @@ from drepano.devices import resolve_device
 from drepano.errors import DrepanoError
 from drepano.field import Segmentation
 from drepano.io import MAX_PIXELS, read_image, to_rgb8
-from drepano.models import ModelCard, find_weights, load_network
+from drepano.models import ModelCard, find_weights, for_inference, load_network
 from drepano.models.unet import STRIDE
 from drepano.preprocessing import background_colour, normalise, scale_image, scaled_size
 
@@ -69,7 +69,8 @@ class Segmenter:
         self.card = card
         self._taxonomy = card.class_taxonomy
         self._device = device
-        self._network = network.eval().to(device)
+        self._weights_digest = _digest(network)
+        self._network = for_inference(network).to(device)
 
     def segment(self, image: str | Path | NDArray, cell_diameter: float | None = None) -> Segmentation:
         """The class of every pixel.
@@ -132,10 +133,7 @@ class Segmenter:
     @property
     def weights_digest(self) -> bytes:
         """SHA-256 of all weights: two networks with the same one give the same results."""
-        digest = hashlib.sha256()
-        for tensor in self._network.state_dict().values():
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        return digest.digest()
+        return self._weights_digest
 
     @torch.inference_mode()
     def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -147,13 +145,20 @@ class Segmenter:
         for rows, seen_rows in _tiles(height, margin):
             for columns, seen_columns in _tiles(width, margin):
                 window = torch.from_numpy(normalise(image[seen_rows, seen_columns], background))
-                logits = self._network(window[None].to(self._device))
+                logits = self._network(window[None].to(self._device, memory_format=torch.channels_last))
                 kept = (
                     slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
                     slice(columns.start - seen_columns.start, columns.stop - seen_columns.start),
                 )
                 probabilities[:, rows, columns] = logits.float().softmax(1)[0][:, *kept].cpu().numpy()
         return probabilities
+
+
+def _digest(network: nn.Module) -> bytes:
+    digest = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.digest()
 
 
 def margin_of(network: nn.Module) -> int:

@@ -77,7 +77,8 @@ class _EncoderDecoder(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, num_classes, H, W) of images (N, in_channels, H, W) of any size from 1 x 1 up."""
         height, width = image.shape[-2:]
-        padded = F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        right, below = -width % STRIDE, -height % STRIDE
+        padded = F.pad(image, (0, right, 0, below), mode="replicate") if right or below else image
         level1 = self.encoder1(padded)
         level2 = self.encoder2(F.max_pool2d(level1, 2))
         level3 = self.encoder3(F.max_pool2d(level2, 2))

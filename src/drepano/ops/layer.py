@@ -21,11 +21,17 @@ class DeformableConv2d(nn.Module):
         Largest shift of a sampling position, in pixels of this layer's feature map.
     bias : bool
         Whether the output has a bias.
+
+    Attributes
+    ----------
+    relu : bool
+        Whether negative outputs become 0; `drepano.models.for_inference` sets it.
     """
 
     def __init__(self, in_channels: int, out_channels: int, scope: float = 2.0, bias: bool = False) -> None:
         super().__init__()
         self.scope = scope
+        self.relu = False
         self.offset = nn.Conv2d(in_channels, 2 * 9, 3, padding=1, bias=False)
         nn.init.zeros_(self.offset.weight)
         plain = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
@@ -38,7 +44,7 @@ class DeformableConv2d(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H, W)."""
-        return deformable_conv2d(input, self.offset.weight, self.weight, self.bias, self.scope)
+        return deformable_conv2d(input, self.offset.weight, self.weight, self.bias, self.scope, self.relu)
 
     def extra_repr(self) -> str:
         out_channels, in_channels = self.weight.shape[:2]

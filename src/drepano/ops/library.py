@@ -1,7 +1,7 @@
 """The deformable layer as an operator of ``torch.library``: one name for all devices, with its gradient.
 
-``torch.ops.drepano.deformable_conv2d`` runs the Numba kernels on the CPU and the Triton kernels on a GPU; fake
-tensors pass through it, so that ``torch.compile`` and ``torch.export`` see one operator.
+``torch.ops.drepano.deformable_conv2d`` runs the Numba kernels on the CPU and the Triton kernels on a GPU;
+fake tensors pass through it, so that ``torch.compile`` and ``torch.export`` see one operator.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Vectors of eight numbers for Numba, and the three inner loops that are written with them.
+"""Vectors of eight numbers for Numba, and the inner loops that are written with them.
 
 Numba leaves the use of vector registers to LLVM, which finds them in simple loops only. Here a `Vector` is a
 Numba type of its own, and the loops that take the time of a deformable convolution (products of tiles,
-interpolation, its backward) are put together from LLVM instructions. LLVM maps eight lanes onto whatever registers the
-processor has. All functions are for use inside compiled code. Indices count elements of flat arrays and
-are not checked.
+interpolation, its backward) are put together from LLVM instructions. LLVM maps eight lanes onto whatever
+registers the processor has. All functions are for use inside compiled code. Indices count elements of flat
+arrays and are not checked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _vector_type(element: types.Type, lanes: int = LANES) -> ir.VectorType:
     return ir.VectorType(scalar[element], lanes)
 
 
-# --- arithmetic -----------------------------------------------------------------------------------------------
+# --- arithmetic --------------------------------------------------------------------------------
 
 
 def _arithmetic(operation: Callable, on_floats: str, on_integers: str | None) -> None:
@@ -185,7 +185,7 @@ def _call(name: str) -> Callable:
     return generate
 
 
-# --- the inner loops ------------------------------------------------------------------------------------------
+# --- the inner loops ---------------------------------------------------------------------------
 
 
 def make_transpose_tile(lanes: int) -> Callable:
@@ -211,7 +211,7 @@ def make_transpose_tile(lanes: int) -> Callable:
             row_type = _vector_type(source.dtype, lanes)
             rows = [_load(builder, place, row_type) for place in _steps(builder, first, source_step, LANES)]
             if lanes < LANES:
-                rows = [_join(builder, *rows[i : i + 2], range(LANES)) for i in range(0, LANES, 2)]
+                rows = [_join(builder, rows[i], rows[i + 1], range(LANES)) for i in range(0, LANES, 2)]
             # To interleave the first half of all numbers with the second moves the highest bit of a number's
             # place below the others; after three times the bits of i are below those of j.
             half = len(rows) // 2
@@ -312,8 +312,8 @@ def make_tile_product(
 def make_blend(lanes: int, channels: int | None = None) -> Callable:
     """``blend(channels, image, corner, right, below, coefficients, first, step, out, start)``.
 
-    Bilinear interpolation of all channels at one position: the pixel at `corner`, the one `right` elements on,
-    the one `below` elements on and the one at both, weighed with the four coefficients from `first`.
+    Bilinear interpolation of all channels at one position: the pixel at `corner`, the one `right` elements
+    on, the one `below` elements on and the one at both, weighed with the four coefficients from `first`.
 
     Parameters
     ----------
@@ -360,13 +360,14 @@ def make_blend(lanes: int, channels: int | None = None) -> Callable:
 
 
 def make_blend_backward(lanes: int, channels: int | None = None, with_image: bool = True) -> Callable:
-    """``blend_backward(<as blend, up to step>, gradient, samples, start, image_gradient, shift_gradient, shift)``.
+    """``blend_backward(..., gradient, samples, start, image_gradient, shift_gradient, shift)``.
 
-    Backward of `blend`, from the gradient of one position's samples to image and shift. The first four
-    coefficients are those of `blend`, the next four their derivatives towards rows, the last four those
-    towards columns. The samples, made anew, are put into `samples` at `start`, where `gradient` has their
-    gradient. ``shift_gradient[shift]`` gets the derivative towards rows, the element after it the one towards
-    columns. With `with_image`, the gradients of the four pixels are added to `image_gradient`.
+    Backward of `blend`, whose arguments up to `step` come first, from the gradient of one position's samples
+    to image and shift. The first four coefficients are those of `blend`, the next four their derivatives
+    towards rows, the last four those towards columns. The samples, made anew, are put into `samples` at
+    `start`, where `gradient` has their gradient. ``shift_gradient[shift]`` gets the derivative towards rows,
+    the element after it the one towards columns. With `with_image`, the gradients of the four pixels are
+    added to `image_gradient`.
     """
     fixed_channels = channels
 
@@ -434,7 +435,7 @@ def make_blend_backward(lanes: int, channels: int | None = None, with_image: boo
     return blend_backward
 
 
-# --- LLVM, put shortly ----------------------------------------------------------------------------------------
+# --- LLVM, put shortly -------------------------------------------------------------------------
 
 
 def _int(value: int) -> ir.Constant:

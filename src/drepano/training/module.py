@@ -50,14 +50,14 @@ class SegmentationModule(lightning.LightningModule):
         self._overlap.zero_()
         self._saturation: dict[str, list[Tensor]] = {}
         self._hooks = [
-            module.offset.register_forward_hook(self._make_hook(name))
+            module.register_forward_hook(self._make_hook(name))
             for name, module in self.network.named_modules()
             if isinstance(module, DeformableConv2d)
         ]
 
     def _make_hook(self, name: str) -> Any:
-        def note(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            share = (torch.tanh(output).abs() > _SATURATED).float().mean()
+        def note(layer: DeformableConv2d, inputs: tuple[Tensor], _output: Tensor) -> None:
+            share = (layer.bounded_offset(*inputs).abs() > _SATURATED).float().mean()
             self._saturation.setdefault(name, []).append(share)
 
         return note
