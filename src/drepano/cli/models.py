@@ -9,7 +9,9 @@ import typer
 
 from drepano.cli.console import out
 
-app = typer.Typer(help="List networks, show their cards, add figures to a card.", no_args_is_help=True)
+app = typer.Typer(
+    help="List networks, show their cards, export them, add figures to a card.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -47,3 +49,34 @@ def publish(
     measured: list[Metric] = parse_metrics(metrics)
     save_model(target, network, card.model_copy(update={"name": name, "metrics": measured, "notes": notes}))
     out.print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="Shipped network or .safetensors file.")],
+    file_format: Annotated[str, typer.Option("--format", help="onnx or openvino.")] = "onnx",
+    target: Annotated[
+        Path | None, typer.Option("--out", help="File to write, .onnx or .xml.", show_default="MODEL.onnx")
+    ] = None,
+    field: Annotated[
+        Path | None, typer.Option(help="Image to compare on.", show_default="a bundled stained smear")
+    ] = None,
+) -> None:
+    """Write a network for ONNX Runtime or OpenVINO, run it there and compare it with ours on a real field.
+
+    The file takes (image - median of each channel) / 64 as float32 (N, 3, H, W), H and W multiples of 8 (32
+    for PSPNet and DeepLabV3+), and gives logits (N, classes, H, W).
+    """
+    from drepano.models import find_weights, load_network
+    from drepano.models.export import CHECK_FIELD, SUFFIXES
+    from drepano.models.export import export as write
+
+    path = find_weights(model)
+    network, card = load_network(path)
+    out_file = target or Path(f"{path.stem}{SUFFIXES.get(file_format, '')}")
+    check = write(network, card, out_file, file_format, field or CHECK_FIELD)
+    out.print(f"wrote {out_file} ({out_file.stat().st_size / 1e6:.2f} MB)")
+    out.print(
+        f"{check.runtime} on {check.field.name}: logits up to {check.largest_logit:.3g} differ by at most "
+        f"{check.largest_difference:.2g}; {check.same_classes:.4%} of pixels have the same class"
+    )

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from drepano.errors import DrepanoError
 
-_STRIDE = 32
-
 
 class _AnySize(nn.Module):
     """Pads the input to a multiple of the encoder's stride and crops the output back."""
+
+    stride = 32
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class _AnySize(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
-        padded = F.pad(image, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="replicate")
+        padded = F.pad(image, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
         logits: Tensor = self.network(padded)
         return logits[..., :height, :width]
 

@@ -32,9 +32,13 @@ class _EncoderDecoder(nn.Module):
 
     Attributes
     ----------
+    stride : int
+        What the network pads height and width to a multiple of.
     reach : int
         How many px away a pixel of the input can be and still change a pixel of the output.
     """
+
+    stride = STRIDE
 
     def __init__(
         self,
