@@ -17,6 +17,7 @@ def evaluate(
     result: Annotated[Path, typer.Option("--out", help="JSON file for the figures; a CSV is put beside it.")],
     patients: Annotated[str | None, typer.Option(help="Only these patients, separated by commas.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the device has it.")] = "float32",
 ) -> None:
     """Measure a network: Dice and counts on fields, or the class of single crops (xu2017)."""
     from drepano.datasets import open_dataset
@@ -28,7 +29,7 @@ def evaluate(
     if result.suffix != ".json":
         raise DrepanoError(f"{result}: the figures are written as JSON; give a name that ends with .json")
     ensure_writable_folder(result.parent)
-    segmenter = load_model(model, device)
+    segmenter = load_model(model, device, precision)
     dataset = open_dataset(data)
     if patients is not None:
         dataset = dataset.of_patients(patients.split(","))

@@ -27,6 +27,7 @@ def predict(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the device has it.")] = "float32",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo fields that are done already.")
     ] = False,
@@ -37,7 +38,7 @@ def predict(
     from drepano.prediction import Outcome, predict_fields
     from drepano.segmenter import load_model
 
-    segmenter = load_model(model, device)
+    segmenter = load_model(model, device, precision)
     with progress_bar() as progress:
         task = progress.add_task("segmenting", total=None)
 

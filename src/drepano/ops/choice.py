@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from importlib.util import find_spec
 
 import torch
@@ -16,6 +15,8 @@ from drepano.ops.reference import deform_conv2d
 KERNELS = ("auto", "reference", "numba", "triton")
 VARIABLE = "DREPANO_KERNEL"
 """Environment variable that chooses for the whole process."""
+
+_INSTALLED = frozenset(package for package in ("numba", "triton") if find_spec(package))
 
 
 def deformable_conv2d(
@@ -105,7 +106,7 @@ def _why_not_numba(input: Tensor) -> str | None:
         return f"the image is {height} x {width}, it needs 2 x 2"
     if height * width * (channels + 3) >= 2**31:
         return f"an image of {height} x {width} x {channels} is too large for its 32-bit places"
-    if not _importable("numba"):
+    if "numba" not in _INSTALLED:
         return "the package numba is not installed"
     return None
 
@@ -115,14 +116,9 @@ def _why_not_triton(input: Tensor) -> str | None:
         return f"the tensors are on {input.device.type}, not on an NVIDIA GPU"
     if input.dtype == torch.float64:
         return "it has no float64"
-    if not _importable("triton"):
+    if "triton" not in _INSTALLED:
         return "the package triton is not installed"
     return None
-
-
-@cache
-def _importable(package: str) -> bool:
-    return find_spec(package) is not None
 
 
 def _compute_dtype(input: Tensor) -> torch.dtype:

@@ -61,9 +61,15 @@ _blend_8_of_16 = make_blend(8, channels=16)
 _blend_backward_4 = make_blend_backward(4)
 _blend_backward_8 = make_blend_backward(8)
 _blend_backward_8_of_8 = make_blend_backward(8, channels=8)
-_blend_backward_shift = make_blend_backward(4, with_image=False)
+_blend_backward_dots = make_blend_backward(4, with_image=False)
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+def _compiled(function):
+    """`function`, compiled when first called and kept on disk; in memory where no disk can be written."""
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # Numba found no folder for its cache
+        return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 @_compiled
@@ -134,7 +140,9 @@ def backward_band(
     coefficients = np.empty(12 * TAPS * tile, image.dtype)
     samples = np.zeros(tile * terms, image.dtype)
     sample_gradient = np.zeros(tile * terms, image.dtype)
-    shift_gradient = np.zeros(tile * PADDED_SHIFTS, image.dtype)
+    dots = np.empty(4 * TAPS * tile, image.dtype)
+    shift_planes = np.zeros(PADDED_SHIFTS * tile, image.dtype)
+    shift_gradient = np.empty(tile * PADDED_SHIFTS, image.dtype)
     towards = np.zeros(tile * outputs, image.dtype)
     for left in range(0, width, tile):
         count = min(tile, width - left)
@@ -159,7 +167,7 @@ def backward_band(
             _sample_backward(
                 samples,
                 sample_gradient,
-                shift_gradient,
+                dots,
                 image_gradient,
                 image,
                 corners,
@@ -177,11 +185,7 @@ def backward_band(
                     total = load(bias_gradient, output) + load(towards, pixel * outputs + output)
                     store(bias_gradient, output, total)
 
-            one = image.dtype.type(1)
-            for pixel in range(count):
-                for shift in range(SHIFTS):
-                    bounded = shifts[shift * tile + pixel]
-                    shift_gradient[pixel * PADDED_SHIFTS + shift] *= scope * (one - bounded * bounded)
+            _find_shift_gradient(shift_planes, shift_gradient, dots, coefficients, shifts, tile, count, scope)
             _add_offset_gradient(offset_gradient, planes, shift_gradient, row - top, tile, count, channels)
 
             if needs_input:
@@ -350,7 +354,7 @@ def _sample(samples, image, corners, coefficients, tile, count, width, channels,
 def _sample_backward(
     samples,
     sample_gradient,
-    shift_gradient,
+    dots,
     image_gradient,
     image,
     corners,
@@ -362,7 +366,10 @@ def _sample_backward(
     terms,
     needs_input,
 ):
-    """Samples anew; gradients of the shifts, pixels x padded shifts, and, if needed, of the image."""
+    """Samples anew, and, if needed, what they add to the gradient of the image.
+
+    `dots`, taps x pixels x 4, gets the scalar products of a sample's gradient with the four pixels around it.
+    """
     step = TAPS * tile
     below = width * channels
     for pixel in range(count):
@@ -370,27 +377,53 @@ def _sample_backward(
             at = tap * tile + pixel
             corner = np.intp(corners[at])
             to = pixel * terms + tap * channels
-            shift = pixel * PADDED_SHIFTS + 2 * tap
             if not needs_input:
-                _blend_backward_shift(
+                _blend_backward_dots(
                     *(channels, image, corner, channels, below, coefficients, at, step),
-                    *(sample_gradient, samples, to, image_gradient, shift_gradient, shift),
+                    *(sample_gradient, samples, to, image_gradient, dots, 4 * at),
                 )
             elif channels == 8:
                 _blend_backward_8_of_8(
                     *(channels, image, corner, channels, below, coefficients, at, step),
-                    *(sample_gradient, samples, to, image_gradient, shift_gradient, shift),
+                    *(sample_gradient, samples, to, image_gradient, dots, 4 * at),
                 )
             elif channels % 8 == 0:
                 _blend_backward_8(
                     *(channels, image, corner, channels, below, coefficients, at, step),
-                    *(sample_gradient, samples, to, image_gradient, shift_gradient, shift),
+                    *(sample_gradient, samples, to, image_gradient, dots, 4 * at),
                 )
             else:
                 _blend_backward_4(
                     *(channels, image, corner, channels, below, coefficients, at, step),
-                    *(sample_gradient, samples, to, image_gradient, shift_gradient, shift),
+                    *(sample_gradient, samples, to, image_gradient, dots, 4 * at),
                 )
+
+
+@_compiled
+def _find_shift_gradient(planes, gradient, dots, coefficients, shifts, tile, count, scope):
+    """Gradient of the offset convolution's outputs: pixels x padded shifts.
+
+    `planes` is room for the same numbers as shifts x pixels.
+    """
+    step = TAPS * tile
+    products = np.empty(4 * LANES, dots.dtype)
+    for tap in range(TAPS):
+        for pixel in range(0, count, LANES):
+            at = tap * tile + pixel
+            _transpose_4(dots, 4 * at, 4, products, 0, LANES)
+            for axis in range(2):
+                slope = load(coefficients, at + (4 + 4 * axis) * step) * load(products, 0)
+                for corner in range(1, 4):
+                    weight = load(coefficients, at + (4 + 4 * axis + corner) * step)
+                    slope = slope + weight * load(products, corner * LANES)
+                place = (2 * tap + axis) * tile + pixel
+                bounded = load(shifts, place)
+                one = to_float_like(splat(np.int32(1)), bounded)
+                store(planes, place, slope * splat(scope) * (one - bounded * bounded))
+    for shift in range(0, PADDED_SHIFTS, LANES):
+        for pixel in range(0, count, LANES):
+            place = pixel * PADDED_SHIFTS + shift
+            _transpose_8(planes, shift * tile + pixel, tile, gradient, place, PADDED_SHIFTS)
 
 
 @_compiled

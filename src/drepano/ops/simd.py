@@ -360,14 +360,12 @@ def make_blend(lanes: int, channels: int | None = None) -> Callable:
 
 
 def make_blend_backward(lanes: int, channels: int | None = None, with_image: bool = True) -> Callable:
-    """``blend_backward(..., gradient, samples, start, image_gradient, shift_gradient, shift)``.
+    """``blend_backward(..., gradient, samples, start, image_gradient, dots, dots_start)``.
 
-    Backward of `blend`, whose arguments up to `step` come first, from the gradient of one position's samples
-    to image and shift. The first four coefficients are those of `blend`, the next four their derivatives
-    towards rows, the last four those towards columns. The samples, made anew, are put into `samples` at
-    `start`, where `gradient` has their gradient. ``shift_gradient[shift]`` gets the derivative towards rows,
-    the element after it the one towards columns. With `with_image`, the gradients of the four pixels are
-    added to `image_gradient`.
+    Backward of `blend`, whose arguments up to `step` come first, from the gradient of one position's samples,
+    which lies in `gradient` at `start`. The samples, made anew, are put into `samples` at the same place. The
+    scalar products of the gradient with each of the four pixels are put into `dots`. With `with_image`, the
+    gradients of the four pixels are added to `image_gradient`.
     """
     fixed_channels = channels
 
@@ -386,50 +384,44 @@ def make_blend_backward(lanes: int, channels: int | None = None, with_image: boo
         samples: Any,
         start: Any,
         image_gradient: Any,
-        shift_gradient: Any,
-        shift: Any,
+        dots: Any,
+        dots_start: Any,
     ) -> Any:
         def generate(context: Any, builder: Any, sig: Any, args: tuple) -> Any:
             channels, image_value, corner, right, below, weights, first, step, *others = args
-            gradient_value, samples_value, start, image_gradient_value, shift_value, shift = others
+            gradient_value, samples_value, start, image_gradient_value, dots_value, dots_start = others
             vector_type = _vector_type(image.dtype, lanes)
             weight = builder.gep(_data(context, builder, coefficients, weights), [first])
-            factors = _splats(builder, weight, step, 12, vector_type)
+            factors = _splats(builder, weight, step, 4, vector_type)
             pixels = _corners(builder, _data(context, builder, image, image_value), corner, right, below)
             targets = _corners(
                 builder, _data(context, builder, image_gradient, image_gradient_value), corner, right, below
             )
             gradient_first = builder.gep(_data(context, builder, gradient, gradient_value), [start])
             samples_first = builder.gep(_data(context, builder, samples, samples_value), [start])
-            zero = ir.Constant(vector_type, [0.0] * lanes)
-            slopes = [cgutils.alloca_once(builder, vector_type) for _ in range(2)]
-            for slope in slopes:
-                builder.store(zero, slope)
+            sums = [cgutils.alloca_once(builder, vector_type) for _ in pixels]
+            for total in sums:
+                builder.store(ir.Constant(vector_type, [0.0] * lanes), total)
             count = channels if fixed_channels is None else _int(fixed_channels)
             with cgutils.for_range_slice(builder, _int(0), count, _int(lanes)) as (channel, _):
                 values = [_load(builder, builder.gep(pixel, [channel]), vector_type) for pixel in pixels]
                 towards = _load(builder, builder.gep(gradient_first, [channel]), vector_type)
-                sample = _weighted_sum(builder, factors[:4], values)
+                sample = _weighted_sum(builder, factors, values)
                 _store(builder, sample, builder.gep(samples_first, [channel]))
-                for slope, derivatives in zip(slopes, (factors[4:8], factors[8:]), strict=True):
-                    change = _weighted_sum(builder, derivatives, values)
-                    builder.store(_multiply_add(builder, towards, change, builder.load(slope)), slope)
-                for factor, target in zip(factors[:4], targets if with_image else [], strict=False):
+                for total, value in zip(sums, values, strict=True):
+                    builder.store(_multiply_add(builder, towards, value, builder.load(total)), total)
+                for factor, target in zip(factors, targets if with_image else [], strict=False):
                     place = builder.gep(target, [channel])
-                    _store(
-                        builder,
-                        _multiply_add(builder, factor, towards, _load(builder, place, vector_type)),
-                        place,
-                    )
-            shift_first = builder.gep(_data(context, builder, shift_gradient, shift_value), [shift])
-            for slope, place in zip(slopes, _steps(builder, shift_first, _int(1), 2), strict=True):
-                builder.store(_lane_sum(builder, builder.load(slope)), place)
+                    before = _load(builder, place, vector_type)
+                    _store(builder, _multiply_add(builder, factor, towards, before), place)
+            lane_sums = _lane_sums(builder, [builder.load(total) for total in sums])
+            _store(builder, lane_sums, builder.gep(_data(context, builder, dots, dots_value), [dots_start]))
             return context.get_dummy_value()
 
         integers = _INTEGERS
         return types.void(
             *(types.intp, image, *integers[:3], coefficients, *integers[:2], gradient, samples, types.intp),
-            *(image_gradient, shift_gradient, types.intp),
+            *(image_gradient, dots, types.intp),
         ), generate
 
     return blend_backward
@@ -493,13 +485,22 @@ def _weighted_sum(builder: Any, factors: list, values: list) -> Any:
     return total
 
 
-def _lane_sum(builder: Any, vector: Any) -> Any:
-    """The sum of all lanes, by halves."""
-    while (count := vector.type.count) > 1:
-        low = _join(builder, vector, vector, range(count // 2))
-        high = _join(builder, vector, vector, range(count // 2, count))
-        vector = builder.fadd(low, high)
-    return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+def _lane_sums(builder: Any, vectors: list) -> Any:
+    """The sums of the lanes of each of four vectors, as one vector of four."""
+    a, b, c, d = vectors
+    lanes = a.type.count
+    ab, cd = (_add_within(builder, *pair, (0, lanes, 2, lanes + 2), 1) for pair in ((a, b), (c, d)))
+    sums = _add_within(builder, ab, cd, (0, 1, lanes, lanes + 1), 2)
+    if lanes == 4:
+        return sums
+    return builder.fadd(_join(builder, sums, sums, range(4)), _join(builder, sums, sums, range(4, 8)))
+
+
+def _add_within(builder: Any, a: Any, b: Any, lanes: tuple[int, ...], distance: int) -> Any:
+    """In each four lanes: the named ones of `a` followed by `b`, plus those at a distance from them."""
+    first = [start + lane for start in range(0, a.type.count, 4) for lane in lanes]
+    second = [lane + distance for lane in first]
+    return builder.fadd(_join(builder, a, b, first), _join(builder, a, b, second))
 
 
 def _step(builder: Any, pointer: Any, number: Any, step: Any) -> Any:

@@ -27,7 +27,7 @@ class FieldIdentity:
         Of the image file.
     page : int or None
     settings : dict
-        Model, cell diameter, version.
+        Model, cell diameter, precision, version.
     """
 
     sha256: str

@@ -131,6 +131,7 @@ def _settings(segmenter: Segmenter, cell_diameter: float | None) -> dict[str, st
         "cell diameter": f"not given; fields taken at their own scale, the network knows cells of {known}"
         if cell_diameter is None
         else f"{cell_diameter:g} px, scaled to the network's {known}",
+        "precision": segmenter.precision,
         "drepano": version("drepano"),
     }
 
