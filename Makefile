@@ -35,7 +35,7 @@ $(VENV)/.core: $(BIN)/python pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(BIN)/python -m pip install -e '.[compare,test]'
+	$(BIN)/python -m pip install -e '.[compare,export,test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.core

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from drepano.cli.main import app
+from drepano.errors import DrepanoError
 from drepano.models import ModelCard, create, read_card, save_model, shipped_models
 
 runner = CliRunner()
@@ -65,3 +66,28 @@ def test_shipped_networks_are_small_and_say_what_they_were_trained_on() -> None:
         assert card.name == name
         assert card.data and all(use.licence and use.origin for use in card.data)
         assert card.metrics and all(metric.conditions for metric in card.metrics)
+
+
+@pytest.mark.parametrize(("file_format", "suffix"), [("onnx", ".onnx"), ("openvino", ".xml")])
+def test_export_says_what_it_wrote_and_how_it_differs(
+    weights: Path, tmp_path: Path, file_format: str, suffix: str
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+    pytest.importorskip("openvino", reason="the extra export is not installed")
+    target = tmp_path / f"exported{suffix}"
+    result = runner.invoke(
+        app, ["models", "export", str(weights), "--format", file_format, "--out", str(target)]
+    )
+    assert result.exit_code == 0, result.output
+    assert target.is_file()
+    words = " ".join(result.stdout.split())
+    assert "on field.jpg: logits up to" in words
+    assert "of pixels have the same class" in words
+
+
+def test_export_of_an_unknown_format_is_one_line(weights: Path, tmp_path: Path) -> None:
+    target = tmp_path / "exported.bin"
+    result = runner.invoke(app, ["models", "export", str(weights), "--format", "caffe", "--out", str(target)])
+    assert isinstance(result.exception, DrepanoError)
+    assert "choose one of onnx, openvino" in str(result.exception)
+    assert not target.exists()

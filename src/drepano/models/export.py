@@ -119,7 +119,15 @@ def _compare(
     window = normalise(image, background_colour(image))[None, :, :height, :width]
     with torch.inference_mode():
         ours = network(torch.from_numpy(window)).numpy()
-    runtime, theirs = run(path, window)
+    try:
+        runtime, theirs = run(path, window)
+    except DrepanoError:
+        raise
+    except Exception as error:  # whatever it is, the file is of no use
+        reason = str(error).strip().splitlines()[0]
+        raise DrepanoError(
+            f"{path.name}: the exported network cannot be run ({reason}); not written; U-Net and dU-Net can be"
+        ) from error
     check = ExportCheck(
         field=field,
         runtime=runtime,
