@@ -182,11 +182,10 @@ class TestOtherNetworks:
         folded = self.check(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5, **options), nn.ReLU())
         assert nn.BatchNorm2d not in kinds(folded)
 
-    def test_batch_normalisation_without_running_statistics_is_refused(self):
+    def test_batch_normalisation_without_running_statistics_stays(self):
         """It takes the statistics of the image at hand, which no weight can stand for."""
-        network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5, track_running_stats=False))
-        with pytest.raises(ValueError, match="without running statistics cannot be folded"):
-            for_inference(network)
+        folded = self.check(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5, track_running_stats=False))
+        assert kinds(folded).count(nn.BatchNorm2d) == 1
 
     def test_batch_normalisation_before_the_convolution_stays(self):
         folded = self.check(nn.BatchNorm2d(3), nn.Conv2d(3, 5, 3))

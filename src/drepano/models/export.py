@@ -126,7 +126,7 @@ def _compare(
     except Exception as error:  # whatever it is, the file is of no use
         reason = str(error).strip().splitlines()[0]
         raise DrepanoError(
-            f"{path.name}: the exported network cannot be run ({reason}); not written; U-Net and dU-Net can be"
+            f"{path.name}: the exported network cannot be run ({reason}); not written; U-Net and dU-Net work"
         ) from error
     check = ExportCheck(
         field=field,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,28 +24,39 @@ def for_inference(network: nn.Module) -> nn.Module:
     becomes part of that. Logits differ from those of `network` by rounding only.
     """
     folded = copy.deepcopy(network).eval().requires_grad_(False)
-    for sequence in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
-        for (_, layer), (name, follower) in pairwise(list(sequence.named_children())):
-            if isinstance(layer, _Convolution) and isinstance(follower, nn.BatchNorm2d):
+    places = Counter(module for _, module in folded.named_modules(remove_duplicate=False))
+    for sequence in folded.modules():
+        if not isinstance(sequence, nn.Sequential) or type(sequence).forward is not nn.Sequential.forward:
+            continue
+        for number, (layer, follower) in enumerate(pairwise(sequence)):
+            if _can_fold(layer, follower) and places[layer] == 1:
                 _fold(layer, follower)
-                setattr(sequence, name, nn.Identity())
-        steps = [step for step in sequence.named_children() if not isinstance(step[1], nn.Identity)]
-        for (_, layer), (name, follower) in pairwise(steps):
-            if isinstance(layer, DeformableConv2d) and isinstance(follower, nn.ReLU):
+                sequence[number + 1] = nn.Identity()
+        steps = [number for number, step in enumerate(sequence) if not isinstance(step, nn.Identity)]
+        for number, following in pairwise(steps):
+            layer = sequence[number]
+            is_before_relu = isinstance(sequence[following], nn.ReLU)
+            if isinstance(layer, DeformableConv2d) and is_before_relu and places[layer] == 1:
                 layer.relu = True
-                setattr(sequence, name, nn.Identity())
+                sequence[following] = nn.Identity()
     return folded.to(memory_format=torch.channels_last)
 
 
-def _fold(layer: _Convolution, normalisation: nn.BatchNorm2d) -> None:
-    mean, variance = normalisation.running_mean, normalisation.running_var
-    if mean is None or variance is None:
-        raise ValueError("a batch normalisation without running statistics cannot be folded")
+def _can_fold(layer: nn.Module, follower: nn.Module) -> bool:
+    return (
+        isinstance(layer, _Convolution)
+        and not (isinstance(layer, nn.ConvTranspose2d) and layer.groups > 1)
+        and isinstance(follower, nn.BatchNorm2d)
+        and follower.running_mean is not None
+    )
+
+
+def _fold(layer: Any, normalisation: Any) -> None:
     layer.weight, layer.bias = fuse_conv_bn_weights(
         layer.weight,
         layer.bias,
-        mean,
-        variance,
+        normalisation.running_mean,
+        normalisation.running_var,
         normalisation.eps,
         normalisation.weight,
         normalisation.bias,

@@ -16,6 +16,7 @@ KERNELS = ("auto", "reference", "numba", "triton")
 VARIABLE = "DREPANO_KERNEL"
 """Environment variable that chooses for the whole process."""
 
+_LARGEST_PLACE = 2**31 - 1
 _INSTALLED = frozenset(package for package in ("numba", "triton") if find_spec(package))
 
 
@@ -65,14 +66,19 @@ def deformable_conv2d(
     if chosen == "reference":
         shift = scope * torch.tanh(F.conv2d(input, offset_weight, padding=1))
         output = deform_conv2d(input, shift, weight, bias, padding=1)
-        return output.relu() if relu else output
+        return _as_usual(output.relu() if relu else output, input)
     dtype = _compute_dtype(input)
     tensors = [
         None if tensor is None else tensor.to(dtype) for tensor in (input, offset_weight, weight, bias)
     ]
-    return fused_deformable_conv2d(*tensors, float(scope), relu).to(
-        dtype if torch.is_autocast_enabled(input.device.type) else input.dtype
-    )
+    return _as_usual(fused_deformable_conv2d(*tensors, float(scope), relu), input)
+
+
+def _as_usual(output: Tensor, input: Tensor) -> Tensor:
+    """In the type that ``F.conv2d`` gives, under autocast too."""
+    device = input.device.type
+    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return output.to(torch.get_autocast_dtype(device) if autocast else input.dtype)
 
 
 def _choose(kernel: str | None, input: Tensor) -> str:
@@ -100,11 +106,8 @@ def _why_not_numba(input: Tensor) -> str | None:
     _, channels, height, width = input.shape
     if input.device.type != "cpu":
         return f"the tensors are on {input.device.type}, not on the CPU"
-    if torch.compiler.is_exporting():
-        return None  # sizes are symbols, and any kernel can stand for the operator
-    if height < 2 or width < 2:
-        return f"the image is {height} x {width}, it needs 2 x 2"
-    if height * width * (channels + 3) >= 2**31:
+    # While a graph is exported the sizes are symbols.
+    if not torch.compiler.is_exporting() and height * width * (channels + 3) > _LARGEST_PLACE:
         return f"an image of {height} x {width} x {channels} is too large for its 32-bit places"
     if "numba" not in _INSTALLED:
         return "the package numba is not installed"
@@ -129,8 +132,13 @@ def _compute_dtype(input: Tensor) -> torch.dtype:
 
 
 def _check(input: Tensor, offset_weight: Tensor, weight: Tensor, bias: Tensor | None, scope: float) -> None:
-    if input.dim() != 4:
-        raise ValueError(f"deformable_conv2d: input has shape {tuple(input.shape)}, expected 4 dimensions")
+    for name, given in (("input", input), ("weight", weight)):
+        if given.dim() != 4:
+            raise ValueError(
+                f"deformable_conv2d: {name} has shape {tuple(given.shape)}, expected 4 dimensions"
+            )
+    if not input.is_floating_point():
+        raise ValueError(f"deformable_conv2d: input is {input.dtype}, expected floating point")
     channels = input.shape[1]
     for name, tensor, expected in (
         ("offset_weight", offset_weight, (18, channels, 3, 3)),

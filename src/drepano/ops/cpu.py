@@ -46,13 +46,22 @@ def forward(
     relu: bool,
 ) -> Tensor:
     """The layer's output, channels last; see `drepano.ops.deformable_conv2d`."""
+    height, width = input.shape[2:]
+    if min(height, width) < 2:
+        # The kernels read two rows and two columns; zeros are what lies beyond the border anyway.
+        grown = forward(_grow(input), offset_weight, weight, bias, scope, relu)
+        return grown[..., :height, :width].clone(memory_format=torch.channels_last)
     layer = _Layer.of(input, offset_weight, weight, scope)
     image = layer.channels_last(input, layer.channels)
-    out = np.empty((layer.batch, layer.height, layer.width, layer.out_channels), layer.dtype)
+    out = torch.empty(
+        (layer.batch, layer.out_channels, layer.height, layer.width),
+        dtype=input.dtype,
+        memory_format=torch.channels_last,
+    )
     padded_bias = np.zeros(layer.outputs, layer.dtype)
     if bias is not None:
         padded_bias[: layer.out_channels] = bias.detach().numpy()
-    images, outs = image.reshape(layer.batch, -1), out.reshape(layer.batch, -1)
+    images, outs = _flat(image), _flat(out.permute(0, 2, 3, 1).numpy())
 
     def band(number: int, top: int, bottom: int) -> None:
         forward_band(
@@ -70,7 +79,7 @@ def forward(
         )
 
     run_in_threads(band, layer.bands(BAND_ROWS))
-    return torch.from_numpy(out).permute(0, 3, 1, 2)
+    return out  # not a view, so that it may be changed in place
 
 
 def backward(
@@ -82,24 +91,31 @@ def backward(
     needs_input: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of input (empty if not needed), offset weight, weight and bias."""
+    height, width = input.shape[2:]
+    if min(height, width) < 2:
+        grown = backward(_grow(gradient), _grow(input), offset_weight, weight, scope, needs_input)
+        of_input, of_offset_weight, of_weight, of_bias = grown
+        if needs_input:
+            of_input = of_input[..., :height, :width].clone(memory_format=torch.channels_last)
+        return of_input, of_offset_weight, of_weight, of_bias
     layer = _Layer.of(input, offset_weight, weight, scope)
-    images = layer.channels_last(input, layer.channels).reshape(layer.batch, -1)
-    gradients = layer.channels_last(gradient, layer.out_channels).reshape(layer.batch, -1)
+    images = _flat(layer.channels_last(input, layer.channels))
+    gradients = _flat(layer.channels_last(gradient, layer.out_channels))
     image_gradient = np.zeros(
         (layer.batch, layer.height, layer.width, layer.channels) if needs_input else (layer.batch, 0),
         layer.dtype,
     )
-    image_gradients = image_gradient.reshape(layer.batch, -1)
+    image_gradients = _flat(image_gradient)
 
     reach = math.ceil(scope) + 2
-    bands = layer.bands(max(BAND_ROWS, 2 * reach))
-    rows = bands[0][2]
+    rows = max(BAND_ROWS, 2 * reach)
+    bands = layer.bands(rows)
     # One sum a band, added up in the order of the bands.
     weight_parts = np.zeros((len(bands), layer.terms, layer.outputs), layer.dtype)
     offset_parts = np.zeros((len(bands), TAPS * layer.channels, PADDED_SHIFTS), layer.dtype)
     bias_parts = np.zeros((len(bands), layer.outputs), layer.dtype)
-    weight_flat = weight_parts.reshape(len(bands), -1)
-    offset_flat = offset_parts.reshape(len(bands), -1)
+    weight_flat = _flat(weight_parts)
+    offset_flat = _flat(offset_parts)
     place = {band: index for index, band in enumerate(bands)}
 
     def band(number: int, top: int, bottom: int) -> None:
@@ -136,6 +152,17 @@ def backward(
         _like_weight(weight_gradient[:, :, : layer.in_channels, : layer.out_channels]),
         torch.from_numpy(bias_parts.sum(0)[: layer.out_channels]),
     )
+
+
+def _flat(arrays: NDArray) -> NDArray:
+    """One row each; there may be none."""
+    return arrays.reshape(len(arrays), math.prod(arrays.shape[1:]))
+
+
+def _grow(images: Tensor) -> Tensor:
+    """With zeros at the right and below, 2 x 2 at least."""
+    height, width = images.shape[2:]
+    return F.pad(images, (0, max(0, 2 - width), 0, max(0, 2 - height)))
 
 
 def _like_weight(array: NDArray) -> Tensor:

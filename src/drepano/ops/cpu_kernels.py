@@ -45,6 +45,9 @@ _TANH_END = np.float32(8)
 _P = tuple(map(np.float32, (9.99999861e-01, 1.29246976e-01, 2.95000062e-03, 1.14176494e-05)))
 _Q = tuple(map(np.float32, (1.0, 4.62579124e-01, 2.38113295e-02, 2.38526342e-04, 2.45581200e-07)))
 
+SIMD_DIGEST = "2b71fb6b8f57736c"
+"""Of simd.py. Numba's cache on disk notices changes of this file only: change it when that one changes."""
+
 _transpose_4 = make_transpose_tile(4)
 _transpose_8 = make_transpose_tile(8)
 _convolve = make_tile_product(6, 2, count=3)
@@ -252,7 +255,7 @@ def _choose_tanh(values):
     def rational(values):
         end = splat(_TANH_END)
         for start in range(0, values.size, LANES):
-            x = maximum(minimum(load(values, start), end), splat(-_TANH_END))
+            x = maximum(splat(-_TANH_END), minimum(end, load(values, start)))
             s = x * x
             p = ((splat(_P[3]) * s + splat(_P[2])) * s + splat(_P[1])) * s + splat(_P[0])
             q = (((splat(_Q[4]) * s + splat(_Q[3])) * s + splat(_Q[2])) * s + splat(_Q[1])) * s + splat(_Q[0])
@@ -458,7 +461,7 @@ def _finish(out, first, products, bias, count, out_channels, outputs, relu):
             for output in range(0, outputs, LANES):
                 value = load(products, pixel * outputs + output) + load(bias, output)
                 if relu:
-                    value = maximum(value, splat(zero))
+                    value = maximum(splat(zero), value)
                 store(out, first + pixel * outputs + output, value)
     else:
         for pixel in range(count):

@@ -151,10 +151,13 @@ def absolute(typing: Any, a: Any) -> Any:
 
 @intrinsic
 def to_integer(typing: Any, a: Any) -> Any:
-    """The int32 vector of whole floats."""
+    """The int32 vector of whole floats; 0 for what is no number."""
 
     def generate(context: Any, builder: Any, sig: Any, args: tuple) -> Any:
-        return builder.fptosi(args[0], _vector_type(types.int32))
+        integers = _vector_type(types.int32)
+        name = f"llvm.fptosi.sat.v{LANES}i32.v{LANES}f{_bits(args[0].type)}"
+        kind = ir.FunctionType(integers, [args[0].type])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
     return Vector(types.int32)(a), generate
 
@@ -449,7 +452,12 @@ def _store(builder: Any, vector: Any, pointer: Any) -> None:
 
 def _alignment(vector_type: ir.VectorType) -> int:
     """That of one element: vectors may begin anywhere."""
-    return 8 if vector_type.element == ir.DoubleType() else 4
+    return _bits(vector_type) // 8
+
+
+def _bits(vector_type: ir.VectorType) -> int:
+    """Of one element."""
+    return 64 if vector_type.element == ir.DoubleType() else 32
 
 
 def _join(builder: Any, a: Any, b: Any, lanes: Iterable[int]) -> Any:
@@ -466,11 +474,10 @@ def _splat(builder: Any, value: Any, vector_type: ir.VectorType) -> Any:
 
 
 def _llvm_function(builder: Any, name: str, vector_type: ir.VectorType, arguments: int) -> Any:
-    bits = 64 if vector_type.element == ir.DoubleType() else 32
     return cgutils.get_or_insert_function(
         builder.module,
         ir.FunctionType(vector_type, [vector_type] * arguments),
-        f"llvm.{name}.v{vector_type.count}f{bits}",
+        f"llvm.{name}.v{vector_type.count}f{_bits(vector_type)}",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 import torch
@@ -23,8 +23,13 @@ def run_in_threads(work: Callable[..., None], pieces: Sequence[tuple]) -> None:
 
     helpers = min(torch.get_num_threads(), len(pieces)) - 1
     pending = [_pool().submit(take) for _ in range(helpers)]
-    take()
-    for done in pending:
+    try:
+        take()
+    finally:
+        # Who has not begun by now finds nothing left; waiting for such a one could wait for itself.
+        running = [done for done in pending if not done.cancel()]
+        wait(running)
+    for done in running:
         done.result()
 
 
