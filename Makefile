@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/drepano predict examples/chula-rbc12 --model rbc --out demo-report/stained
@@ -23,6 +23,10 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.speed --out benchmarks/results/speed.json
+	$(BIN)/python -m benchmarks.speed.figure benchmarks/results/speed.json docs/images/speed.png
+
 clean:
 	rm -rf $(VENV) demo-report
 
@@ -40,4 +44,8 @@ $(VENV)/.test: $(VENV)/.core
 
 $(VENV)/.lint: $(VENV)/.core
 	$(BIN)/python -m pip install -e '.[lint]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.core
+	$(BIN)/python -m pip install -e '.[compare,export]'
 	@touch $@
