@@ -34,3 +34,20 @@ def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     assert result.stderr.startswith("error: ")
     assert len(result.stderr.strip().splitlines()) == 1
     assert "nowhere" in result.stderr
+
+
+def test_an_unknown_kernel_in_the_environment_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DREPANO_KERNEL", "fast")
+    options = ("--network", "dunet", "--steps", "1", "--crop-size", "32", "--out", str(tmp_path / "run"))
+    assert (
+        drepano(
+            "data", "simulate", "--out", str(tmp_path / "data"), "--fields", "4", "--size", "128"
+        ).returncode
+        == 0
+    )
+    result = drepano("train", str(tmp_path / "data"), *options)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "DREPANO_KERNEL='fast': expected one of auto, reference" in " ".join(result.stderr.split())

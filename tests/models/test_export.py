@@ -100,6 +100,13 @@ class TestFiles:
         cards = [entry.value for entry in model.metadata_props if entry.key == "drepano"]
         assert [parse_card(card, "file") for card in cards] == [make_card()]
 
+    def test_the_operator_stays_one_whatever_kernel_the_environment_asks_for(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("DREPANO_KERNEL", "reference")
+        path = tmp_path / "network.onnx"
+        export(make_network(), make_card(), path, "onnx")
+        kinds = [node.op_type for node in onnx.load(path).graph.node]
+        assert kinds.count("DeformConv") == 14
+
     def test_openvino_has_the_operator_and_the_card(self, tmp_path):
         path = tmp_path / "network.xml"
         export(make_network(), make_card(), path, "openvino")

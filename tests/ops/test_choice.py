@@ -103,22 +103,12 @@ class TestLeftToChoose:
             chosen, deformable_conv2d(**given, kernel="reference"), rtol=1e-4, atol=1e-5
         )
 
-    def test_it_takes_the_reference_for_an_image_whose_places_need_more_than_32_bits(self, monkeypatch):
-        monkeypatch.setattr("drepano.ops.choice._LARGEST_PLACE", 100)
-        assert torch.equal(layer(), layer("reference"))
-
     def test_it_takes_the_reference_where_numba_is_not_installed(self, without_packages):
         assert torch.equal(layer(), layer("reference"))
 
 
 class TestThatCannotBeUsed:
     """Forced all the same, it says why, and what to take instead."""
-
-    def test_numba_on_an_image_whose_places_need_more_than_32_bits(self):
-        """Expanded, so that it takes no memory."""
-        image = torch.zeros(1, 1, 1, 1).expand(1, 3, 20_000, 20_000)
-        with pytest.raises(ValueError, match="20000 x 20000 x 3 is too large for its 32-bit places"):
-            layer("numba", input=image)
 
     @pytest.mark.parametrize(
         ("kernel", "expected"),

@@ -199,3 +199,25 @@ def test_kernels_are_kept_on_disk_and_the_next_process_compiles_nothing(tmp_path
     second = python(LAYER_AND_GRADIENT + COUNTS, NUMBA_CACHE_DIR=str(tmp_path))
     assert (second.stdout.splitlines(), second.stderr) == (["1 0", "1 0"], "")
     assert files(tmp_path) == compiled
+
+
+class TestWhatItRefuses:
+    """Called directly as well, and before anything is read."""
+
+    @pytest.mark.parametrize("wrong", ["input", "offset_weight", "weight"])
+    def test_types_that_differ(self, wrong):
+        given = {
+            "input": torch.zeros(1, 3, 4, 4),
+            "offset_weight": torch.zeros(18, 3, 3, 3),
+            "weight": torch.zeros(2, 3, 3, 3),
+        }
+        given[wrong] = given[wrong].double()
+        with pytest.raises(ValueError, match="convert them to one type"):
+            torch.ops.drepano.deformable_conv2d(*given.values(), None, 2.0, False)
+
+    def test_an_image_whose_places_need_more_than_32_bits(self):
+        """Expanded, so that it takes no memory."""
+        image = torch.zeros(1, 1, 1, 1).expand(1, 3, 30_000, 30_000)
+        weights = torch.zeros(18, 3, 3, 3), torch.zeros(2, 3, 3, 3)
+        with pytest.raises(ValueError, match="30000 x 30000 with 3 channels is too large"):
+            torch.ops.drepano.deformable_conv2d(image, *weights, None, 2.0, False)

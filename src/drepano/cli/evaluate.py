@@ -17,7 +17,9 @@ def evaluate(
     result: Annotated[Path, typer.Option("--out", help="JSON file for the figures; a CSV is put beside it.")],
     patients: Annotated[str | None, typer.Option(help="Only these patients, separated by commas.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the device has it.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16 (plain convolutions only) where the device has it.")
+    ] = "float32",
 ) -> None:
     """Measure a network: Dice and counts on fields, or the class of single crops (xu2017)."""
     from drepano.datasets import open_dataset

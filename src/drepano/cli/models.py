@@ -75,7 +75,9 @@ def export(
     network, card = load_network(path)
     out_file = target or Path(f"{path.stem}{SUFFIXES.get(file_format, '')}")
     check = write(network, card, out_file, file_format, field or CHECK_FIELD)
-    out.print(f"wrote {out_file} ({out_file.stat().st_size / 1e6:.2f} MB)")
+    files = [out_file, *([out_file.with_suffix(".bin")] if file_format == "openvino" else [])]
+    for file in files:
+        out.print(f"wrote {file} ({file.stat().st_size / 1e6:.2f} MB)")
     out.print(
         f"{check.runtime} on {check.field.name}: logits up to {check.largest_logit:.3g} differ by at most "
         f"{check.largest_difference:.2g}; {check.same_classes:.4%} of pixels have the same class"

@@ -27,7 +27,9 @@ def predict(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the device has it.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16 (plain convolutions only) where the device has it.")
+    ] = "float32",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo fields that are done already.")
     ] = False,

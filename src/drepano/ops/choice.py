@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from drepano.errors import DrepanoError
 from drepano.ops.library import fused_deformable_conv2d
 from drepano.ops.reference import deform_conv2d
 
@@ -16,8 +17,11 @@ KERNELS = ("auto", "reference", "numba", "triton")
 VARIABLE = "DREPANO_KERNEL"
 """Environment variable that chooses for the whole process."""
 
-_LARGEST_PLACE = 2**31 - 1
 _INSTALLED = frozenset(package for package in ("numba", "triton") if find_spec(package))
+
+
+class KernelError(DrepanoError, ValueError):
+    """The kernel that was asked for, perhaps by the environment variable, cannot be used."""
 
 
 def deformable_conv2d(
@@ -59,7 +63,9 @@ def deformable_conv2d(
     Raises
     ------
     ValueError
-        If the shapes do not fit together, or the kernel cannot be used for these tensors.
+        If the shapes do not fit together, or an image is too large for the kernel.
+    KernelError
+        If there is no such kernel, or it cannot be used for these tensors.
     """
     _check(input, offset_weight, weight, bias, scope)
     chosen = _choose(kernel, input)
@@ -86,29 +92,25 @@ def _choose(kernel: str | None, input: Tensor) -> str:
     wanted = kernel or os.environ.get(VARIABLE) or "auto"
     if wanted not in KERNELS:
         where = "kernel" if kernel else f"environment variable {VARIABLE}"
-        raise ValueError(f"{where}={wanted!r}: expected one of {', '.join(KERNELS)}")
+        raise KernelError(f"{where}={wanted!r}: expected one of {', '.join(KERNELS)}")
     if wanted in ("auto", "numba"):
         reason = _why_not_numba(input)
         if reason is None:
             return "numba"
         if wanted == "numba":
-            raise ValueError(f"the kernel numba cannot be used: {reason}; take reference or auto")
+            raise KernelError(f"the kernel numba cannot be used: {reason}; take reference or auto")
     if wanted == "triton":
         reason = _why_not_triton(input)
         if reason is not None:
-            raise ValueError(f"the kernel triton cannot be used: {reason}; take reference or auto")
+            raise KernelError(f"the kernel triton cannot be used: {reason}; take reference or auto")
         return "triton"
-    # Not the default on a GPU before it has run on one; see benchmarks/README.md.
+    # Triton is not the default on a GPU before it has run on one: benchmarks/gpu.py.
     return "reference"
 
 
 def _why_not_numba(input: Tensor) -> str | None:
-    _, channels, height, width = input.shape
     if input.device.type != "cpu":
         return f"the tensors are on {input.device.type}, not on the CPU"
-    # While a graph is exported the sizes are symbols.
-    if not torch.compiler.is_exporting() and height * width * (channels + 3) > _LARGEST_PLACE:
-        return f"an image of {height} x {width} x {channels} is too large for its 32-bit places"
     if "numba" not in _INSTALLED:
         return "the package numba is not installed"
     return None

@@ -28,11 +28,14 @@ from drepano.ops.cpu_kernels import (
     TILE_STEP,
     backward_band,
     forward_band,
+    pad_channels,
 )
 from drepano.ops.simd import LANES
 from drepano.ops.threads import run_in_threads
 
 BAND_ROWS = 16
+_PADDED_TOGETHER = 1 << 15
+_LARGEST_PLACE = 2**31 - 1
 TILE = 32
 """Pixels of a row that are done together."""
 
@@ -193,6 +196,16 @@ class _Layer:
     @classmethod
     def of(cls, input: Tensor, offset_weight: Tensor, weight: Tensor, scope: float) -> _Layer:
         batch, in_channels, height, width = input.shape
+        if not input.dtype == offset_weight.dtype == weight.dtype:
+            raise ValueError(
+                f"deformable_conv2d: image and weights are {input.dtype}, {offset_weight.dtype} and "
+                f"{weight.dtype}; convert them to one type"
+            )
+        if height * width * _round_up(in_channels, 4) > _LARGEST_PLACE:
+            raise ValueError(
+                f"deformable_conv2d: an image of {height} x {width} with {in_channels} channels is too large "
+                "for places of 32 bits; cut it into tiles"
+            )
         out_channels = weight.shape[0]
         channels, outputs = _round_up(in_channels, 4), _round_up(out_channels, LANES)
         offsets = offset_weight.detach().numpy().transpose(2, 3, 1, 0)
@@ -249,10 +262,19 @@ class _Layer:
 
     def channels_last(self, images: Tensor, channels: int) -> NDArray:
         """(N, C, H, W) to (N, H, W, channels), zeros in the channels that are added."""
-        last = images.detach().permute(0, 2, 3, 1)
-        if channels > images.shape[1]:
-            last = F.pad(last, (0, channels - images.shape[1]))
-        return last.contiguous().numpy()
+        last = images.detach().permute(0, 2, 3, 1).contiguous().numpy()
+        given = last.shape[-1]
+        if channels == given:
+            return last
+        padded = np.zeros((*last.shape[:-1], channels), last.dtype)
+        source, target = last.reshape(-1), padded.reshape(-1)
+        pixels = math.prod(last.shape[:-1])
+
+        def part(first: int) -> None:
+            pad_channels(target, source, first, min(first + _PADDED_TOGETHER, pixels), given, channels)
+
+        run_in_threads(part, [(first,) for first in range(0, pixels, _PADDED_TOGETHER)])
+        return padded
 
 
 def _round_up(number: int, step: int) -> int:

@@ -45,7 +45,7 @@ _TANH_END = np.float32(8)
 _P = tuple(map(np.float32, (9.99999861e-01, 1.29246976e-01, 2.95000062e-03, 1.14176494e-05)))
 _Q = tuple(map(np.float32, (1.0, 4.62579124e-01, 2.38113295e-02, 2.38526342e-04, 2.45581200e-07)))
 
-SIMD_DIGEST = "2b71fb6b8f57736c"
+SIMD_DIGEST = "1533c8912aff5830"
 """Of simd.py. Numba's cache on disk notices changes of this file only: change it when that one changes."""
 
 _transpose_4 = make_transpose_tile(4)
@@ -73,6 +73,14 @@ def _compiled(function):
         return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # Numba found no folder for its cache
         return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+@_compiled
+def pad_channels(padded, image, first, last, channels, padded_channels):
+    """Copy pixels to where they have more channels."""
+    for pixel in range(first, last):
+        for channel in range(channels):
+            padded[pixel * padded_channels + channel] = image[pixel * channels + channel]
 
 
 @_compiled

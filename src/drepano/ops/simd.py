@@ -482,7 +482,7 @@ def _llvm_function(builder: Any, name: str, vector_type: ir.VectorType, argument
 
 
 def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    return builder.call(_llvm_function(builder, "fma", a.type, 3), [a, b, c])
+    return builder.call(_llvm_function(builder, "fmuladd", a.type, 3), [a, b, c])
 
 
 def _weighted_sum(builder: Any, factors: list, values: list) -> Any:
