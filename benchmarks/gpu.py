@@ -133,7 +133,7 @@ def check() -> list[dict[str, Any]]:
     pairs = sorted({layer_size(layer) for layer in deformable_layers(DUNet(CLASSES))} | {(10, 12), (70, 66)})
     rows = []
     for (channels, outputs), dtype, scope in product(pairs, TOLERANCE, (0.5, 2.0, 7.0)):
-        for way in PRODUCTS if dtype == torch.float32 else [""]:
+        for way in _products(dtype):
             with multiplying(way):
                 differences = _differences(channels, outputs, dtype, scope)
             # What is not the default is only told.
@@ -206,6 +206,10 @@ def multiplying(way: str) -> Iterator[None]:
     """Our kernels multiply float32 in one of `PRODUCTS`; nothing changes without a name."""
     with mock.patch.object(cuda, "FLOAT32_PRODUCT", way or cuda.FLOAT32_PRODUCT):
         yield
+
+
+def _products(dtype: torch.dtype) -> Sequence[str]:
+    return PRODUCTS if dtype == torch.float32 else ("",)
 
 
 def available_peers() -> list[str]:
@@ -292,15 +296,12 @@ def _order(peer: str) -> torch.memory_format:
 def time_layers(plan: Plan) -> list[dict[str, Any]]:
     """Every deformable layer alone, forward and backward, on random numbers of the size it has in dU-Net."""
     rows = []
-    peers = [("triton", way) for way in PRODUCTS] + [(peer, "") for peer in available_peers()[1:]]
+    others = [(peer, "") for peer in available_peers()[1:]]
     for (size, side), dtype in product(_layer_sizes(plan.side), (torch.float32, torch.bfloat16)):
         input = torch.randn(plan.layers_batch, size[0], side, side, device="cuda", dtype=dtype)
+        peers = [("triton", way) for way in _products(dtype)] + others
         for work in (_layer_forward, _layer_forward_and_backward):
-            calls = {
-                f"{peer} {way}".strip(): work(peer, way, size, input)
-                for peer, way in peers
-                if dtype == torch.float32 or way != "tf32x3"
-            }
+            calls = {f"{peer} {way}".strip(): work(peer, way, size, input) for peer, way in peers}
             name = work.__name__.removeprefix("_layer_").replace("_", " ")
             for peer, measured in take_turns(calls, plan.rounds).items():
                 layer = {"layer": "{} to {}".format(*size), "side": side, "type": _name(dtype)}
@@ -366,9 +367,7 @@ def time_schedules(plan: Plan) -> list[dict[str, Any]]:
     for (size, part), dtype in product((((8, 8), 1), ((32, 16), 4)), (torch.float32, torch.bfloat16)):
         side = plan.side // part
         input = torch.randn(plan.layers_batch, size[0], side, side, device="cuda", dtype=dtype)
-        for way, work in product(PRODUCTS, (_layer_forward, _layer_forward_and_backward)):
-            if dtype != torch.float32 and way == "tf32x3":
-                continue
+        for way, work in product(_products(dtype), (_layer_forward, _layer_forward_and_backward)):
             kernel = "FORWARD" if work is _layer_forward else "BACKWARD"
             settings = [cuda.Schedule(*cut) for cut in cuts]
             if kernel == "BACKWARD":
@@ -377,7 +376,11 @@ def time_schedules(plan: Plan) -> list[dict[str, Any]]:
             for setting in settings:
                 with mock.patch.object(cuda, kernel, setting):
                     measured = take_turns({"": work("triton", way, size, input)}, plan.rounds)[""]
-                layer = {"layer": "{} to {}".format(*size), "side": side, "type": f"{_name(dtype)} {way}"}
+                layer = {
+                    "layer": "{} to {}".format(*size),
+                    "side": side,
+                    "type": f"{_name(dtype)} {way}".strip(),
+                }
                 rows.append({**layer, "kernel": kernel.lower(), **asdict(setting), **measured})
     return sorted(
         rows, key=lambda row: (row["kernel"], row["layer"], row["type"], row.get("median_ms", torch.inf))

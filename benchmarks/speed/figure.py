@@ -40,7 +40,10 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def _draw_bars(axes: Axes, peers: dict[str, dict[str, Any]]) -> None:
-    measured = {name: 1000 * row["median_s"] for name, row in peers.items() if "median_s" in row}
+    # A peer with a note, as bf16 on a machine without it, is in the table only.
+    measured = {
+        name: 1000 * row["median_s"] for name, row in peers.items() if "median_s" in row and not row["note"]
+    }
     names = sorted(measured, key=lambda name: (name.startswith("U-Net"), measured[name]))
     times = [measured[name] for name in names]
     colours = [_HIGHLIGHTED.get(name, _UNET if name.startswith("U-Net") else _DUNET) for name in names]

@@ -7,6 +7,7 @@ told before it is imported, in a process of their own by `test_in_the_interprete
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import re
 import subprocess
@@ -237,6 +238,8 @@ def test_compiles_for_a_gpu(kernel, channels, outputs, dtype, element, monkeypat
     """For an H100, which need not be there: the interpreter accepts much that the compiler does not."""
     compiler = pytest.importorskip("triton.compiler")
     target = pytest.importorskip("triton.backends.compiler").GPUTarget("cuda", 90, 32)
+    if "constexprs" not in inspect.signature(compiler.ASTSource).parameters:
+        pytest.skip("this Triton is older than 3.3 and is called otherwise")
 
     from drepano.ops import cuda, cuda_kernels
 

@@ -201,6 +201,18 @@ def test_kernels_are_kept_on_disk_and_the_next_process_compiles_nothing(tmp_path
     assert files(tmp_path) == compiled
 
 
+def test_a_first_call_does_not_import_the_compiler_of_pytorch():
+    """Which would take longer than all else of it."""
+    code = """
+import sys, torch
+from drepano.ops import deformable_conv2d
+image = torch.zeros(1, 3, 4, 4, requires_grad=True)
+deformable_conv2d(image, torch.zeros(18, 3, 3, 3), torch.zeros(2, 3, 3, 3), kernel="numba").sum().backward()
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 class TestWhatItRefuses:
     """Called directly as well, and before anything is read."""
 

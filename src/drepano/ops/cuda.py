@@ -25,7 +25,8 @@ _SHIFT_SUMS = 20
 """As in the kernels."""
 
 FLOAT32_PRODUCT = "ieee"
-"""How `tl.dot` multiplies float32: "tf32x3" on the tensor cores, with some seven digits too."""
+"""How `tl.dot` multiplies float32: "tf32x3" would be on the tensor cores, and as precise, but Triton 3.2
+cannot compile it."""
 
 _HALF = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
 

@@ -56,8 +56,9 @@ def forward(
     program = tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)
     bounded = scratch + program.to(tl.int64) * (PIXELS * SHIFTS)
     out = tl.program_id(1) * OUTPUT_BLOCK + tl.arange(0, OUTPUT_BLOCK)
-    first_tile = tl.program_id(0) * run
-    for tile in range(first_tile, tl.minimum(first_tile + run, tiles)):
+    tile = tl.program_id(0) * run
+    end = tl.minimum(tile + run, tiles)
+    while tile < end:
         first_pixel, y, x, valid = _tile(tile, height, width, ROWS, COLUMNS)
         image = input + first_pixel * CHANNELS
         _store_bounded_shifts(
@@ -99,6 +100,7 @@ def forward(
         pointers, there = _outputs(output + first_pixel * OUTPUTS, y, x, valid, out, width, OUTPUTS)
         tl.store(pointers, total.to(output.dtype.element_ty), mask=there)
         tl.debug_barrier()
+        tile += 1
 
 
 @_compiled
@@ -142,7 +144,9 @@ def backward(
     offset_sums = weight_sums + TAPS * CHANNELS * OUTPUTS
     bias_sums = offset_sums + TAPS * CHANNELS * SHIFT_SUMS
     shifts = tl.arange(0, PADDED_SHIFTS)
-    for tile in range(program * run, tl.minimum((program + 1) * run, tiles)):
+    tile = program * run
+    end = tl.minimum(tile + run, tiles)
+    while tile < end:
         first_pixel, y, x, valid = _tile(tile, height, width, ROWS, COLUMNS)
         image = input + first_pixel * CHANNELS
         image_gradient = input_gradient + first_pixel * CHANNELS
@@ -230,6 +234,7 @@ def backward(
                     patch_gradient = tl.reshape(change, (PIXELS, TAPS_TOGETHER, CHANNEL_BLOCK))
                     tl.atomic_add(pixels, patch_gradient, mask=inside, sem="relaxed")
         tl.debug_barrier()
+        tile += 1
 
 
 @triton.jit

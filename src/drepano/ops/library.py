@@ -12,38 +12,50 @@ import torch
 from torch import Tensor
 
 NAME = "drepano::deformable_conv2d"
+BACKWARD = f"{NAME}_backward"
+
+# Defined by schema: torch.library.custom_op would import the compiler of PyTorch with the first call.
+torch.library.define(
+    NAME,
+    "(Tensor input, Tensor offset_weight, Tensor weight, Tensor? bias, float scope, bool relu) -> Tensor",
+    tags=torch.Tag.pt2_compliant_tag,
+)
+torch.library.define(
+    BACKWARD,
+    "(Tensor gradient, Tensor input, Tensor offset_weight, Tensor weight, float scope, bool needs_input)"
+    " -> (Tensor, Tensor, Tensor, Tensor)",
+    tags=torch.Tag.pt2_compliant_tag,
+)
 
 
-@torch.library.custom_op(NAME, mutates_args=(), device_types="cpu")
-def fused_deformable_conv2d(
-    input: Tensor,
-    offset_weight: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    scope: float,
-    relu: bool,
-) -> Tensor:
-    """As `drepano.ops.deformable_conv2d`, without a choice of kernel; channels last."""
+@torch.library.impl(NAME, "CPU")
+def _on_cpu(*arguments: Any) -> Tensor:
     from drepano.ops import cpu
 
-    return cpu.forward(input, offset_weight, weight, bias, scope, relu)
+    return cpu.forward(*arguments)
 
 
-@fused_deformable_conv2d.register_kernel("cuda")
-def _on_gpu(
-    input: Tensor,
-    offset_weight: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    scope: float,
-    relu: bool,
-) -> Tensor:
+@torch.library.impl(NAME, "CUDA")
+def _on_gpu(*arguments: Any) -> Tensor:
     from drepano.ops import cuda
 
-    return cuda.forward(input, offset_weight, weight, bias, scope, relu)
+    return cuda.forward(*arguments)
 
 
-@fused_deformable_conv2d.register_fake
+@torch.library.impl(BACKWARD, "CPU")
+def _backward_on_cpu(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from drepano.ops import cpu
+
+    return cpu.backward(*arguments)
+
+
+@torch.library.impl(BACKWARD, "CUDA")
+def _backward_on_gpu(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from drepano.ops import cuda
+
+    return cuda.backward(*arguments)
+
+
 def _fake(
     input: Tensor,
     offset_weight: Tensor,
@@ -61,36 +73,6 @@ def _fake(
     )
 
 
-@torch.library.custom_op(f"{NAME}_backward", mutates_args=(), device_types="cpu")
-def _backward(
-    gradient: Tensor,
-    input: Tensor,
-    offset_weight: Tensor,
-    weight: Tensor,
-    scope: float,
-    needs_input: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of input (empty if not needed), offset weight, weight and bias."""
-    from drepano.ops import cpu
-
-    return cpu.backward(gradient, input, offset_weight, weight, scope, needs_input)
-
-
-@_backward.register_kernel("cuda")
-def _backward_on_gpu(
-    gradient: Tensor,
-    input: Tensor,
-    offset_weight: Tensor,
-    weight: Tensor,
-    scope: float,
-    needs_input: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    from drepano.ops import cuda
-
-    return cuda.backward(gradient, input, offset_weight, weight, scope, needs_input)
-
-
-@_backward.register_fake
 def _fake_backward(
     gradient: Tensor,
     input: Tensor,
@@ -121,7 +103,7 @@ def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     if output is not None:
         gradient = gradient * (output > 0)
     needs_input, _, _, needs_bias, _, _ = ctx.needs_input_grad
-    of_input, of_offset_weight, of_weight, of_bias = _backward(
+    of_input, of_offset_weight, of_weight, of_bias = torch.ops.drepano.deformable_conv2d_backward(
         gradient, input, offset_weight, weight, ctx.scope, needs_input
     )
     return (
@@ -134,4 +116,9 @@ def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     )
 
 
-fused_deformable_conv2d.register_autograd(_differentiate, setup_context=_remember)
+torch.library.register_fake(NAME, _fake)
+torch.library.register_fake(BACKWARD, _fake_backward)
+torch.library.register_autograd(NAME, _differentiate, setup_context=_remember)
+
+fused_deformable_conv2d = torch.ops.drepano.deformable_conv2d
+"""As `drepano.ops.deformable_conv2d`, without a choice of kernel; its output is channels last."""
