@@ -58,6 +58,7 @@ def forward(
     out = tl.program_id(1) * OUTPUT_BLOCK + tl.arange(0, OUTPUT_BLOCK)
     tile = tl.program_id(0) * run
     end = tl.minimum(tile + run, tiles)
+    # Not a range: with recent NumPy some of Triton's interpreters (3.2, 3.6) take only constants for one.
     while tile < end:
         first_pixel, y, x, valid = _tile(tile, height, width, ROWS, COLUMNS)
         image = input + first_pixel * CHANNELS
