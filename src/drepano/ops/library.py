@@ -116,9 +116,16 @@ def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     )
 
 
+def _refuse_second_derivative(ctx: Any, *gradients: Tensor) -> None:
+    raise RuntimeError(
+        "deformable_conv2d: this kernel has no second derivative; take the kernel reference for it"
+    )
+
+
 torch.library.register_fake(NAME, _fake)
 torch.library.register_fake(BACKWARD, _fake_backward)
 torch.library.register_autograd(NAME, _differentiate, setup_context=_remember)
+torch.library.register_autograd(BACKWARD, _refuse_second_derivative)
 
 fused_deformable_conv2d = torch.ops.drepano.deformable_conv2d
 """As `drepano.ops.deformable_conv2d`, without a choice of kernel; its output is channels last."""
