@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -29,11 +29,11 @@ def measure(task: Task) -> dict[str, Any]:
     torch.set_num_threads(task.threads)
     network = load(task.folder, "dunet").eval()
     folded = for_inference(network)
-    seen: list[tuple[str, nn.Module, Tensor, Tensor]] = []
+    seen: list[tuple[str, nn.Module, tuple[Tensor, ...], Tensor]] = []
     for name, layer in folded.named_modules():
         if isinstance(layer, DeformableConv2d | nn.ConvTranspose2d):
             layer.register_forward_hook(
-                lambda layer, inputs, output, name=name: seen.append((name, layer, *inputs, output))
+                lambda layer, inputs, output, name=name: seen.append((name, layer, inputs, output))
             )
     images = torch.from_numpy(random_images(task.batch, task.side))
     with torch.no_grad():
@@ -41,20 +41,21 @@ def measure(task: Task) -> dict[str, Any]:
 
     rows = []
     transposed = 0
-    for name, layer, image, output in seen:
-        out_channels = output.shape[1]
+    for name, layer, inputs, output in seen:
+        in_channels, out_channels = sum(image.shape[1] for image in inputs), output.shape[1]
+        numbers = sum(image.numel() for image in inputs)
         if isinstance(layer, nn.ConvTranspose2d):
-            transposed += 9 * image.numel() * out_channels
+            transposed += 9 * numbers * out_channels
             continue
-        multiply_adds = 9 * image.numel() * (18 + out_channels)
-        forward = _forward(layer, image)
-        backward = _backward(network.get_submodule(name), image, needs_input=image.shape[1] > 3)
+        multiply_adds = 9 * numbers * (18 + out_channels)
+        forward = _forward(layer, inputs)
+        backward = _backward(network.get_submodule(name), inputs, needs_input=in_channels > 3)
         rows.append(
             {
                 "name": name,
-                "in_channels": image.shape[1],
+                "in_channels": in_channels,
                 "out_channels": out_channels,
-                "side": image.shape[-1],
+                "side": output.shape[-1],
                 "multiply_adds": multiply_adds,
                 "forward_s": forward,
                 "forward_rate": multiply_adds / forward,
@@ -63,7 +64,7 @@ def measure(task: Task) -> dict[str, Any]:
             }
         )
     multiply_adds = transposed + sum(row["multiply_adds"] for row in rows)
-    moved = sum(image.nbytes + output.nbytes for _, _, image, output in seen)
+    moved = sum(tensor.nbytes for _, _, inputs, output in seen for tensor in (*inputs, output))
     product, copy = _product_rate(), _copy_bandwidth()
     floor = {
         "multiply_adds": multiply_adds,
@@ -77,15 +78,15 @@ def measure(task: Task) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _forward(layer: nn.Module, image: Tensor) -> float:
-    return _seconds(lambda: layer.forward(image))
+def _forward(layer: nn.Module, images: Sequence[Tensor]) -> float:
+    return _seconds(lambda: layer.forward(*images))
 
 
-def _backward(layer: nn.Module, image: Tensor, needs_input: bool) -> float:
-    image = image.clone().requires_grad_(needs_input)
-    output = layer(image)
+def _backward(layer: nn.Module, images: Sequence[Tensor], needs_input: bool) -> float:
+    images = [image.clone().requires_grad_(needs_input) for image in images]
+    output = layer(*images)
     gradient = torch.randn_like(output)
-    wanted = [*layer.parameters(), *([image] if needs_input else [])]
+    wanted = [*layer.parameters(), *(images if needs_input else [])]
     return _seconds(lambda: torch.autograd.grad(output, wanted, gradient, retain_graph=True))
 
 

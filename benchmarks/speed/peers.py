@@ -132,7 +132,9 @@ def _by_torchvision() -> None:
 
     from drepano.ops import DeformableConv2d
 
-    def forward(layer: DeformableConv2d, input: Tensor) -> Tensor:
+    def forward(layer: DeformableConv2d, input: Tensor, skip: Tensor | None = None) -> Tensor:
+        if skip is not None:
+            input = torch.cat([input, skip], dim=1)
         shift = layer.scope * torch.tanh(layer.offset(input))
         output = deform_conv2d(input, shift, layer.weight, layer.bias, padding=1)
         return output.relu() if layer.relu else output

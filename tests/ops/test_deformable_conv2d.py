@@ -624,3 +624,55 @@ class TestTanh:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_what_is_not_a_number_stays_so(self, dtype):
         assert np.isnan(tanh(np.array([0.5, np.nan, -0.5], dtype))).tolist() == [False, True, False]
+
+
+class TestSkip:
+    """The last channels as a tensor of their own."""
+
+    @pytest.mark.parametrize(
+        ("size", "channels", "skips", "outputs"),
+        [
+            ((33, 47), 8, 8, 8),
+            ((9, 11), 3, 5, 7),
+            ((20, 64), 16, 16, 16),
+            ((17, 19), 32, 32, 9),
+            ((1, 5), 1, 1, 1),
+            ((40, 3), 4, 10, 5),
+        ],
+    )
+    @pytest.mark.parametrize("relu", [False, True])
+    def test_is_as_if_both_were_joined(self, size, channels, skips, outputs, relu):
+        tensors = Case(size, channels + skips, outputs, batch=2).tensors(torch.float32)
+        joined = tensors.pop("input")
+        parts = [part.clone().requires_grad_() for part in (joined[:, :channels], joined[:, channels:])]
+        joined.requires_grad_()
+        output = deformable_conv2d(parts[0], **tensors, relu=relu, skip=parts[1], kernel="numba")
+        expected = deformable_conv2d(joined, **tensors, relu=relu, kernel="reference")
+        assert_close(output, expected, 1e-5)
+
+        towards = torch.ones_like(output)
+        of_parts = torch.autograd.grad(output, parts, towards)
+        of_joined = torch.autograd.grad(expected, joined, towards)[0]
+        assert_close(torch.cat(of_parts, dim=1), of_joined, 1e-5)
+
+    @both_kernels
+    def test_either_part_may_need_no_gradient(self, kernel):
+        tensors = Case((7, 9), 8, 5).tensors(torch.float32)
+        joined = tensors.pop("input")
+        expected = None
+        for needed in ((True, True), (True, False), (False, True)):
+            parts = [
+                part.clone().requires_grad_(needs)
+                for part, needs in zip((joined[:, :4], joined[:, 4:]), needed, strict=True)
+            ]
+            deformable_conv2d(parts[0], **tensors, skip=parts[1], kernel=kernel).sum().backward()
+            expected = expected or [part.grad for part in parts]
+            for part, needs, gradient in zip(parts, needed, expected, strict=True):
+                assert torch.equal(part.grad, gradient) if needs else part.grad is None
+
+    @both_kernels
+    def test_of_another_size_is_refused(self, kernel):
+        tensors = Case((7, 9), 8, 5).tensors(torch.float32)
+        image = tensors.pop("input")[:, :4]
+        with pytest.raises(ValueError, match="skip has shape"):
+            deformable_conv2d(image, **tensors, skip=image[..., :-1], kernel=kernel)

@@ -34,6 +34,7 @@ def arguments(size=(7, 9), channels=3, outputs=5, batch=2, bias=True, relu=False
         normal(outputs) if bias else None,
         2.0,
         relu,
+        None,
     )
 
 
@@ -67,6 +68,16 @@ class TestOperator:
         )
         torch.library.opcheck(OPERATOR, given)
 
+    @pytest.mark.parametrize("channels_of_skip", [1, 4])
+    def test_is_so_with_a_skip(self, channels_of_skip):
+        image, *others = arguments(channels=8)
+        image = image.detach()
+        parts = [
+            part.clone().requires_grad_()
+            for part in (image[:, :-channels_of_skip], image[:, -channels_of_skip:])
+        ]
+        torch.library.opcheck(OPERATOR, (parts[0], *others[:-1], parts[1]))
+
     def test_is_so_without_any_gradient(self):
         given = tuple(
             tensor.detach() if isinstance(tensor, torch.Tensor) else tensor for tensor in arguments()
@@ -74,7 +85,7 @@ class TestOperator:
         torch.library.opcheck(OPERATOR, given)
 
     def test_gives_shapes_without_numbers(self):
-        output = OPERATOR(*(tensor.to("meta") for tensor in arguments()[:4]), 2.0, False)
+        output = OPERATOR(*(tensor.to("meta") for tensor in arguments()[:4]), 2.0, False, None)
         assert output.shape == (2, 5, 7, 9)
         assert output.is_contiguous(memory_format=torch.channels_last)
 
@@ -225,11 +236,11 @@ class TestWhatItRefuses:
         }
         given[wrong] = given[wrong].double()
         with pytest.raises(ValueError, match="convert them to one type"):
-            torch.ops.drepano.deformable_conv2d(*given.values(), None, 2.0, False)
+            torch.ops.drepano.deformable_conv2d(*given.values(), None, 2.0, False, None)
 
     def test_an_image_whose_places_need_more_than_32_bits(self):
         """Expanded, so that it takes no memory."""
         image = torch.zeros(1, 1, 1, 1).expand(1, 3, 30_000, 30_000)
         weights = torch.zeros(18, 3, 3, 3), torch.zeros(2, 3, 3, 3)
         with pytest.raises(ValueError, match="30000 x 30000 with 3 channels is too large"):
-            torch.ops.drepano.deformable_conv2d(image, *weights, None, 2.0, False)
+            torch.ops.drepano.deformable_conv2d(image, *weights, None, 2.0, False, None)

@@ -170,8 +170,10 @@ def _trace(network: nn.Module) -> Any:
         from onnxscript import opset19 as opset
 
     def deformable_layer(
-        input: Any, offset_weight: Any, weight: Any, bias: Any, scope: float, relu: bool
+        input: Any, offset_weight: Any, weight: Any, bias: Any, scope: float, relu: bool, skip: Any = None
     ) -> Any:
+        if skip is not None:
+            input = opset.Concat(input, skip, axis=1)
         pads = [1, 1, 1, 1]
         bounded = opset.Tanh(opset.Conv(input, offset_weight, pads=pads))
         shift = opset.Mul(opset.Constant(value_float=scope), bounded)

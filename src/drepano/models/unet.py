@@ -20,11 +20,18 @@ _REACH_PER_CONVOLUTION_PIXEL = 44
 1, 2, 4, 8, 4, 2 and 1, each pixel of reach gives 44."""
 
 MakeConvolution = Callable[[int, int, bool], nn.Module]
-"""(in_channels, out_channels, bias) to a 3x3 convolution that keeps height and width."""
+"""(in_channels, out_channels, bias) to a 3x3 convolution that keeps height and width. It is called with its
+input, or with two tensors that are its first and its last channels."""
 
 
-def plain_convolution(in_channels: int, out_channels: int, bias: bool) -> nn.Module:
-    return nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+class _PlainConv2d(nn.Conv2d):
+    """3x3 convolution that keeps height and width, of one or two tensors."""
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
+
+    def forward(self, input: Tensor, skip: Tensor | None = None) -> Tensor:
+        return super().forward(input if skip is None else torch.cat([input, skip], dim=1))
 
 
 class _EncoderDecoder(nn.Module):
@@ -87,10 +94,18 @@ class _EncoderDecoder(nn.Module):
         level2 = self.encoder2(F.max_pool2d(level1, 2))
         level3 = self.encoder3(F.max_pool2d(level2, 2))
         bottom = self.bottleneck(F.max_pool2d(level3, 2))
-        up3 = self.decoder3(torch.cat([self.up3(bottom), level3], dim=1))
-        up2 = self.decoder2(torch.cat([self.up2(up3), level2], dim=1))
-        logits: Tensor = self.decoder1(torch.cat([self.up1(up2), level1], dim=1))
+        up3 = _decode(self.decoder3, self.up3(bottom), level3)
+        up2 = _decode(self.decoder2, self.up2(up3), level2)
+        logits = _decode(self.decoder1, self.up1(up2), level1)
         return logits[..., :height, :width]
+
+
+def _decode(block: nn.Sequential, up: Tensor, skip: Tensor) -> Tensor:
+    first, *others = block
+    output: Tensor = first(up, skip)
+    for layer in others:
+        output = layer(output)
+    return output
 
 
 class UNet(_EncoderDecoder):
@@ -107,7 +122,7 @@ class UNet(_EncoderDecoder):
     """
 
     def __init__(self, num_classes: int = 5, width: int = 8, in_channels: int = 3) -> None:
-        super().__init__(num_classes, width, in_channels, plain_convolution, convolution_reach=1)
+        super().__init__(num_classes, width, in_channels, _PlainConv2d, convolution_reach=1)
 
 
 class DUNet(_EncoderDecoder):

@@ -32,6 +32,7 @@ def deformable_conv2d(
     scope: float = 2.0,
     relu: bool = False,
     kernel: str | None = None,
+    skip: Tensor | None = None,
 ) -> Tensor:
     """A whole deformable layer: 3x3 convolution of samples shifted by ``scope * tanh(conv3x3(input))``.
 
@@ -42,10 +43,10 @@ def deformable_conv2d(
     ----------
     input : (N, C, H, W) float tensor
         Fastest with channels last in memory.
-    offset_weight : (18, C, 3, 3) float tensor
+    offset_weight : (18, C + S, 3, 3) float tensor
         Of the offset convolution; its outputs are interleaved (dy0, dx0, dy1, dx1, ...) over the taps, row
         by row.
-    weight : (O, C, 3, 3) float tensor
+    weight : (O, C + S, 3, 3) float tensor
     bias : (O,) float tensor, optional
     scope : float
         Largest shift in pixels.
@@ -55,6 +56,9 @@ def deformable_conv2d(
         "reference" is plain PyTorch and runs everywhere; "numba" is for the CPU, "triton" for NVIDIA GPUs.
         "auto" takes the fastest one that has been proved for the device, dtype and size. Without it the
         environment variable ``DREPANO_KERNEL`` chooses, and without that "auto".
+    skip : (N, S, H, W) float tensor, optional
+        More channels, behind those of `input`: the result is that of ``torch.cat([input, skip], dim=1)``, without
+        that copy where the kernel numba predicts.
 
     Returns
     -------
@@ -67,17 +71,19 @@ def deformable_conv2d(
     KernelError
         If there is no such kernel, or it cannot be used for these tensors.
     """
-    _check(input, offset_weight, weight, bias, scope)
+    _check(input, skip, offset_weight, weight, bias, scope)
     chosen = _choose(kernel, input)
     if chosen == "reference":
+        if skip is not None:
+            input = torch.cat([input, skip], dim=1)
         shift = scope * torch.tanh(F.conv2d(input, offset_weight, padding=1))
         output = deform_conv2d(input, shift, weight, bias, padding=1)
         return _as_usual(output.relu() if relu else output, input)
     dtype = _compute_dtype(input)
-    tensors = [
-        None if tensor is None else tensor.to(dtype) for tensor in (input, offset_weight, weight, bias)
+    *tensors, skip = [
+        None if tensor is None else tensor.to(dtype) for tensor in (input, offset_weight, weight, bias, skip)
     ]
-    return _as_usual(fused_deformable_conv2d(*tensors, float(scope), relu), input)
+    return _as_usual(fused_deformable_conv2d(*tensors, float(scope), relu, skip), input)
 
 
 def _as_usual(output: Tensor, input: Tensor) -> Tensor:
@@ -133,7 +139,14 @@ def _compute_dtype(input: Tensor) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32) if device == "cpu" else dtype
 
 
-def _check(input: Tensor, offset_weight: Tensor, weight: Tensor, bias: Tensor | None, scope: float) -> None:
+def _check(
+    input: Tensor,
+    skip: Tensor | None,
+    offset_weight: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    scope: float,
+) -> None:
     for name, given in (("input", input), ("weight", weight)):
         if given.dim() != 4:
             raise ValueError(
@@ -142,6 +155,13 @@ def _check(input: Tensor, offset_weight: Tensor, weight: Tensor, bias: Tensor | 
     if not input.is_floating_point():
         raise ValueError(f"deformable_conv2d: input is {input.dtype}, expected floating point")
     channels = input.shape[1]
+    if skip is not None:
+        batch, _, height, width = input.shape
+        if skip.dim() != 4 or (skip.shape[0], *skip.shape[2:]) != (batch, height, width):
+            raise ValueError(
+                f"deformable_conv2d: skip has shape {tuple(skip.shape)}, expected {(batch, 'any', height, width)}"
+            )
+        channels += skip.shape[1]
     for name, tensor, expected in (
         ("offset_weight", offset_weight, (18, channels, 3, 3)),
         ("weight", weight, (weight.shape[0], channels, 3, 3)),

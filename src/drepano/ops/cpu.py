@@ -47,15 +47,20 @@ def forward(
     bias: Tensor | None,
     scope: float,
     relu: bool,
+    skip: Tensor | None = None,
 ) -> Tensor:
     """The layer's output, channels last; see `drepano.ops.deformable_conv2d`."""
     height, width = input.shape[2:]
     if min(height, width) < 2:
         # The kernels read two rows and two columns; zeros are what lies beyond the border anyway.
-        grown = forward(_grow(input), offset_weight, weight, bias, scope, relu)
+        grown_skip = None if skip is None else _grow(skip)
+        grown = forward(_grow(input), offset_weight, weight, bias, scope, relu, grown_skip)
         return grown[..., :height, :width].clone(memory_format=torch.channels_last)
-    layer = _Layer.of(input, offset_weight, weight, scope)
-    image = layer.channels_last(input, layer.channels)
+    layer = _Layer.of(input, offset_weight, weight, scope, skip)
+    image = layer.channels_last(input, layer.channels - layer.skip_channels)
+    skips = np.empty((layer.batch, 0), layer.dtype)
+    if skip is not None:
+        skips = _flat(layer.channels_last(skip, layer.skip_channels))
     out = torch.empty(
         (layer.batch, layer.out_channels, layer.height, layer.width),
         dtype=input.dtype,
@@ -69,13 +74,20 @@ def forward(
     def band(number: int, top: int, bottom: int) -> None:
         forward_band(
             images[number],
+            skips[number],
             layer.offset_rows,
             layer.weight_rows,
             padded_bias,
             outs[number],
             top,
             bottom,
-            *layer.sizes,
+            layer.height,
+            layer.width,
+            layer.channels,
+            layer.skip_channels,
+            layer.terms,
+            layer.out_channels,
+            layer.outputs,
             layer.tile,
             layer.scope,
             relu,
@@ -135,7 +147,12 @@ def backward(
             bias_parts[part],
             top,
             bottom,
-            *layer.sizes,
+            layer.height,
+            layer.width,
+            layer.channels,
+            layer.terms,
+            layer.out_channels,
+            layer.outputs,
             layer.tile,
             layer.scope,
             needs_input,
@@ -181,6 +198,9 @@ class _Layer:
     height: int
     width: int
     in_channels: int
+    channels: int
+    """Those that the kernels see: of the image and of the skip, each filled up to a multiple of 4."""
+    skip_channels: int
     out_channels: int
     dtype: np.dtype
     scope: Any
@@ -194,35 +214,44 @@ class _Layer:
     """outputs x terms"""
 
     @classmethod
-    def of(cls, input: Tensor, offset_weight: Tensor, weight: Tensor, scope: float) -> _Layer:
-        batch, in_channels, height, width = input.shape
+    def of(
+        cls, input: Tensor, offset_weight: Tensor, weight: Tensor, scope: float, skip: Tensor | None = None
+    ) -> _Layer:
+        batch, image_channels, height, width = input.shape
+        of_skip = 0 if skip is None else skip.shape[1]
+        in_channels = image_channels + of_skip
+        skip_channels = _round_up(of_skip, 4)
+        channels = _round_up(image_channels, 4) + skip_channels
+        places = np.r_[:image_channels, channels - skip_channels : channels - skip_channels + of_skip]
         if not input.dtype == offset_weight.dtype == weight.dtype:
             raise ValueError(
                 f"deformable_conv2d: image and weights are {input.dtype}, {offset_weight.dtype} and "
                 f"{weight.dtype}; convert them to one type"
             )
-        if height * width * _round_up(in_channels, 4) > _LARGEST_PLACE:
+        if height * width * channels > _LARGEST_PLACE:
             raise ValueError(
                 f"deformable_conv2d: an image of {height} x {width} with {in_channels} channels is too large "
                 "for places of 32 bits; cut it into tiles"
             )
         out_channels = weight.shape[0]
-        channels, outputs = _round_up(in_channels, 4), _round_up(out_channels, LANES)
+        outputs = _round_up(out_channels, LANES)
         offsets = offset_weight.detach().numpy().transpose(2, 3, 1, 0)
         weights = weight.detach().numpy().transpose(2, 3, 1, 0)
         dtype = weights.dtype
         offset_rows = np.zeros((3, channels, 3, SHIFTS), dtype)
-        offset_rows[:, :in_channels] = offsets.swapaxes(1, 2)
+        offset_rows[:, places] = offsets.swapaxes(1, 2)
         weight_rows = np.zeros((_round_up(TAPS * channels, 24), outputs), dtype)
         offset_columns = np.zeros((len(weight_rows), SHIFTS), dtype)
         for rows, values in ((weight_rows, weights), (offset_columns, offsets)):
             in_order = rows[: TAPS * channels].reshape(3, 3, channels, -1)
-            in_order[:, :, :in_channels, : values.shape[-1]] = values
+            in_order[:, :, places, : values.shape[-1]] = values
         return cls(
             batch=batch,
             height=height,
             width=width,
             in_channels=in_channels,
+            channels=channels,
+            skip_channels=skip_channels,
             out_channels=out_channels,
             dtype=dtype,
             scope=dtype.type(scope),
@@ -233,20 +262,12 @@ class _Layer:
         )
 
     @property
-    def channels(self) -> int:
-        return _round_up(self.in_channels, 4)
-
-    @property
     def outputs(self) -> int:
         return _round_up(self.out_channels, LANES)
 
     @property
     def terms(self) -> int:
         return _round_up(TAPS * self.channels, 24)
-
-    @property
-    def sizes(self) -> tuple[int, int, int, int, int, int]:
-        return self.height, self.width, self.channels, self.terms, self.out_channels, self.outputs
 
     @property
     def tile(self) -> int:

@@ -86,6 +86,7 @@ def pad_channels(padded, image, first, last, channels, padded_channels):
 @_compiled
 def forward_band(
     image,
+    skip,
     offset_rows,
     weight_rows,
     bias,
@@ -95,6 +96,7 @@ def forward_band(
     height,
     width,
     channels,
+    skip_channels,
     terms,
     out_channels,
     outputs,
@@ -102,6 +104,8 @@ def forward_band(
     scope,
     relu,
 ):
+    """The last `skip_channels` of the `channels` are those of `skip`."""
+    image_channels = channels - skip_channels
     planes = np.zeros((bottom - top + 2) * channels * (tile + TILE_STEP), image.dtype)
     shifts = np.empty(SHIFTS * tile, image.dtype)
     corners = np.empty(TAPS * tile, np.int32)
@@ -110,13 +114,27 @@ def forward_band(
     products = np.empty(tile * outputs, image.dtype)
     for left in range(0, width, tile):
         count = min(tile, width - left)
-        _fill_planes(planes, tile, image, top, bottom, left, count, height, width, channels)
+        planes[:] = 0
+        _fill_planes(
+            planes, tile, image, 0, image_channels, channels, top, bottom, left, count, height, width
+        )
+        if skip_channels > 0:
+            _fill_planes(
+                *(planes, tile, skip, image_channels, skip_channels, channels),
+                *(top, bottom, left, count, height, width),
+            )
         for row in range(top, bottom):
             _find_shifts(shifts, planes, offset_rows, row - top, tile, count, channels)
-            _place_samples(
-                corners, coefficients, shifts, tile, count, row, left, height, width, channels, scope, False
+            _place_samples(corners, coefficients, shifts, tile, count, row, left, height, width, scope, False)
+            _sample(
+                *(samples, image, 0, image_channels, channels, terms),
+                *(corners, coefficients, tile, count, width),
             )
-            _sample(samples, image, corners, coefficients, tile, count, width, channels, terms)
+            if skip_channels > 0:
+                _sample(
+                    *(samples, skip, image_channels, skip_channels, channels, terms),
+                    *(corners, coefficients, tile, count, width),
+                )
             _multiply(products, samples, weight_rows, count, terms, outputs)
             first = (row * width + left) * out_channels
             _finish(out, first, products, bias, count, out_channels, outputs, relu)
@@ -157,12 +175,11 @@ def backward_band(
     towards = np.zeros(tile * outputs, image.dtype)
     for left in range(0, width, tile):
         count = min(tile, width - left)
-        _fill_planes(planes, tile, image, top, bottom, left, count, height, width, channels)
+        planes[:] = 0
+        _fill_planes(planes, tile, image, 0, channels, channels, top, bottom, left, count, height, width)
         for row in range(top, bottom):
             _find_shifts(shifts, planes, offset_rows, row - top, tile, count, channels)
-            _place_samples(
-                corners, coefficients, shifts, tile, count, row, left, height, width, channels, scope, True
-            )
+            _place_samples(corners, coefficients, shifts, tile, count, row, left, height, width, scope, True)
             _copy_gradient(
                 towards, gradient, (row * width + left) * out_channels, count, out_channels, outputs
             )
@@ -214,29 +231,34 @@ def backward_band(
 
 
 @_compiled
-def _fill_planes(planes, tile, image, top, bottom, left, count, height, width, channels):
-    """The band's strip of the image with a border of one, a plane of pixels for every row and channel."""
+def _fill_planes(
+    planes, tile, image, first_channel, image_channels, channels, top, bottom, left, count, height, width
+):
+    """The band's strip of the image with a border of one, a plane of pixels for every row and channel.
+
+    `channels` are all that there are planes for; those of `image` begin with number `first_channel`.
+    """
     stride = tile + TILE_STEP
-    planes[:] = 0
     first = max(left - 1, 0)
     last = min(left + count + 1, width)
     for row in range(max(top - 1, 0), min(bottom + 1, height)):
-        plane = (row - top + 1) * channels * stride - left + 1
+        plane = ((row - top + 1) * channels + first_channel) * stride - left + 1
         pixels = row * width
         whole = first + (last - first) // LANES * LANES
         for column in range(first, whole, LANES):
-            source = (pixels + column) * channels
-            if channels % LANES == 0:
-                for channel in range(0, channels, LANES):
+            source = (pixels + column) * image_channels
+            if image_channels % LANES == 0:
+                for channel in range(0, image_channels, LANES):
                     target = plane + channel * stride + column
-                    _transpose_8(image, source + channel, channels, planes, target, stride)
+                    _transpose_8(image, source + channel, image_channels, planes, target, stride)
             else:
-                for channel in range(0, channels, 4):
+                for channel in range(0, image_channels, 4):
                     target = plane + channel * stride + column
-                    _transpose_4(image, source + channel, channels, planes, target, stride)
+                    _transpose_4(image, source + channel, image_channels, planes, target, stride)
         for column in range(whole, last):
-            for channel in range(channels):
-                planes[plane + channel * stride + column] = image[(pixels + column) * channels + channel]
+            source = (pixels + column) * image_channels
+            for channel in range(image_channels):
+                planes[plane + channel * stride + column] = image[source + channel]
 
 
 @_compiled
@@ -306,9 +328,7 @@ def _slopes(away, like):
 
 
 @_compiled
-def _place_samples(
-    corners, coefficients, shifts, tile, count, row, left, height, width, channels, scope, with_slopes
-):
+def _place_samples(corners, coefficients, shifts, tile, count, row, left, height, width, scope, with_slopes):
     """Where and with what weights every tap of every pixel samples: taps x pixels."""
     step = TAPS * tile
     for tap in range(TAPS):
@@ -323,7 +343,7 @@ def _place_samples(
                 np.int32(width - 2),
             )
             at = tap * tile + pixel
-            store(corners, at, (y * splat(np.int32(width)) + x) * splat(np.int32(channels)))
+            store(corners, at, y * splat(np.int32(width)) + x)
             store(coefficients, at, y0 * x0)
             store(coefficients, at + step, y0 * x1)
             store(coefficients, at + 2 * step, y1 * x0)
@@ -342,23 +362,47 @@ def _place_samples(
 
 
 @_compiled
-def _sample(samples, image, corners, coefficients, tile, count, width, channels, terms):
-    """The samples of every pixel: pixels x terms."""
+def _sample(
+    samples,
+    image,
+    first_channel,
+    image_channels,
+    channels,
+    terms,
+    corners,
+    coefficients,
+    tile,
+    count,
+    width,
+):
+    """The samples of every pixel, pixels x terms: of each tap's `channels` those of `image`."""
     step = TAPS * tile
-    below = width * channels
+    below = width * image_channels
     for tap in range(TAPS):
         for pixel in range(count):
             at = tap * tile + pixel
-            corner = np.intp(corners[at])
-            to = pixel * terms + tap * channels
-            if channels == 8:
-                _blend_8_of_8(channels, image, corner, channels, below, coefficients, at, step, samples, to)
-            elif channels == 16:
-                _blend_8_of_16(channels, image, corner, channels, below, coefficients, at, step, samples, to)
-            elif channels % 8 == 0:
-                _blend_8(channels, image, corner, channels, below, coefficients, at, step, samples, to)
+            corner = np.intp(corners[at]) * image_channels
+            to = pixel * terms + tap * channels + first_channel
+            if image_channels == 8:
+                _blend_8_of_8(
+                    *(image_channels, image, corner, image_channels, below),
+                    *(coefficients, at, step, samples, to),
+                )
+            elif image_channels == 16:
+                _blend_8_of_16(
+                    *(image_channels, image, corner, image_channels, below),
+                    *(coefficients, at, step, samples, to),
+                )
+            elif image_channels % 8 == 0:
+                _blend_8(
+                    *(image_channels, image, corner, image_channels, below),
+                    *(coefficients, at, step, samples, to),
+                )
             else:
-                _blend_4(channels, image, corner, channels, below, coefficients, at, step, samples, to)
+                _blend_4(
+                    *(image_channels, image, corner, image_channels, below),
+                    *(coefficients, at, step, samples, to),
+                )
 
 
 @_compiled
@@ -386,7 +430,7 @@ def _sample_backward(
     for pixel in range(count):
         for tap in range(TAPS):
             at = tap * tile + pixel
-            corner = np.intp(corners[at])
+            corner = np.intp(corners[at]) * channels
             to = pixel * terms + tap * channels
             if not needs_input:
                 _blend_backward_dots(

@@ -72,8 +72,11 @@ def forward(
     bias: Tensor | None,
     scope: float,
     relu: bool,
+    skip: Tensor | None = None,
 ) -> Tensor:
     """The layer's output, channels last; see `drepano.ops.deformable_conv2d`."""
+    if skip is not None:
+        input = torch.cat([input, skip], dim=1)
     work = _Work.of(input, weight, FORWARD)
     batch, _, height, width = input.shape
     output = torch.empty(

@@ -42,9 +42,14 @@ class DeformableConv2d(nn.Module):
         """``tanh(conv3x3(input))``: (N, 18, H, W) in [-1, 1], interleaved (dy0, dx0, dy1, dx1, ...)."""
         return torch.tanh(self.offset(input))
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H, W)."""
-        return deformable_conv2d(input, self.offset.weight, self.weight, self.bias, self.scope, self.relu)
+    def forward(self, input: Tensor, skip: Tensor | None = None) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H, W).
+
+        Of the input's channels the last may come as `skip`, a tensor of their own.
+        """
+        return deformable_conv2d(
+            *(input, self.offset.weight, self.weight, self.bias, self.scope, self.relu), skip=skip
+        )
 
     def extra_repr(self) -> str:
         out_channels, in_channels = self.weight.shape[:2]

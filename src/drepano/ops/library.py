@@ -17,7 +17,8 @@ BACKWARD = f"{NAME}_backward"
 # Defined by schema: torch.library.custom_op would import the compiler of PyTorch with the first call.
 torch.library.define(
     NAME,
-    "(Tensor input, Tensor offset_weight, Tensor weight, Tensor? bias, float scope, bool relu) -> Tensor",
+    "(Tensor input, Tensor offset_weight, Tensor weight, Tensor? bias, float scope, bool relu, "
+    "Tensor? skip) -> Tensor",
     tags=torch.Tag.pt2_compliant_tag,
 )
 torch.library.define(
@@ -63,6 +64,7 @@ def _fake(
     bias: Tensor | None,
     scope: float,
     relu: bool,
+    skip: Tensor | None = None,
 ) -> Tensor:
     batch, _, height, width = input.shape
     return torch.empty(
@@ -93,26 +95,29 @@ def _fake_backward(
 
 
 def _remember(ctx: Any, inputs: tuple, output: Tensor) -> None:
-    input, offset_weight, weight, _, scope, relu = inputs
-    ctx.save_for_backward(input, offset_weight, weight, output if relu else None)
+    input, offset_weight, weight, _, scope, relu, skip = inputs
+    ctx.save_for_backward(input, offset_weight, weight, skip, output if relu else None)
     ctx.scope = scope
 
 
 def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    input, offset_weight, weight, output = ctx.saved_tensors
+    input, offset_weight, weight, skip, output = ctx.saved_tensors
     if output is not None:
         gradient = gradient * (output > 0)
-    needs_input, _, _, needs_bias, _, _ = ctx.needs_input_grad
-    of_input, of_offset_weight, of_weight, of_bias = torch.ops.drepano.deformable_conv2d_backward(
-        gradient, input, offset_weight, weight, ctx.scope, needs_input
+    needs_input, _, _, needs_bias, _, _, needs_skip = ctx.needs_input_grad
+    joined = input if skip is None else torch.cat([input, skip], dim=1)
+    of_joined, of_offset_weight, of_weight, of_bias = torch.ops.drepano.deformable_conv2d_backward(
+        gradient, joined, offset_weight, weight, ctx.scope, needs_input or needs_skip
     )
+    channels = input.shape[1]
     return (
-        of_input if needs_input else None,
+        of_joined[:, :channels] if needs_input else None,
         of_offset_weight,
         of_weight,
         of_bias if needs_bias else None,
         None,
         None,
+        of_joined[:, channels:] if needs_skip else None,
     )
 
 
