@@ -57,8 +57,8 @@ def deformable_conv2d(
         "auto" takes the fastest one that has been proved for the device, dtype and size. Without it the
         environment variable ``DREPANO_KERNEL`` chooses, and without that "auto".
     skip : (N, S, H, W) float tensor, optional
-        More channels, behind those of `input`: the result is that of ``torch.cat([input, skip], dim=1)``, without
-        that copy where the kernel numba predicts.
+        More channels, behind those of `input`: the result is that of ``torch.cat([input, skip], dim=1)``,
+        without that copy where the kernel numba predicts.
 
     Returns
     -------
@@ -159,7 +159,8 @@ def _check(
         batch, _, height, width = input.shape
         if skip.dim() != 4 or (skip.shape[0], *skip.shape[2:]) != (batch, height, width):
             raise ValueError(
-                f"deformable_conv2d: skip has shape {tuple(skip.shape)}, expected {(batch, 'any', height, width)}"
+                f"deformable_conv2d: skip has shape {tuple(skip.shape)}, "
+                f"expected {(batch, 'any', height, width)}"
             )
         channels += skip.shape[1]
     for name, tensor, expected in (

@@ -38,9 +38,9 @@ class DeformableConv2d(nn.Module):
         self.weight = plain.weight
         self.bias = plain.bias
 
-    def bounded_offset(self, input: Tensor) -> Tensor:
+    def bounded_offset(self, input: Tensor, skip: Tensor | None = None) -> Tensor:
         """``tanh(conv3x3(input))``: (N, 18, H, W) in [-1, 1], interleaved (dy0, dx0, dy1, dx1, ...)."""
-        return torch.tanh(self.offset(input))
+        return torch.tanh(self.offset(input if skip is None else torch.cat([input, skip], dim=1)))
 
     def forward(self, input: Tensor, skip: Tensor | None = None) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H, W).

@@ -56,7 +56,7 @@ class SegmentationModule(lightning.LightningModule):
         ]
 
     def _make_hook(self, name: str) -> Any:
-        def note(layer: DeformableConv2d, inputs: tuple[Tensor], _output: Tensor) -> None:
+        def note(layer: DeformableConv2d, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
             share = (layer.bounded_offset(*inputs).abs() > _SATURATED).float().mean()
             self._saturation.setdefault(name, []).append(share)
 
