@@ -13,9 +13,9 @@ mkdir -p "$runs"
 [ -f "$runs/composed/dataset.toml" ] ||
   drepano data compose "$data/xu2017" --out "$runs/composed" --fields 200 --seed 1
 
-scd() { # scd NAME PATIENTS: a five-class network trained on the composed fields of PATIENTS
+scd() { # scd NAME NETWORK PATIENTS: a five-class network trained on the composed fields of PATIENTS
   [ -f "$runs/$1/model.safetensors" ] ||
-    drepano train "$runs/composed" --patients "$2" --network unet --steps 1500 --validate-every 250 \
+    drepano train "$runs/composed" --patients "$3" --network "$2" --steps 1500 --validate-every 250 \
       --name "$1" --out "$runs/$1" >"$runs/$1.log" 2>&1
 }
 
@@ -23,14 +23,17 @@ without() { # all patients but one, separated by commas
   tr ' ' '\n' <<<"$patients" | grep -vx "$1" | paste -sd,
 }
 
-fold() { # leave one patient out, then classify that patient's real crops
-  scd "scd-without-$1" "$(without "$1")"
-  drepano evaluate "$runs/scd-without-$1/model.safetensors" "$data/xu2017" --patients "$1" \
-    --out "$runs/crops-$1.json" >/dev/null
+fold() { # fold NETWORK PATIENT: leave PATIENT out, then classify that patient's real crops
+  scd "$1-without-$2" "$1" "$(without "$2")"
+  drepano evaluate "$runs/$1-without-$2/model.safetensors" "$data/xu2017" --patients "$2" \
+    --out "$runs/crops-$1-$2.json" >/dev/null
 }
 
-(for patient in JH172 JH18361915; do fold "$patient"; done; scd scd "${patients// /,}") &
-for patient in MGH184_61915 JH1766915; do fold "$patient"; done
+# The network with the lower loss on the folds' inner validation fields is shipped; the crops choose nothing.
+(for patient in JH172 JH18361915; do fold unet "$patient"; fold dunet "$patient"; done) &
+for patient in MGH184_61915 JH1766915; do fold unet "$patient"; fold dunet "$patient"; done
+wait
+scd scd dunet "${patients// /,}" &
 [ -f "$runs/rbc/model.safetensors" ] ||
   drepano train "$data/bbbc041seg/train" "$runs/composed" --binary --network unet --steps 1500 \
     --validate-every 250 --name rbc --out "$runs/rbc" >"$runs/rbc.log" 2>&1

@@ -21,7 +21,9 @@ def test_version() -> None:
     assert drepano("--version").stdout.strip() == f"drepano {version('drepano')}"
 
 
-@pytest.mark.parametrize("command", ["predict", "train", "evaluate", "data", "models"])
+@pytest.mark.parametrize(
+    "command", ["predict", "train", "evaluate", "compare", "learning-curve", "offsets", "data", "models"]
+)
 def test_every_command_has_help(command: str) -> None:
     result = drepano(command, "--help")
     assert result.returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -168,9 +169,14 @@ def dark_as(class_index):
     return StandIn(lambda image: (image < 120) * class_index)
 
 
+def known_scale(network):
+    """As an image's segmentation is called whose cells have a known size."""
+    return partial(network.segment, cell_diameter=40.0)
+
+
 class TestCrops:
     def test_the_cell_of_every_crop_gets_a_class(self, crops):
-        table = evaluate_crops(dark_as(2), crops)
+        table = evaluate_crops(known_scale(dark_as(2)), crops)
         assert table["crop"].tolist() == ["c1", "c2", "c3"]
         assert table["category"].tolist() == ["Sickle", "Oval", "Granular"]
         assert table["true"].tolist() == ["El+Sk", "Dic+Ovl", "Grl"]
@@ -178,7 +184,7 @@ class TestCrops:
         assert table["probability"].tolist() == [1.0] * 3
 
     def test_a_crop_in_which_no_cell_is_found_is_wrong(self, crops):
-        table = evaluate_crops(StandIn(lambda image: np.zeros(image.shape[:2])), crops)
+        table = evaluate_crops(known_scale(StandIn(lambda image: np.zeros(image.shape[:2]))), crops)
         assert table["predicted"].tolist() == ["none"] * 3
         assert table["probability"].isna().all()
         assert summarise_crops(table)["right"] == 0
@@ -189,21 +195,24 @@ class TestCrops:
             classes[:18, :18] = 1
             return classes
 
-        assert evaluate_crops(StandIn(with_neighbour), crops)["predicted"].tolist() == ["Ret+Sto+Ech"] * 3
+        assert (
+            evaluate_crops(known_scale(StandIn(with_neighbour)), crops)["predicted"].tolist()
+            == ["Ret+Sto+Ech"] * 3
+        )
 
-    def test_crops_are_laid_on_a_canvas_and_scaled(self, crops):
+    def test_crops_are_laid_on_a_canvas(self, crops):
         network = dark_as(1)
         steps = []
-        evaluate_crops(network, crops, lambda: steps.append(1))
+        evaluate_crops(known_scale(network), crops, lambda: steps.append(1))
         assert [image.shape[:2] for image, _ in network.asked] == [(128, 128)] * 3
         assert {diameter for _, diameter in network.asked} == {40.0}
         assert len(steps) == 3
 
     def test_a_network_of_other_classes_is_refused(self, crops):
         with pytest.raises(
-            DrepanoError, match="model stand-in: single crops need a network with the classes"
+            DrepanoError, match="single crops need a network with the classes background, Dic"
         ):
-            evaluate_crops(StandIn(read_off, BINARY), crops)
+            evaluate_crops(known_scale(StandIn(lambda image: image < 120, BINARY)), crops)
 
 
 def test_summary_of_crops_worked_by_hand():

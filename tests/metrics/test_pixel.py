@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from drepano.metrics import dice_per_class
+from drepano.metrics import confusion_matrix, dice_per_class, jaccard_per_class
 
 
 def by_sets(true, predicted, num_classes):
@@ -81,3 +81,16 @@ def test_a_value_that_is_no_class_is_refused(wrong):
     labels[wrong][0, 0] = 2
     with pytest.raises(ValueError, match="class 2"):
         dice_per_class(*labels, 2)
+
+
+def test_the_confusion_matrix_has_a_row_a_true_class():
+    true = np.array([[0, 0, 1], [2, 2, 2]], np.uint8)
+    predicted = np.array([[0, 1, 1], [2, 2, 0]], np.uint8)
+    assert confusion_matrix(true, predicted, 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 2]]
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(maps, maps)
+def test_jaccard_follows_from_dice(true, predicted):
+    dice = dice_per_class(true, predicted, 5)
+    np.testing.assert_allclose(jaccard_per_class(true, predicted, 5), dice / (2 - dice))

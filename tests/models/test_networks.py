@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from drepano.datasets import FieldDataset, FieldSource
 from drepano.errors import DrepanoError
-from drepano.models import NETWORK_NAMES, create
+from drepano.field import Field
+from drepano.models import NETWORK_NAMES, create, load_network
+from drepano.taxonomy import BINARY
+from drepano.training import fit, make_config
 
 
 def parameters(module) -> int:
@@ -188,9 +195,17 @@ class TestOptions:
     def test_an_unknown_network_is_refused_with_the_known_ones(self):
         with pytest.raises(DrepanoError, match="network 'vnet' is unknown; use one of unet, dunet, pspnet"):
             create("vnet")
-        assert NETWORK_NAMES == ("unet", "dunet", "pspnet", "deeplabv3plus")
+        assert NETWORK_NAMES == ("unet", "dunet", "pspnet", "deeplabv3plus", "dynunet")
 
-    @pytest.mark.parametrize(("name", "option"), [("unet", "scope"), ("dunet", "depth"), ("pspnet", "width")])
+    @pytest.mark.parametrize(
+        ("name", "option"),
+        [
+            ("unet", "scope"),
+            ("dunet", "depth"),
+            ("pspnet", "width"),
+            ("dynunet", "scope"),
+        ],
+    )
     def test_an_option_that_the_network_does_not_take_is_refused(self, name, option):
         with pytest.raises(DrepanoError, match=f"network '{name}': .*'{option}'"):
             create(name, **{option: 4})
@@ -212,6 +227,9 @@ class TestOptions:
             {"scope": -1.0},
             {"scope": float("nan")},
             {"scope": "far"},
+            {"frozen_offsets": 1},
+            {"frozen_offsets": "yes"},
+            {"pretrained": "imagenet"},
         ],
         ids=str,
     )
@@ -219,3 +237,69 @@ class TestOptions:
         with pytest.raises(DrepanoError, match=str(next(iter(options)))) as error:
             create("dunet", **options)
         assert "\n" not in str(error.value)
+
+
+class TestFrozenOffsets:
+    """The control: a dU-Net that samples irregularly but does not learn where."""
+
+    def offsets(self, network):
+        return {name: p for name, p in network.named_parameters() if ".offset." in name}
+
+    def test_as_many_parameters_are_trained_as_in_a_unet(self):
+        assert parameters(create("dunet", num_classes=2, frozen_offsets=True)) == 97_818
+
+    def test_its_offsets_begin_at_random_as_those_of_any_convolution(self):
+        for weight in self.offsets(create("dunet", frozen_offsets=True)).values():
+            bound = (weight[0].numel()) ** -0.5
+            assert 0.4 * bound < weight.std() < 0.7 * bound  # uniform: 0.58
+            assert weight.abs().max() <= bound
+
+    @torch.no_grad()
+    def test_it_does_not_begin_as_a_unet(self):
+        torch.manual_seed(0)
+        dunet, unet = create("dunet", width=2, frozen_offsets=True).eval(), create("unet", width=2).eval()
+        unet.load_state_dict(dunet.state_dict(), strict=False)
+        image = random_image(24, 24)
+        assert (dunet(image) - unet(image)).abs().max() > 1e-3
+
+    def test_a_usual_dunet_is_not_frozen(self):
+        for weight in self.offsets(create("dunet", width=2)).values():
+            assert weight.requires_grad
+            assert not weight.any()
+
+    @pytest.mark.parametrize("kernel", ["reference", "numba"])
+    def test_offsets_get_no_gradient_and_all_else_does(self, monkeypatch, kernel):
+        monkeypatch.setenv("DREPANO_KERNEL", kernel)
+        torch.manual_seed(0)
+        network = create("dunet", width=2, frozen_offsets=True).train()
+        logits = network(random_image(33, 47, batch=2))
+        F.cross_entropy(logits, torch.ones(2, 33, 47, dtype=torch.long)).backward()
+        without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+        assert without == list(self.offsets(network))
+
+    def test_training_leaves_them_as_they_are(self, tmp_path):
+        """With validation, checkpoints and all."""
+        config = make_config(
+            network="dunet",
+            network_options={"width": 2, "frozen_offsets": True},
+            steps=4,
+            batch_size=2,
+            crop_size=32,
+            cell_diameter=14.0,
+            validate_every=2,
+        )
+        fields = [Field(str(i), np.full((40, 40, 3), 99, np.uint8), FEW_CELLS) for i in range(3)]
+        sources = tuple(FieldSource(field.id, Path(field.id)) for field in fields)
+        dataset = FieldDataset(
+            "toy", BINARY, sources, lambda source: fields[int(source.id)], "MIT", 14.0, "a toy"
+        )
+        weights = fit([dataset], config, tmp_path / "run", device="cpu")
+        trained, card = load_network(weights)
+        torch.manual_seed(config.seed)
+        untrained = create(**card.architecture)
+        for name, weight in trained.named_parameters():
+            assert torch.equal(weight, untrained.get_parameter(name)) == (".offset." in name)
+
+
+FEW_CELLS = np.zeros((40, 40), np.uint8)
+FEW_CELLS[10:24, 12:26] = 1

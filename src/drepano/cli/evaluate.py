@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -35,12 +36,17 @@ def evaluate(
     dataset = open_dataset(data)
     if patients is not None:
         dataset = dataset.of_patients(patients.split(","))
-    measure, summarise = (
-        (evaluate_crops, summarise_crops) if dataset.has_single_cells else (evaluate_fields, summarise_fields)
-    )
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(dataset))
-        table = measure(segmenter, dataset, advance=lambda: progress.advance(task))
+
+        def advance() -> None:
+            progress.advance(task)
+
+        if dataset.has_single_cells:
+            segment = partial(segmenter.segment, cell_diameter=dataset.cell_diameter)
+            table, summarise = evaluate_crops(segment, dataset, advance), summarise_crops
+        else:
+            table, summarise = evaluate_fields(segmenter, dataset, advance), summarise_fields
     summary = {
         "model": segmenter.card.name,
         "architecture": segmenter.card.architecture,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from drepano import __version__
-from drepano.cli import data, evaluate, models, predict, train
+from drepano.cli import compare, data, evaluate, models, offsets, predict, train
 from drepano.cli.console import err, out
 from drepano.errors import DrepanoError
 
@@ -23,6 +23,9 @@ app = typer.Typer(
 app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("learning-curve")(compare.learning_curve)
+app.command("offsets")(offsets.offsets)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 

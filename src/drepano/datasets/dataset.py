@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -91,6 +91,10 @@ class FieldDataset:
     def subset(self, indices: Sequence[int]) -> FieldDataset:
         """The fields at `indices`."""
         return replace(self, sources=tuple(self.sources[i] for i in indices))
+
+    def with_ids(self, ids: Collection[str]) -> FieldDataset:
+        """The fields whose id is in `ids`."""
+        return self.subset([i for i, source in enumerate(self.sources) if source.id in ids])
 
     def of_patients(self, patients: Sequence[str]) -> FieldDataset:
         """The fields of `patients`.

@@ -51,13 +51,13 @@ def write_dataset_config(
     licence: str,
     origin: str,
     cell_diameter: float,
-    patient: str,
+    patient: str | None,
 ) -> None:
     """Write the ``dataset.toml`` of a folder whose fields `write_field` wrote.
 
     Parameters
     ----------
-    patient : str
+    patient : str, optional
         Regular expression whose brackets find the patient in a field's id.
     """
     settings: dict[str, object] = {
@@ -67,9 +67,10 @@ def write_dataset_config(
         "images": "images",
         "labels": "labels",
         "instances": "instances",
-        "patient": patient,
         "cell_diameter": cell_diameter,
     }
+    if patient is not None:
+        settings["patient"] = patient
     # Strings and numbers of JSON are strings and numbers of TOML.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
     lines += ["", "[classes]"]

@@ -14,6 +14,7 @@ from drepano.cells import find_cells, measure_cells
 from drepano.datasets import CellCrop, FieldDataset, read_crop
 from drepano.datasets.cell_mask import background_level
 from drepano.errors import DrepanoError
+from drepano.field import Segmentation
 from drepano.metrics import dice_per_class
 from drepano.segmenter import Segmenter
 from drepano.taxonomy import SCD
@@ -77,12 +78,23 @@ def evaluate_fields(
 
 
 def evaluate_crops(
-    segmenter: Segmenter, dataset: FieldDataset, advance: Advance = lambda: None
+    segment: Callable[[NDArray[np.uint8]], Segmentation],
+    dataset: FieldDataset,
+    advance: Advance = lambda: None,
 ) -> pd.DataFrame:
     """The class given to every single real crop of xu2017.
 
     A crop is laid on a plain canvas of its own background level and segmented; the largest cell found there
     is taken for the crop's cell. A crop in which no cell is found counts as wrong.
+
+    Parameters
+    ----------
+    segment : callable
+        Image (H, W) uint8 at the data set's scale to its segmentation.
+    dataset : FieldDataset
+        xu2017.
+    advance : callable
+        Called after every crop.
 
     Returns
     -------
@@ -95,14 +107,15 @@ def evaluate_crops(
     DrepanoError
         If the network's classes are not the paper's.
     """
-    if segmenter.card.class_taxonomy.classes != SCD.classes:
-        raise DrepanoError(
-            f"model {segmenter.card.name}: single crops need a network with the classes {SCD.classes}"
-        )
     rows = []
     for source in dataset.sources:
         crop = read_crop(source)
-        result = segmenter.segment(on_canvas(crop), cell_diameter=dataset.cell_diameter)
+        result = segment(on_canvas(crop))
+        if result.taxonomy.classes != SCD.classes:
+            raise DrepanoError(
+                f"single crops need a network with the classes {', '.join(SCD.classes)}; "
+                f"this one has {', '.join(result.taxonomy.classes)}"
+            )
         cells = measure_cells(result)
         found = cells.iloc[int(cells["area_px"].to_numpy().argmax())] if len(cells) else None
         rows.append(

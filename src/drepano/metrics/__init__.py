@@ -1,5 +1,22 @@
-"""Metrics: pure functions on arrays."""
+"""Metrics on class maps, instance maps and probabilities."""
 
-from drepano.metrics.pixel import dice_per_class
+from drepano.metrics.cell_errors import CellErrors, cell_errors
+from drepano.metrics.curves import PixelCurves, Roc
+from drepano.metrics.detection import Detection, match_cells
+from drepano.metrics.pixel import confusion_matrix, dice_per_class, jaccard_per_class
+from drepano.metrics.surface import SurfaceDistances, surface_distances, surface_distances_per_class
 
-__all__ = ["dice_per_class"]
+__all__ = [
+    "CellErrors",
+    "Detection",
+    "PixelCurves",
+    "Roc",
+    "SurfaceDistances",
+    "cell_errors",
+    "confusion_matrix",
+    "dice_per_class",
+    "jaccard_per_class",
+    "match_cells",
+    "surface_distances",
+    "surface_distances_per_class",
+]

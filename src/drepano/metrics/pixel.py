@@ -6,6 +6,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def confusion_matrix(
+    true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
+) -> NDArray[np.int64]:
+    """How many pixels of every true class were given every class.
+
+    Parameters
+    ----------
+    true, predicted : (H, W) uint8 arrays
+    num_classes : int
+        Background included.
+
+    Returns
+    -------
+    (num_classes, num_classes) int64 array
+        Rows are true, columns predicted classes.
+
+    Raises
+    ------
+    ValueError
+        If the maps differ in shape or hold a value that is no class.
+    """
+    if true.shape != predicted.shape:
+        raise ValueError(f"class maps differ in shape: {true.shape} and {predicted.shape}")
+    highest = max(true.max(initial=0), predicted.max(initial=0))
+    if highest >= num_classes:
+        raise ValueError(f"class maps hold class {highest}, expected 0 to {num_classes - 1}")
+    pairs = np.bincount(
+        true.ravel().astype(np.int64) * num_classes + predicted.ravel(), minlength=num_classes**2
+    )
+    return pairs.reshape(num_classes, num_classes)
+
+
 def dice_per_class(
     true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
 ) -> NDArray[np.float64]:
@@ -25,19 +57,24 @@ def dice_per_class(
     Raises
     ------
     ValueError
-        If the maps differ in shape or hold a value that is no class.
+        As `confusion_matrix`.
     """
-    if true.shape != predicted.shape:
-        raise ValueError(f"class maps differ in shape: {true.shape} and {predicted.shape}")
-    highest = max(true.max(initial=0), predicted.max(initial=0))
-    if highest >= num_classes:
-        raise ValueError(f"class maps hold class {highest}, expected 0 to {num_classes - 1}")
-    pairs = np.bincount(
-        true.ravel().astype(np.int64) * num_classes + predicted.ravel(), minlength=num_classes**2
+    confusion = confusion_matrix(true, predicted, num_classes)
+    return _ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
+
+
+def jaccard_per_class(
+    true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
+) -> NDArray[np.float64]:
+    """Jaccard index |A and B| / |A or B| of every class in one field; see `dice_per_class`."""
+    confusion = confusion_matrix(true, predicted, num_classes)
+    common = np.diag(confusion)
+    return _ratio(common, confusion.sum(axis=0) + confusion.sum(axis=1) - common)
+
+
+def _ratio(numbers: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """NaN where the size is 0."""
+    ratio: NDArray[np.float64] = np.divide(
+        numbers, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0, dtype=np.float64
     )
-    confusion = pairs.reshape(num_classes, num_classes)
-    sizes = confusion.sum(axis=0) + confusion.sum(axis=1)
-    dice: NDArray[np.float64] = np.divide(
-        2.0 * np.diag(confusion), sizes, out=np.full(num_classes, np.nan), where=sizes > 0
-    )
-    return dice
+    return ratio

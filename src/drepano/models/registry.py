@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from drepano.errors import DrepanoError
-from drepano.models.compare import create_deeplabv3plus, create_pspnet
+from drepano.models.compare import create_deeplabv3plus, create_dynunet, create_pspnet
 from drepano.models.unet import DUNet, UNet
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -17,23 +17,26 @@ _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "dunet": DUNet,
     "pspnet": create_pspnet,
     "deeplabv3plus": create_deeplabv3plus,
+    "dynunet": create_dynunet,
 }
 
 NETWORK_NAMES = tuple(_NETWORKS)
 
 
 def create(name: str, num_classes: int = 5, **options: Any) -> nn.Module:
-    """A new network with random weights.
+    """A new network, with random weights but for a pretrained encoder.
 
     Parameters
     ----------
     name : str
-        "unet" or "dunet"; with the extra ``compare`` also "pspnet" or "deeplabv3plus".
+        "unet", "dunet" or "dynunet"; with the extra ``compare`` also "pspnet" or "deeplabv3plus".
     num_classes : int
         Channels of the output, background included.
     **options
-        What the network takes besides: ``width`` (8) and ``in_channels`` (3) for "unet" and "dunet",
-        ``scope`` (2.0) for "dunet", ``encoder`` ("resnet34") for the other two.
+        What the network takes besides: ``in_channels`` (3) for all; ``width`` for "unet" (8), "dunet" (8)
+        and "dynunet" (32); ``scope`` (2.0) and ``frozen_offsets`` (False) for "dunet"; ``encoder``
+        ("resnet34") and ``pretrained`` (False) for the other two. ``pretrained=True`` downloads the
+        encoder's weights; `drepano.models.compare.download_notice` says from where.
 
     Returns
     -------
@@ -43,7 +46,8 @@ def create(name: str, num_classes: int = 5, **options: Any) -> nn.Module:
     Raises
     ------
     DrepanoError
-        If there is no network of that name, it takes no such option or value, or its extra is not installed.
+        If there is no network of that name, it takes no such option or value, its extra is not installed,
+        or its weights cannot be downloaded.
     """
     if name not in _NETWORKS:
         raise DrepanoError(f"network {name!r} is unknown; use one of {', '.join(_NETWORKS)}")
@@ -66,6 +70,10 @@ def _check_values(options: dict[str, Any]) -> None:
         value = options.get(option, 1)
         if not (isinstance(value, int) and value >= 1):
             raise DrepanoError(f"{option}={value}: needs a whole number of at least 1")
+    for option in ("pretrained", "frozen_offsets"):
+        value = options.get(option, False)
+        if not isinstance(value, bool):
+            raise DrepanoError(f"{option}={value}: needs true or false")
     scope = options.get("scope", 0.0)
     if not (isinstance(scope, int | float) and isfinite(scope) and scope >= 0):
         raise DrepanoError(f"scope={scope}: needs a number of pixels of at least 0")

@@ -134,13 +134,27 @@ class DUNet(_EncoderDecoder):
         As in `UNet`.
     scope : float
         Largest shift of a sampling position, in pixels of the layer's feature map.
+    frozen_offsets : bool
+        A control for experiments: offset convolutions begin as PyTorch begins any convolution and never
+        learn. Sampling is then irregular, but by a fixed random function of the features instead of a
+        learned one, and there are as many trained parameters as in a U-Net of that width.
     """
 
     def __init__(
-        self, num_classes: int = 5, width: int = 8, in_channels: int = 3, scope: float = 2.0
+        self,
+        num_classes: int = 5,
+        width: int = 8,
+        in_channels: int = 3,
+        scope: float = 2.0,
+        frozen_offsets: bool = False,
     ) -> None:
         def deformable(channels: int, out_channels: int, bias: bool) -> nn.Module:
             return DeformableConv2d(channels, out_channels, scope=scope, bias=bias)
 
         # A sample lies up to 1 + scope away, and interpolation reads the pixels on both sides of it.
         super().__init__(num_classes, width, in_channels, deformable, convolution_reach=1 + ceil(scope))
+        if frozen_offsets:
+            for layer in self.modules():
+                if isinstance(layer, DeformableConv2d):
+                    layer.offset.reset_parameters()
+                    layer.offset.requires_grad_(False)

@@ -81,9 +81,11 @@ def load_network(path: Path) -> tuple[nn.Module, ModelCard]:
         If the file cannot be used; see `read_card`.
     """
     card = read_card(path)
+    # What the encoder began with is overwritten by the file: nothing is downloaded for it.
+    architecture = {option: value for option, value in card.architecture.items() if option != "pretrained"}
     try:
         taxonomy = card.class_taxonomy
-        network = create(**({"num_classes": len(taxonomy)} | card.architecture))
+        network = create(**({"num_classes": len(taxonomy)} | architecture))
     except (DrepanoError, TypeError, RuntimeError) as error:
         raise DrepanoError(f"{path}: the network of its model card cannot be made ({error})") from error
     if card.architecture.get("in_channels", 3) != 3:

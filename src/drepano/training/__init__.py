@@ -1,6 +1,6 @@
 """Fit networks on data sets."""
 
 from drepano.training.config import PRESET_NAMES, TrainingConfig, make_config
-from drepano.training.fit import fit
+from drepano.training.fit import can_resume, fit, versions
 
-__all__ = ["PRESET_NAMES", "TrainingConfig", "fit", "make_config"]
+__all__ = ["PRESET_NAMES", "TrainingConfig", "can_resume", "fit", "make_config", "versions"]

@@ -81,7 +81,7 @@ def fit(
     record = _describe(datasets, config, name, binary, start_from)
     if checkpoint is None:
         write_text(run / "config.json", json.dumps(record, indent=2))
-        write_text(run / "versions.json", json.dumps(_versions(), indent=2))
+        write_text(run / "versions.json", json.dumps(versions(), indent=2))
     else:
         _check_settings(run, record)
 
@@ -116,6 +116,11 @@ def fit(
     return weights
 
 
+def can_resume(run: Path) -> bool:
+    """Whether the folder `run` holds a run that is finished or has a checkpoint to go on from."""
+    return (run / CHECKPOINT).is_file() or (run / WEIGHTS).is_file()
+
+
 def _common_taxonomy(datasets: Sequence[FieldDataset], binary: bool) -> Taxonomy:
     if not datasets or not all(len(dataset) for dataset in datasets):
         raise DrepanoError("no fields to train on; give at least one data set with fields")
@@ -139,7 +144,7 @@ def _checkpoint_to_resume(run: Path, resume: bool) -> Path | None:
     if resume and not checkpoint.is_file():
         raise DrepanoError(f"{checkpoint}: there is no checkpoint to resume from; train without --resume")
     # A run that ended before its first checkpoint can only be begun again.
-    if not resume and (checkpoint.is_file() or (run / WEIGHTS).is_file()):
+    if not resume and can_resume(run):
         raise DrepanoError(
             f"{run}: holds a run already; add --resume to go on with it, or name another folder"
         )
@@ -276,7 +281,8 @@ def _data_use(dataset: FieldDataset) -> DataUse:
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on, and the number of threads."""
     packages = ("drepano", "torch", "lightning", "monai", "numpy", "scipy", "scikit-image")
     versions = {package: version(package) for package in packages}
     return {"python": platform.python_version(), **versions, "threads": str(torch.get_num_threads())}

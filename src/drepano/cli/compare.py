@@ -1,0 +1,212 @@
+"""``drepano compare`` and ``drepano learning-curve``"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from drepano.cli.console import err, out, stage_progress
+
+if TYPE_CHECKING:
+    from drepano.experiments.plan import Job, Plan
+    from drepano.experiments.splits import FieldInfo, Splits
+    from drepano.methods import Budget
+
+_PAPER = "dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest"
+_SIZES = "10,20,40,80,160,250"
+
+Data = Annotated[Path, typer.Argument(help="Folder of a data set with class and instance maps.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for plan, jobs, tables, figures and report.")]
+Binary = Annotated[bool, typer.Option("--binary", help="All classes of cells as one.")]
+Seeds = Annotated[str, typer.Option(help="Seeds of training, separated by commas.")]
+OneSeed = Annotated[str, typer.Option(help="Methods that get the first seed only, separated by commas.")]
+Steps = Annotated[int, typer.Option(help="Optimiser steps of every network.")]
+BatchSize = Annotated[int, typer.Option(help="Crops a step.")]
+CropSize = Annotated[int, typer.Option(help="Side of the square crops, px.")]
+ValidateEvery = Annotated[int, typer.Option(help="Steps between looks at the inner validation fields.")]
+Processes = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.")]
+
+
+def compare(
+    data: Data,
+    folder: Out,
+    methods: Annotated[
+        str, typer.Option(help="Separated by commas; an unknown name lists all of them.")
+    ] = _PAPER,
+    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    group: Annotated[
+        str,
+        typer.Option(help="field: at random over fields (the paper); patient: whole patients."),
+    ] = "field",
+    binary: Binary = False,
+    seeds: Seeds = "0",
+    one_seed: OneSeed = "",
+    steps: Steps = 2000,
+    batch_size: BatchSize = 4,
+    crop_size: CropSize = 256,
+    validate_every: ValidateEvery = 100,
+    crops: Annotated[
+        Path | None, typer.Option(help="Folder of xu2017: classify the test patients' single crops too.")
+    ] = None,
+    ilastik_project: Annotated[
+        Path | None, typer.Option(help="Project (.ilp) for the method ilastik.")
+    ] = None,
+    processes: Processes = 1,
+) -> None:
+    """Cross-validate methods on the same folds, seeds, budget: Tables I to IV, Figures 5 and 6 of the paper.
+
+    Killed and started again with the same arguments it goes on where it was; methods and seeds can be added.
+    """
+    from drepano.errors import DrepanoError
+    from drepano.experiments.splits import GROUPS, cross_validation
+    from drepano.methods import Budget
+    from drepano.reports.experiment import write_comparison
+
+    if group not in GROUPS:
+        raise DrepanoError(f"--group {group}: use {' or '.join(GROUPS)}")
+    names = _methods(methods)
+    numbers = _numbers("--seeds", seeds)
+    plan = _plan(
+        "compare",
+        data,
+        folder,
+        group,
+        binary,
+        Budget(steps, batch_size, crop_size, validate_every),
+        lambda infos, classes: cross_validation(infos, folds, group, classes, seed=0),
+    )
+    jobs = plan.jobs(names, numbers, _names(one_seed))
+    failed = _run(folder, jobs, processes, crops=crops, ilastik_project=ilastik_project)
+    _finish(failed, write_comparison, folder, names)
+
+
+def learning_curve(
+    data: Data,
+    folder: Out,
+    methods: Annotated[str, typer.Option(help="Separated by commas.")] = "dunet,unet",
+    sizes: Annotated[str, typer.Option(help="Numbers of training fields, separated by commas.")] = _SIZES,
+    test: Annotated[int, typer.Option(help="Test fields, the same for all sizes.")] = 64,
+    binary: Binary = False,
+    seeds: Seeds = "0",
+    steps: Steps = 2000,
+    batch_size: BatchSize = 4,
+    crop_size: CropSize = 256,
+    validate_every: ValidateEvery = 100,
+    processes: Processes = 1,
+) -> None:
+    """Dice against the number of training fields, always on the same test fields: the paper's Figure 7."""
+    from drepano.experiments.splits import learning_curve as split
+    from drepano.methods import Budget
+    from drepano.reports.experiment import write_learning_curve
+
+    names = _methods(methods)
+    numbers = _numbers("--seeds", seeds)
+    plan = _plan(
+        "learning-curve",
+        data,
+        folder,
+        "field",
+        binary,
+        Budget(steps, batch_size, crop_size, validate_every),
+        lambda infos, classes: split(infos, _numbers("--sizes", sizes), test, seed=0),
+    )
+    failed = _run(folder, plan.jobs(names, numbers, ()), processes)
+    _finish(failed, write_learning_curve, folder, names)
+
+
+def _plan(
+    kind: str,
+    data: Path,
+    folder: Path,
+    group: str,
+    binary: bool,
+    budget: Budget,
+    split: Callable[[Sequence[FieldInfo], Sequence[str]], Splits],
+) -> Plan:
+    """Fields scaled and split, the plan kept; what is special about the splits is said."""
+    from drepano.datasets import open_dataset
+    from drepano.experiments.plan import FIELDS, keep_plan, make_plan
+    from drepano.experiments.working_copy import field_infos, open_working_copy, write_working_copy
+    from drepano.io import ensure_writable_folder
+    from drepano.taxonomy import BINARY
+
+    ensure_writable_folder(folder)
+    dataset = open_dataset(data)
+    taxonomy = BINARY if binary else dataset.taxonomy
+    patients = {source.id: source.patient for source in dataset.sources}
+    with stage_progress() as progress:
+        write_working_copy(dataset, folder / FIELDS, progress)
+    fields = open_working_copy(folder / FIELDS, patients)
+    splits = split(field_infos(fields, taxonomy), taxonomy.classes)
+    about = {"name": dataset.name, "origin": dataset.origin, "licence": dataset.licence}
+    plan = make_plan(kind, about, taxonomy, group, patients, budget, splits)
+    keep_plan(folder, plan)
+    for part in plan.splits:
+        out.print(f"{part.name}: {len(part.training)} training fields, {len(part.test)} test fields")
+    for note in plan.notes:
+        err.print(f"[yellow]note:[/] {note}")
+    return plan
+
+
+def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> int:
+    """Number of jobs that failed."""
+    from rich.markup import escape
+
+    from drepano.experiments.jobs import run_jobs
+
+    waiting = sum(not job.is_done(folder) for job in jobs)
+    out.print(f"{len(jobs)} jobs, {len(jobs) - waiting} done already")
+    ended = 0
+
+    def done(job: Job, reason: str | None) -> None:
+        nonlocal ended
+        ended += 1
+        name = f"{job.method}, {job.split}, seed {job.seed}"
+        if reason is None:
+            out.print(f"{ended} of {waiting}: {name}")
+        else:
+            err.print(f"[bold red]failed:[/] {name}: {escape(reason)}")
+
+    return len(run_jobs(folder, jobs, processes, done, **options))
+
+
+def _finish(
+    failed: int, write: Callable[[Path, Sequence[str]], Path], folder: Path, names: list[str]
+) -> None:
+    if any((folder / "jobs").glob("*/*/*/result.json")):
+        out.print(f"wrote {write(folder, names)}")
+    if failed:
+        err.print(f"{failed} jobs failed; run the same command again to try them once more")
+        raise typer.Exit(1)
+
+
+def _methods(text: str) -> list[str]:
+    from drepano.errors import DrepanoError
+    from drepano.methods import METHODS, download_notices
+
+    names = list(dict.fromkeys(_names(text)))
+    unknown = [name for name in names if name not in METHODS]
+    if unknown or not names:
+        raise DrepanoError(f"--methods {text}: use some of {', '.join(METHODS)}")
+    for notice in download_notices(names):
+        err.print(f"[yellow]note:[/] {notice}")
+    return names
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    from drepano.errors import DrepanoError
+
+    try:
+        numbers = [int(part) for part in _names(text)]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0:
+        raise DrepanoError(f"{option} {text!r}: give whole numbers separated by commas")
+    return numbers
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,62 @@
+"""``drepano offsets``"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drepano.cli.console import out
+
+
+def offsets(
+    image: Annotated[Path, typer.Argument(help="Image file of a field.")],
+    at: Annotated[str, typer.Option(help="The pixel: row and column, Y,X.", metavar="Y,X")],
+    model: Annotated[
+        str, typer.Option(help="The dU-Net: a .safetensors file. Of a U-Net the regular grid is drawn.")
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the figures and offsets.json.")],
+    cell_diameter: Annotated[
+        float | None,
+        typer.Option(help="Diameter of a typical cell in the image, px. Without it the image is as it is."),
+    ] = None,
+) -> None:
+    """Draw where a pixel's kernels sample in U-Net and in dU-Net: the paper's Figures 4 and 6.
+
+    At most 512 x 512 px around the pixel, at the network's scale, go through the network.
+    """
+    from drepano.experiments.offsets import summarise_offsets, trace_offsets
+    from drepano.io import ensure_writable_folder, read_image, write_bytes, write_text
+    from drepano.models import find_weights, load_network
+    from drepano.reports.sampling import draw_layers, draw_magnitudes, draw_sampling
+
+    pixel = _pixel(at)
+    network, card = load_network(find_weights(model))
+    pixels = read_image(image)
+    trace = trace_offsets(network, card, pixels, pixel, cell_diameter)
+    summary = summarise_offsets(trace, card.name, image.name, pixels.shape)
+    ensure_writable_folder(folder)
+    # Every position on a line of its own.
+    text = re.sub(r"\[\s+([-\d.]+),\s+([-\d.]+)\s+\]", r"[\1, \2]", json.dumps(summary, indent=2))
+    write_text(folder / "offsets.json", text)
+    magnitudes = {layer.name: layer.magnitudes for layer in trace.layers}
+    write_bytes(folder / "sampling.png", draw_sampling(summary, pixels))
+    write_bytes(folder / "layers.png", draw_layers(summary, pixels))
+    write_bytes(folder / "magnitude.png", draw_magnitudes(summary, magnitudes, pixels))
+    for name in ("offsets.json", "sampling.png", "layers.png", "magnitude.png"):
+        out.print(f"wrote {folder / name}", markup=False)
+
+
+def _pixel(at: str) -> tuple[int, int]:
+    from drepano.errors import DrepanoError
+
+    try:
+        row, column = map(int, at.split(","))
+    except ValueError as error:
+        raise DrepanoError(
+            f"--at {at}: give row and column of a pixel as two whole numbers, for instance --at 120,310"
+        ) from error
+    return row, column

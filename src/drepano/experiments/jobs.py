@@ -1,0 +1,139 @@
+"""Run the jobs of an experiment, one by one or several at a time; what is done already is not done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from drepano.datasets import open_dataset
+from drepano.errors import DrepanoError
+from drepano.experiments.evaluation import evaluate_crops
+from drepano.experiments.measure import measure_method
+from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
+from drepano.experiments.working_copy import open_working_copy
+from drepano.io import ensure_writable_folder, write_bytes, write_text
+from drepano.methods import create_method
+from drepano.training import versions
+from drepano.training.trainer import Progress
+
+TRAINING = "training"
+MAPS = "maps"
+
+
+def run_job(
+    experiment: Path,
+    job: Job,
+    crops: Path | None = None,
+    ilastik_project: Path | None = None,
+    progress: Progress = lambda *_: None,
+) -> None:
+    """Train, segment the test fields, measure, and write ``result.json`` when all is done.
+
+    Parameters
+    ----------
+    experiment : Path
+        Folder with a plan and the fields at one scale.
+    job : Job
+    crops : Path, optional
+        Folder of xu2017, whose single crops of the test patients are classified too.
+    ilastik_project : Path, optional
+        For the method "ilastik".
+    progress : callable
+
+    Raises
+    ------
+    DrepanoError
+        If the method cannot do it.
+    """
+    plan = read_plan(experiment)
+    split, taxonomy, folder = plan.split(job.split), plan.class_taxonomy, job.folder(experiment)
+    dataset = open_working_copy(experiment / FIELDS, plan.patients)
+    method: Any = create_method(job.method, plan.budget, ilastik_project)
+    begin = time.perf_counter()
+    trained = method.fit(dataset.with_ids(split.training), taxonomy, folder / TRAINING, job.seed, progress)
+    seconds = time.perf_counter() - begin
+    test = dataset.with_ids(split.test)
+    measured = measure_method(trained, test, taxonomy, progress)
+    result: dict[str, Any] = {
+        "job": asdict(job),
+        "settings": json.loads(json.dumps(asdict(method), default=str)),
+        "versions": versions(),
+        "fit_seconds": seconds,
+        **measured.figures,
+    }
+    if crops is not None:
+        singles = open_dataset(crops)
+        table = evaluate_crops(trained.segment, singles.of_patients(test.patients))
+        result["crops"] = table.drop(columns="probability").to_dict("records")
+    ensure_writable_folder(folder / MAPS)
+    for field, png in measured.maps.items():
+        write_bytes(folder / MAPS / f"{field}.png", png)
+    write_text(folder / RESULT, json.dumps(result))
+
+
+def run_jobs(
+    experiment: Path,
+    jobs: Sequence[Job],
+    processes: int,
+    done: Callable[[Job, str | None], None],
+    **options: Any,
+) -> list[Job]:
+    """Run those jobs that have no result yet; a failed one does not stop the others.
+
+    Parameters
+    ----------
+    processes : int
+        How many run at a time, each with its share of the cores.
+    done : callable
+        Called with every job that ended, and with the reason where it failed.
+    **options
+        Of `run_job`.
+
+    Returns
+    -------
+    list of Job
+        Those that failed.
+    """
+    waiting = [job for job in jobs if not job.is_done(experiment)]
+    failed = []
+    for job, reason in _results(experiment, waiting, processes, options):
+        if reason is not None:
+            failed.append(job)
+        done(job, reason)
+    return failed
+
+
+def _results(
+    experiment: Path, jobs: Sequence[Job], processes: int, options: dict[str, Any]
+) -> Iterator[tuple[Job, str | None]]:
+    if processes == 1:
+        for job in jobs:
+            yield job, _attempt(experiment, job, options)
+        return
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    with ProcessPoolExecutor(processes, get_context("spawn"), _use_threads, (threads,)) as pool:
+        running = {pool.submit(_attempt, experiment, job, options): job for job in jobs}
+        for future in as_completed(running):
+            yield running[future], future.result()
+
+
+def _use_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _attempt(experiment: Path, job: Job, options: dict[str, Any]) -> str | None:
+    """The reason why `job` failed, None where it did not."""
+    try:
+        run_job(experiment, job, **options)
+    except DrepanoError as error:
+        return str(error)
+    return None

@@ -1,0 +1,156 @@
+"""What an experiment consists of: fields, splits, budget, and one job for each method, split and seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from drepano.errors import DrepanoError
+from drepano.experiments.splits import Split, Splits
+from drepano.io import ensure_writable_folder, write_text
+from drepano.methods import Budget
+from drepano.taxonomy import Taxonomy
+
+FIELDS, JOBS, PLAN, RESULT = "fields", "jobs", "plan.json", "result.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method, trained on one split with one seed; depends on no other job."""
+
+    method: str
+    split: str
+    seed: int
+
+    def folder(self, experiment: Path) -> Path:
+        """Where its training and its result are."""
+        return experiment / JOBS / self.method / self.split / f"seed-{self.seed}"
+
+    def is_done(self, experiment: Path) -> bool:
+        return (self.folder(experiment) / RESULT).is_file()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that all jobs of an experiment have in common; ``plan.json`` in its folder.
+
+    Parameters
+    ----------
+    kind : {"compare", "learning-curve"}
+    data : dict
+        Name, origin and fingerprint of the data set.
+    taxonomy : str
+    classes : tuple of str
+    group : str
+        "field" or "patient": what a split keeps together, and what confidence intervals are drawn over.
+    patients : dict
+        Patient of every field id, None where not known.
+    budget : Budget
+    splits : tuple of Split
+    notes : tuple of str
+        What is special about the splits.
+    """
+
+    kind: str
+    data: dict[str, Any]
+    taxonomy: str
+    classes: tuple[str, ...]
+    group: str
+    patients: dict[str, str | None]
+    budget: Budget
+    splits: tuple[Split, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def class_taxonomy(self) -> Taxonomy:
+        return Taxonomy(self.taxonomy, self.classes)
+
+    def split(self, name: str) -> Split:
+        return next(split for split in self.splits if split.name == name)
+
+    def jobs(self, methods: Sequence[str], seeds: Sequence[int], one_seed: Sequence[str]) -> list[Job]:
+        """Split by split and seed by seed, so that what is done first can be compared first.
+
+        Methods in `one_seed` get the first of the seeds only.
+        """
+        return [
+            Job(method, split.name, seed)
+            for seed in seeds
+            for split in self.splits
+            for method in methods
+            if seed == seeds[0] or method not in one_seed
+        ]
+
+
+def keep_plan(experiment: Path, plan: Plan) -> None:
+    """Write ``plan.json``, or see that the one there is the same: methods and seeds can be added later.
+
+    Raises
+    ------
+    DrepanoError
+        If the folder holds another experiment.
+    """
+    ensure_writable_folder(experiment)
+    path = experiment / PLAN
+    if not path.is_file():
+        write_text(path, json.dumps(asdict(plan), indent=1))
+        return
+    begun = read_plan(experiment)
+    for field in fields(Plan):
+        if getattr(begun, field.name) != getattr(plan, field.name):
+            raise DrepanoError(
+                f"{experiment}: was begun with other settings or data ({field.name} differs from its "
+                f"{PLAN}); repeat those, or name another folder"
+            )
+
+
+def read_plan(experiment: Path) -> Plan:
+    """The plan of an experiment's folder.
+
+    Raises
+    ------
+    DrepanoError
+        If there is none, or it cannot be read.
+    """
+    path = experiment / PLAN
+    try:
+        stored = json.loads(path.read_text())
+        splits = tuple(
+            Split(split["name"], tuple(split["training"]), tuple(split["test"]))
+            for split in stored.pop("splits")
+        )
+        classes, notes = tuple(stored.pop("classes")), tuple(stored.pop("notes"))
+        budget = Budget(**stored.pop("budget"))
+        return Plan(**stored, splits=splits, classes=classes, notes=notes, budget=budget)
+    except OSError as error:
+        raise DrepanoError(
+            f"{path}: cannot be read ({error.strerror}); give an experiment's folder"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DrepanoError(f"{path}: is damaged ({error}); begin the experiment in another folder") from error
+
+
+def make_plan(
+    kind: str,
+    data: dict[str, Any],
+    taxonomy: Taxonomy,
+    group: str,
+    patients: dict[str, str | None],
+    budget: Budget,
+    splits: Splits,
+) -> Plan:
+    """A plan from its parts."""
+    return Plan(
+        kind=kind,
+        data=data,
+        taxonomy=taxonomy.name,
+        classes=taxonomy.classes,
+        group=group,
+        patients=patients,
+        budget=budget,
+        splits=splits.splits,
+        notes=splits.notes,
+    )

@@ -1,0 +1,177 @@
+"""Which fields are trained on and which are tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepano.errors import DrepanoError
+
+GROUPS = ("field", "patient")
+"""What may be kept together in a split."""
+
+_FEWEST_FIELDS = 2
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """What a split needs to know of a field.
+
+    Parameters
+    ----------
+    id : str
+    patient : str or None
+    pixels : tuple of int
+        Pixels of each class.
+    """
+
+    id: str
+    patient: str | None
+    pixels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Ids of the fields of one training; no field is in both."""
+
+    name: str
+    training: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """All splits of an experiment, and in words what is special about them."""
+
+    splits: tuple[Split, ...]
+    notes: tuple[str, ...]
+
+
+def cross_validation(
+    fields: Sequence[FieldInfo], folds: int, group: str, classes: Sequence[str], seed: int
+) -> Splits:
+    """Every field is tested on in exactly one fold.
+
+    Parameters
+    ----------
+    fields : sequence of FieldInfo
+    folds : int
+        Fewer where there are not so many fields or patients; a note says so.
+    group : {"field", "patient"}
+        The paper's folds, at random over fields (its 314 give 63, 63, 63, 63 and 62), or whole patients
+        held out, so that no patient is on both sides.
+    classes : sequence of str
+        Names of the classes, to say which are missing where.
+    seed : int
+
+    Returns
+    -------
+    Splits
+
+    Raises
+    ------
+    DrepanoError
+        If there are fewer than two fields, fewer than two folds, or fields without a patient to hold out.
+    """
+    if len(fields) < _FEWEST_FIELDS:
+        raise DrepanoError(f"{len(fields)} labelled fields: cross-validation needs at least {_FEWEST_FIELDS}")
+    if folds < 2:
+        raise DrepanoError(f"folds={folds}: cross-validation needs at least 2")
+    notes = []
+    rng = np.random.default_rng(seed)
+    if group == "patient":
+        tests, more = _by_patient(fields, folds, rng)
+        notes += more
+    else:
+        tests = _at_random(fields, folds, rng)
+        if len({field.patient for field in fields} - {None}) > 0:
+            notes.append("Split at random over fields: a patient's cells are on both sides.")
+    if len(tests) < folds:
+        notes.append(f"{len(tests)} folds instead of {folds}: there are not more {group}s.")
+    splits = []
+    for number, test in enumerate(tests, start=1):
+        inside = set(test)
+        training = tuple(field.id for field in fields if field.id not in inside)
+        splits.append(Split(f"fold-{number}", training, tuple(test)))
+    return Splits(tuple(splits), (*notes, *_missing_classes(fields, splits, classes)))
+
+
+def learning_curve(fields: Sequence[FieldInfo], sizes: Sequence[int], test: int, seed: int) -> Splits:
+    """Training sets of growing size, each inside the next, with the same test fields (the paper's Fig. 7).
+
+    Sizes for which there are too few fields are left out, and a note says so.
+
+    Raises
+    ------
+    DrepanoError
+        If no size is left, or a number is not positive.
+    """
+    if test < 1 or not sizes or min(sizes) < 1:
+        raise DrepanoError("learning curve: needs at least one test field and sizes of at least 1")
+    rng = np.random.default_rng(seed)
+    order = [fields[i].id for i in rng.permutation(len(fields))]
+    held_out, rest = order[:test], order[test:]
+    fitting = sorted({size for size in sizes if size <= len(rest)})
+    if not fitting:
+        raise DrepanoError(
+            f"learning curve: {len(fields)} fields leave {len(rest)} to train on beside {test} test fields; "
+            "give smaller sizes or fewer test fields"
+        )
+    left_out = sorted(set(sizes) - set(fitting))
+    notes = [
+        f"Sizes {', '.join(map(str, left_out))} left out: only {len(rest)} fields are there to train on."
+    ]
+    return Splits(
+        tuple(Split(f"fields-{size}", tuple(rest[:size]), tuple(held_out)) for size in fitting),
+        tuple(notes if left_out else ()),
+    )
+
+
+def _at_random(fields: Sequence[FieldInfo], folds: int, rng: np.random.Generator) -> list[list[str]]:
+    order = [fields[i].id for i in rng.permutation(len(fields))]
+    return [list(part) for part in np.array_split(np.array(order), min(folds, len(order)))]
+
+
+def _by_patient(
+    fields: Sequence[FieldInfo], folds: int, rng: np.random.Generator
+) -> tuple[list[list[str]], list[str]]:
+    """Patients with the most fields first, each to the fold that has the fewest."""
+    unknown = [field.id for field in fields if field.patient is None]
+    if unknown:
+        raise DrepanoError(
+            f"field {unknown[0]}: its patient is not known (and {len(unknown) - 1} more); name the patients "
+            "in dataset.toml, or split over fields with --group field"
+        )
+    by_patient: dict[str, list[str]] = {}
+    for field in fields:
+        by_patient.setdefault(str(field.patient), []).append(field.id)
+    if len(by_patient) == 1:
+        return _at_random(fields, folds, rng), [
+            "Only one patient: fields were split at random instead; this says nothing about new patients."
+        ]
+    order = [list(by_patient)[i] for i in rng.permutation(len(by_patient))]
+    order.sort(key=lambda patient: -len(by_patient[patient]))
+    tests: list[list[str]] = [[] for _ in range(min(folds, len(order)))]
+    for patient in order:
+        min(tests, key=len).extend(by_patient[patient])
+    return tests, []
+
+
+def _missing_classes(
+    fields: Sequence[FieldInfo], splits: Sequence[Split], classes: Sequence[str]
+) -> list[str]:
+    pixels = {field.id: np.array(field.pixels) for field in fields}
+    everywhere = sum(pixels.values(), np.zeros(len(classes), np.int64))
+    notes = [
+        f"No field has class {name}." for name, count in zip(classes, everywhere, strict=True) if count == 0
+    ]
+    for split in splits:
+        for side, ids in (("training", split.training), ("test", split.test)):
+            there: NDArray[np.int64] = sum((pixels[id_] for id_ in ids), np.zeros(len(classes), np.int64))
+            for name, count, total in zip(classes, there, everywhere, strict=True):
+                if count == 0 < total:
+                    notes.append(f"{split.name}: no {side} field has class {name}.")
+    return notes

@@ -1,0 +1,271 @@
+"""From the results of all jobs to the paper's tables: means over fields, then over seeds, then over folds."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepano.experiments.plan import JOBS, RESULT, Plan
+from drepano.experiments.statistics import in_words, paired_difference
+
+PER_CLASS = ("dice", "jaccard", "hausdorff", "hausdorff95", "surface_dice")
+"""Figures of a field that have a value a class."""
+ERRORS = ("joined", "artefacts", "incomplete", "misclassified", "missed")
+"""Cell errors I, II, III (binary), III (multi-class), and cells of which less than a tenth was found."""
+AVERAGE = "average"
+
+_Result = dict[str, Any]
+_SMALLER_IS_BETTER = {"hausdorff", "hausdorff95", *ERRORS}
+
+
+def read_results(experiment: Path) -> list[_Result]:
+    """The results of all finished jobs, in the order of their folders."""
+    return [json.loads(path.read_text()) for path in sorted((experiment / JOBS).glob(f"*/*/*/{RESULT}"))]
+
+
+def summarise(plan: Plan, results: Sequence[_Result], names: Sequence[str]) -> dict[str, Any]:
+    """Everything that tables and figures show, as JSON can hold it.
+
+    Parameters
+    ----------
+    plan : Plan
+    results : sequence of dict
+        From `read_results`.
+    names : sequence of str
+        Methods in the order in which they are shown; others are left out.
+
+    Returns
+    -------
+    dict
+        ``methods`` (per method: ``jobs``, ``seeds``, ``overlap``, ``cell_errors``, ``detection``, ``auc``,
+        ``calibration_error``, ``roc``, ``confusion``, ``fit_seconds``, ``crops``) and ``differences``.
+    """
+    by_method: dict[str, list[_Result]] = defaultdict(list)
+    for result in results:
+        by_method[result["job"]["method"]].append(result)
+    shown = [name for name in names if name in by_method]
+    return {
+        "classes": list(plan.classes),
+        "methods": {name: _of_method(by_method[name], plan.classes) for name in shown},
+        "differences": _differences({name: by_method[name] for name in shown}, plan),
+    }
+
+
+def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "jobs": len(results),
+        "seeds": len({result["job"]["seed"] for result in results}),
+        "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
+        "cell_errors": {error: _cell_errors(results, error) for error in ERRORS},
+        "detection": {
+            figure: _over_folds(results, _at("detection", figure)) for figure in ("f1", "panoptic_quality")
+        },
+        "count_error": _over_folds(results, _count_error),
+        "auc": {name: _over_folds(results, _at("roc", place, "auc")) for place, name in enumerate(classes)},
+        "calibration_error": _over_folds(results, _at("calibration", "error")),
+        "confusion": np.sum([result["confusion"] for result in results], axis=0).tolist(),
+        "roc": [_mean_roc([result["roc"][place] for result in results]) for place in range(len(classes))],
+        "fit_seconds": float(np.median([result["fit_seconds"] for result in results])),
+    }
+    if all("crops" in result for result in results):
+        summary["crops"] = _crops(results)
+    return summary
+
+
+def _overlap(results: Sequence[_Result], figure: str, classes: Sequence[str]) -> dict[str, Any]:
+    columns = {name: _per_field(results, figure, place) for place, name in enumerate(classes)}
+    table: dict[str, Any] = {}
+    for name, of_field in columns.items():
+        values = np.concatenate([of_field(result) for result in results])
+        table[name] = _over_folds(results, _mean_of(of_field))
+        table[name]["fields_without"] = int(np.isnan(values).sum())
+        table[name]["fields"] = len(values)
+    table[AVERAGE] = _over_folds(
+        results, lambda result: float(np.mean([_mean(of_field(result)) for of_field in columns.values()]))
+    )
+    return table
+
+
+def _at(*path: str | int) -> Callable[[_Result], float]:
+    """Reads the number at `path` of a result; NaN where it is not defined."""
+
+    def read(result: _Result) -> float:
+        value: Any = result
+        for key in path:
+            value = value[key]
+        return _number(value)
+
+    return read
+
+
+def _mean_of(of_field: Callable[[_Result], NDArray[np.float64]]) -> Callable[[_Result], float]:
+    return lambda result: _mean(of_field(result))
+
+
+def _per_field(
+    results: Sequence[_Result], figure: str, place: int
+) -> Callable[[_Result], NDArray[np.float64]]:
+    def values(result: _Result) -> NDArray[np.float64]:
+        return np.array([_number(field[figure][place]) for field in result["fields"]])
+
+    return values
+
+
+def _cell_errors(results: Sequence[_Result], error: str) -> dict[str, Any]:
+    """Counts a fold, and for every 100 true cells."""
+
+    def count(result: _Result) -> float:
+        return float(sum(field["cell_errors"][error] for field in result["fields"]))
+
+    def per_100(result: _Result) -> float:
+        cells = sum(field["cell_errors"]["true_cells"] for field in result["fields"])
+        return 100 * count(result) / cells if cells else float("nan")
+
+    return {"per_fold": _over_folds(results, count), "per_100_cells": _over_folds(results, per_100)}
+
+
+def _count_error(result: _Result) -> float:
+    return _mean(
+        np.array(
+            [
+                abs(field["cells"] - field["cell_errors"]["true_cells"])
+                / max(field["cell_errors"]["true_cells"], 1)
+                for field in result["fields"]
+            ]
+        )
+    )
+
+
+def _over_folds(results: Iterable[_Result], figure: Callable[[_Result], float]) -> dict[str, Any]:
+    """Mean and standard deviation (ddof = 1) over folds of the mean over seeds, and the spread over seeds."""
+    folds: dict[str, list[float]] = defaultdict(list)
+    seeds: dict[int, list[float]] = defaultdict(list)
+    for result in results:
+        value = figure(result)
+        folds[result["job"]["split"]].append(value)
+        seeds[result["job"]["seed"]].append(value)
+    return {
+        **_mean_and_sd([_mean(np.array(values)) for values in folds.values()]),
+        "sd_over_seeds": _mean_and_sd([_mean(np.array(values)) for values in seeds.values()])["sd"],
+        "folds": {name: _mean(np.array(values)) for name, values in folds.items()},
+    }
+
+
+def _mean_and_sd(values: Sequence[float]) -> dict[str, float]:
+    there = np.array([value for value in values if not np.isnan(value)])
+    return {
+        "mean": float(there.mean()) if len(there) else float("nan"),
+        "sd": float(there.std(ddof=1)) if len(there) > 1 else float("nan"),
+    }
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Over those that are defined; NaN where none is."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else float("nan")
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _mean_roc(curves: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
+    """True positive rates averaged over jobs at the same false positive rates, dense near 0."""
+    rates = np.r_[0, np.geomspace(1e-4, 1, 200)]
+    heights = [
+        np.interp(rates, curve["false_positive_rate"], curve["true_positive_rate"])
+        for curve in curves
+        if curve["auc"] is not None
+    ]
+    mean = np.mean(heights, axis=0).tolist() if heights else []
+    return {"false_positive_rate": rates.tolist(), "true_positive_rate": mean}
+
+
+def _crops(results: Sequence[_Result]) -> dict[str, Any]:
+    """Share of single crops given the right class, and mean recall, over all patients, a value a seed."""
+    seeds: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for result in results:
+        seeds[result["job"]["seed"]] += result["crops"]
+    right, recall = [], []
+    for crops in seeds.values():
+        hits: dict[str, list[bool]] = defaultdict(list)
+        for crop in crops:
+            hits[crop["true"]].append(crop["true"] == crop["predicted"])
+        recall.append(float(np.mean([np.mean(values) for values in hits.values()])))
+        right.append(float(np.mean([value for values in hits.values() for value in values])))
+    return {"crops": len(next(iter(seeds.values()))), "right": right, "mean_recall": recall}
+
+
+# --- in pairs ----------------------------------------------------------------------------------
+
+
+def _differences(by_method: dict[str, list[_Result]], plan: Plan) -> list[dict[str, Any]]:
+    """Every pair of methods, in what the paper compares: Dice, Hausdorff distance, cell errors."""
+    differences = []
+    for figure in ("dice", "hausdorff95", "joined", "artefacts", "incomplete"):
+        for first, second in combinations(by_method, 2):
+            try:
+                difference = paired_difference(
+                    _by_field(by_method[first], figure), _by_field(by_method[second], figure), plan.patients
+                )
+            except ValueError:
+                continue
+            label = figure if figure in ERRORS or len(plan.classes) == 2 else f"average {figure}"
+            differences.append(
+                {
+                    "figure": figure,
+                    "first": first,
+                    "second": second,
+                    "mean": difference.mean,
+                    "low": difference.low,
+                    "high": difference.high,
+                    "fields": difference.fields,
+                    "units": difference.units,
+                    "unit": difference.unit,
+                    "more_than_chance": difference.more_than_chance,
+                    "words": in_words(first, second, label, difference, figure not in _SMALLER_IS_BETTER),
+                }
+            )
+    return differences
+
+
+def _by_field(results: Sequence[_Result], figure: str) -> dict[str, NDArray[np.float64]]:
+    """Of every field a value a seed: of cells in binary, else the mean over the classes it has."""
+    values: dict[str, dict[int, float]] = defaultdict(dict)
+    for result in results:
+        for field in result["fields"]:
+            if figure in ERRORS:
+                value = float(field["cell_errors"][figure])
+            else:
+                numbers = np.array([_number(number) for number in field[figure]])
+                value = float(numbers[1]) if len(numbers) == 2 else _mean(numbers)
+            values[field["field"]][result["job"]["seed"]] = value
+    seeds = sorted({result["job"]["seed"] for result in results})
+    return {
+        field: np.array([of_seed.get(seed, np.nan) for seed in seeds]) for field, of_seed in values.items()
+    }
+
+
+def learning_curves(
+    results: Sequence[_Result], methods: Sequence[str], classes: Sequence[str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Per method and number of training fields the Dice of cells (binary), or the mean over classes."""
+    column = classes[1] if len(classes) == 2 else AVERAGE
+    curves: dict[str, dict[str, dict[str, Any]]] = {}
+    for method in methods:
+        by_size: dict[str, list[_Result]] = defaultdict(list)
+        for result in results:
+            if result["job"]["method"] == method:
+                by_size[result["job"]["split"].removeprefix("fields-")].append(result)
+        if by_size:
+            curves[method] = {
+                size: _overlap(of_size, "dice", classes)[column] for size, of_size in by_size.items()
+            }
+    return curves

@@ -1,0 +1,78 @@
+"""The fields of an experiment at one scale, so that all methods see and are measured on the same pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from drepano.datasets import FieldDataset, open_dataset, write_dataset_config, write_field
+from drepano.errors import DrepanoError
+from drepano.experiments.measure import true_maps
+from drepano.experiments.splits import FieldInfo
+from drepano.field import Field
+from drepano.io import write_text
+from drepano.preprocessing import scale_image, scale_labels
+from drepano.taxonomy import Taxonomy
+from drepano.training.trainer import Progress
+
+CELL_DIAMETER = 45.0
+"""Of the paper's fields of 512 px, in whose pixels its Hausdorff distances are."""
+_DONE = "complete"
+
+
+def write_working_copy(dataset: FieldDataset, folder: Path, progress: Progress) -> None:
+    """Write the fields of `dataset`, scaled to cells of 45 px, into `folder`, unless they are there already.
+
+    Raises
+    ------
+    DrepanoError
+        If a field has no class and instance maps, or nothing can be written.
+    """
+    if (folder / _DONE).is_file():
+        return
+    factor = CELL_DIAMETER / dataset.cell_diameter
+    for number, field in enumerate(dataset, start=1):
+        if field.classes is None or field.instances is None:
+            raise DrepanoError(
+                f"field {field.id}: has no class and instance maps; compare methods on labelled fields"
+            )
+        write_field(folder, _scaled(field, factor), dataset.taxonomy)
+        progress("scaling fields", number, len(dataset), float("nan"))
+    write_dataset_config(
+        folder,
+        name=dataset.name,
+        taxonomy=dataset.taxonomy,
+        licence=dataset.licence,
+        origin=dataset.origin,
+        cell_diameter=CELL_DIAMETER,
+        patient=None,
+    )
+    write_text(folder / _DONE, "")
+
+
+def open_working_copy(folder: Path, patients: Mapping[str, str | None]) -> FieldDataset:
+    """The fields that `write_working_copy` wrote, with the patient of every field id."""
+    copy = open_dataset(folder)
+    sources = tuple(replace(source, patient=patients[source.id]) for source in copy.sources)
+    return replace(copy, sources=sources)
+
+
+def _scaled(field: Field, factor: float) -> Field:
+    assert field.classes is not None and field.instances is not None
+    return replace(
+        field,
+        image=scale_image(field.image, factor),
+        classes=scale_labels(field.classes, factor),
+        instances=scale_labels(field.instances, factor),
+    )
+
+
+def field_infos(dataset: FieldDataset, taxonomy: Taxonomy) -> list[FieldInfo]:
+    """What `drepano.experiments.splits` needs of every field."""
+    infos = []
+    for field in dataset:
+        classes, _ = true_maps(field, taxonomy)
+        counts = [int((classes == value).sum()) for value in range(len(taxonomy))]
+        infos.append(FieldInfo(field.id, field.patient, tuple(counts)))
+    return infos

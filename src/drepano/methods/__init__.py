@@ -1,0 +1,85 @@
+"""The methods of a comparison behind one interface: fit on fields, segment a field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from drepano.errors import DrepanoError
+from drepano.methods.ilastik import Ilastik
+from drepano.methods.method import Method, TrainedMethod
+from drepano.methods.network import Budget, NetworkMethod
+from drepano.methods.pixel_forest import PixelForest
+from drepano.methods.region_growing import RegionGrowing
+from drepano.models.compare import download_notice
+
+__all__ = ["METHODS", "Budget", "Method", "TrainedMethod", "create_method", "download_notices"]
+
+_NETWORKS: dict[str, tuple[str, dict]] = {
+    "dunet": ("dunet", {}),
+    "unet": ("unet", {}),
+    "pspnet": ("pspnet", {}),
+    "deeplabv3plus": ("deeplabv3plus", {}),
+    "pspnet-imagenet": ("pspnet", {"pretrained": True}),
+    "deeplabv3plus-imagenet": ("deeplabv3plus", {"pretrained": True}),
+    # Controls: as many parameters as dU-Net; many more; no shifts; shifts that are not learned; nnU-Net's.
+    "unet-width-10": ("unet", {"width": 10}),
+    "unet-width-32": ("unet", {"width": 32}),
+    "dunet-scope-0": ("dunet", {"scope": 0.0}),
+    "dunet-frozen": ("dunet", {"frozen_offsets": True}),
+    "dynunet": ("dynunet", {}),
+}
+
+METHODS: dict[str, str] = {
+    "dunet": "dU-Net",
+    "unet": "U-Net",
+    "pspnet": "PSPNet",
+    "deeplabv3plus": "DeepLabV3+",
+    "region-growing": "region growing",
+    "pixel-forest": "pixel forest (ilastik's features)",
+    "ilastik": "ilastik",
+    "unet-width-10": "U-Net, width 10",
+    "unet-width-32": "U-Net, width 32",
+    "dunet-scope-0": "dU-Net, scope 0",
+    "dunet-frozen": "dU-Net, frozen offsets",
+    "dynunet": "DynUNet (nnU-Net)",
+    "pspnet-imagenet": "PSPNet, ImageNet",
+    "deeplabv3plus-imagenet": "DeepLabV3+, ImageNet",
+}
+"""What a method is called on the command line, and in tables."""
+
+
+def create_method(name: str, budget: Budget, ilastik_project: Path | None = None) -> Method:
+    """A method by its name in `METHODS`.
+
+    Parameters
+    ----------
+    name : str
+    budget : Budget
+        Of networks.
+    ilastik_project : Path, optional
+        For "ilastik".
+
+    Raises
+    ------
+    DrepanoError
+        If there is no such method, or "ilastik" has no project.
+    """
+    if name in _NETWORKS:
+        network, options = _NETWORKS[name]
+        return NetworkMethod(network, budget, options)
+    if name == "region-growing":
+        return RegionGrowing()
+    if name == "pixel-forest":
+        return PixelForest()
+    if name == "ilastik":
+        if ilastik_project is None:
+            raise DrepanoError("method ilastik needs a project of yours: add --ilastik-project FILE.ilp")
+        return Ilastik(ilastik_project)
+    raise DrepanoError(f"method {name!r} is unknown; use some of {', '.join(METHODS)}")
+
+
+def download_notices(names: Sequence[str]) -> list[str]:
+    """What the methods called `names` will download, and from where; a line each."""
+    notices = (download_notice(*_NETWORKS[name]) for name in names if name in _NETWORKS)
+    return [notice for notice in notices if notice is not None]

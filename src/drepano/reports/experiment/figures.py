@@ -1,0 +1,152 @@
+"""Figures of an experiment as PNG, drawn from its JSON."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drepano.methods import METHODS
+from drepano.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+"""Okabe and Ito's, which colour-blind readers can tell apart; line styles tell more than eight apart."""
+_STYLES = ("-", "--", ":", "-.")
+_INCHES, _DOTS = 4.2, 150
+
+
+def draw_roc(summary: dict[str, Any]) -> bytes:
+    """ROC of every class of cells, a line a method (the paper's Fig. 5)."""
+    classes = summary["classes"][1:]
+    figure, panels = _panels(len(classes))
+    for place, (panel, name) in enumerate(zip(panels, classes, strict=True), start=1):
+        for number, (method, results) in enumerate(summary["methods"].items()):
+            roc, auc = results["roc"][place], results["auc"][name]["mean"]
+            label = f"{METHODS[method]} ({auc:.3f})"
+            if roc["true_positive_rate"]:
+                panel.plot(
+                    roc["false_positive_rate"], roc["true_positive_rate"], label=label, **_line(number)
+                )
+        panel.set_xscale("symlog", linthresh=1e-3)
+        panel.set(xlim=(0, 1), ylim=(0, 1.01), title=name, xlabel="false positive rate")
+        panel.set_ylabel("true positive rate")
+        if panel.lines:
+            panel.legend(title="AUC", fontsize=7, title_fontsize=7, loc="lower right")
+    return _as_png(figure)
+
+
+def draw_confusion(summary: dict[str, Any]) -> bytes:
+    """Confusion matrix of pixels of every method: the share of each true class's pixels."""
+    classes, methods = summary["classes"], summary["methods"]
+    figure, panels = _panels(len(methods), square=True)
+    for panel, (method, results) in zip(panels, methods.items(), strict=True):
+        counts = np.array(results["confusion"], float)
+        totals = counts.sum(axis=1, keepdims=True)
+        shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+        panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), share in np.ndenumerate(shares):
+            ink = "white" if share > 0.6 else "black"
+            panel.text(column, row, f"{100 * share:.1f}", ha="center", va="center", color=ink, fontsize=7)
+        panel.set_xticks(range(len(classes)), classes, rotation=30, ha="right", fontsize=7)
+        panel.set_yticks(range(len(classes)), classes, fontsize=7)
+        panel.set_title(METHODS[method], fontsize=9)
+        panel.set(xlabel="predicted", ylabel="true")
+    figure.suptitle("Share of each true class's pixels, %", fontsize=10)
+    return _as_png(figure)
+
+
+def draw_validation(curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]) -> bytes:
+    """Loss on the inner validation fields during training, a thin line a job: has it flattened?
+
+    Parameters
+    ----------
+    curves : mapping of method to sequence of (steps, losses)
+    """
+    figure, panels = _panels(len(curves))
+    for number, (panel, (method, lines)) in enumerate(zip(panels, curves.items(), strict=True)):
+        for steps, losses in lines:
+            panel.plot(steps, losses, color=_COLOURS[number % len(_COLOURS)], linewidth=0.8, alpha=0.7)
+        panel.set(title=METHODS[method], xlabel="step", ylabel="validation loss", yscale="log")
+    return _as_png(figure)
+
+
+def draw_learning_curve(summary: dict[str, Any]) -> bytes:
+    """Dice against the number of training fields (the paper's Fig. 7); bars are one SD over seeds."""
+    figure, (panel,) = _panels(1)
+    for number, (method, curve) in enumerate(summary["curves"].items()):
+        sizes = sorted(map(int, curve))
+        points = [curve[str(size)] for size in sizes]
+        panel.errorbar(
+            sizes,
+            [point["mean"] for point in points],
+            [np.nan_to_num(point["sd_over_seeds"]) for point in points],
+            label=METHODS[method],
+            marker="o",
+            capsize=3,
+            **_line(number),
+        )
+    panel.set_xscale("log")
+    every = sorted({int(size) for curve in summary["curves"].values() for size in curve})
+    panel.set_xticks(every, [str(size) for size in every])
+    panel.minorticks_off()
+    panel.set(xlabel="training fields", ylabel="Dice of cells on the test fields")
+    panel.legend()
+    return _as_png(figure)
+
+
+def draw_maps(
+    image: NDArray[np.uint8],
+    true: NDArray[np.uint8],
+    maps: Mapping[str, NDArray[np.uint8]],
+    taxonomy: Taxonomy,
+) -> bytes:
+    """One field, its truth and the class map of every method side by side (the paper's Fig. 6)."""
+    from matplotlib.patches import Patch
+
+    palette = np.array(taxonomy.colours, np.uint8)
+    pictures = {"field": image, "truth": palette[true]}
+    pictures |= {METHODS[method]: palette[classes] for method, classes in maps.items()}
+    figure, panels = _panels(len(pictures), square=True)
+    for panel, (title, picture) in zip(panels, pictures.items(), strict=True):
+        panel.imshow(picture)
+        panel.set_title(title, fontsize=9)
+        panel.set_axis_off()
+    entries = [
+        Patch(color="#{:02x}{:02x}{:02x}".format(*colour), label=name)
+        for name, colour in zip(taxonomy.cell_classes, taxonomy.colours[1:], strict=True)
+    ]
+    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), fontsize=8)
+    return _as_png(figure)
+
+
+def _panels(count: int, square: bool = False) -> tuple[Figure, list[Any]]:
+    from matplotlib.figure import Figure
+
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    height = _INCHES * (0.9 if square else 0.85)
+    figure = Figure(figsize=(_INCHES * columns, height * rows), layout="constrained", dpi=_DOTS)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for unused in panels[count:]:
+        unused.set_axis_off()
+    return figure, panels[:count]
+
+
+def _line(number: int) -> dict[str, Any]:
+    return {
+        "color": _COLOURS[number % len(_COLOURS)],
+        "linestyle": _STYLES[number // len(_COLOURS) % len(_STYLES)],
+        "linewidth": 1.4,
+    }
+
+
+def _as_png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

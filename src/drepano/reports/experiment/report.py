@@ -1,0 +1,149 @@
+"""Everything that an experiment leaves for people: JSON first, then Markdown, figures and one HTML page."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from drepano.datasets import FieldDataset
+from drepano.experiments.jobs import MAPS, TRAINING
+from drepano.experiments.measure import true_maps
+from drepano.experiments.plan import FIELDS, JOBS, Plan, read_plan
+from drepano.experiments.summary import learning_curves, read_results, summarise
+from drepano.experiments.working_copy import open_working_copy
+from drepano.io import write_bytes, write_text
+from drepano.reports.experiment import figures
+from drepano.reports.experiment.page import write_page
+from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
+
+SUMMARY, TABLES, PAGE = "summary.json", "tables.md", "report.html"
+
+
+def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
+    """Tables I to IV, ROC, confusion matrices, validation curves and maps of what is finished so far.
+
+    Parameters
+    ----------
+    experiment : Path
+        Folder of `drepano compare`.
+    methods : sequence of str
+        In the order in which they are shown.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    DrepanoError
+        If the folder has no plan, or cannot be written.
+    """
+    plan = read_plan(experiment)
+    results = read_results(experiment)
+    summary = {
+        "title": f"Methods compared on {plan.data['name']}",
+        "conditions": _conditions(plan, results),
+        **summarise(plan, results, methods),
+    }
+    write_text(experiment / SUMMARY, json.dumps(summary, indent=1))
+    markdown = comparison_markdown(summary)
+    dataset = open_working_copy(experiment / FIELDS, plan.patients)
+    drawn = {
+        "ROC of pixels, logarithmic towards 0, mean over folds and seeds": figures.draw_roc(summary),
+        "Confusion of pixels, all folds and seeds together": figures.draw_confusion(summary),
+        "Loss on inner validation fields, a line a training": figures.draw_validation(
+            _validation_curves(experiment, list(summary["methods"]))
+        ),
+        "A test field, its truth and the class map of every method": _draw_maps(
+            experiment, plan, dataset, list(summary["methods"])
+        ),
+    }
+    return _write(experiment, markdown, drawn, ("roc", "confusion", "validation", "maps"))
+
+
+def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
+    """Dice by number of training fields, as table and figure; see `write_comparison`."""
+    plan = read_plan(experiment)
+    results = read_results(experiment)
+    summary = {
+        "title": f"Learning curve on {plan.data['name']}",
+        "conditions": _conditions(plan, results),
+        "curves": learning_curves(results, methods, plan.classes),
+    }
+    write_text(experiment / SUMMARY, json.dumps(summary, indent=1))
+    drawn = {
+        "Dice against the number of training fields; bars are one SD over seeds": figures.draw_learning_curve(
+            summary
+        ),
+        "Loss on inner validation fields, a line a training": figures.draw_validation(
+            _validation_curves(experiment, list(summary["curves"]))
+        ),
+    }
+    return _write(experiment, learning_curve_markdown(summary), drawn, ("learning-curve", "validation"))
+
+
+def _write(experiment: Path, markdown: str, drawn: dict[str, bytes], names: Sequence[str]) -> Path:
+    write_text(experiment / TABLES, markdown)
+    for name, png in zip(names, drawn.values(), strict=True):
+        write_bytes(experiment / f"{name}.png", png)
+    write_page(experiment / PAGE, markdown, drawn)
+    return experiment / PAGE
+
+
+def _conditions(plan: Plan, results: Sequence[dict[str, Any]]) -> list[str]:
+    sizes = [len(split.training) for split in plan.splits], [len(split.test) for split in plan.splits]
+    training, test = (
+        f"{min(side)} to {max(side)}" if min(side) < max(side) else str(min(side)) for side in sizes
+    )
+    versions: dict[str, str] = next((result["versions"] for result in results), {})
+    budget = plan.budget
+    patients = len({patient for patient in plan.patients.values() if patient is not None})
+    return [
+        f"Data: {plan.data['name']}, {len(plan.patients)} fields, {patients or 'unknown'} patients; "
+        f"{plan.data['origin']}.",
+        f"Splits: {len(plan.splits)}, by {plan.group}; {training} training and {test} test fields.",
+        *plan.notes,
+        f"Every network: {budget.steps} steps of {budget.batch_size} crops of {budget.crop_size} px, preset "
+        "default, last step; cells of 45 px; a tenth of the training fields is held out to watch, not to "
+        "choose.",
+        "Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".",
+    ]
+
+
+def _validation_curves(
+    experiment: Path, methods: Sequence[str]
+) -> dict[str, list[tuple[list[float], list[float]]]]:
+    """Steps and losses of every network's trainings."""
+    curves: dict[str, list[tuple[list[float], list[float]]]] = defaultdict(list)
+    for method in methods:
+        for path in sorted((experiment / JOBS / method).glob(f"*/*/{TRAINING}/logs/version_*/metrics.csv")):
+            log = pd.read_csv(path)
+            if "validation_loss" in log:
+                rows = log[log["validation_loss"].notna()]
+                curves[method].append((rows["step"].tolist(), rows["validation_loss"].tolist()))
+    return dict(curves)
+
+
+def _draw_maps(experiment: Path, plan: Plan, dataset: FieldDataset, methods: Sequence[str]) -> bytes:
+    """Of the first test field of the first split that every method has."""
+    split = next(
+        split
+        for split in plan.splits
+        if all((experiment / JOBS / method / split.name).is_dir() for method in methods)
+    )
+    field = dataset.with_ids(split.test[:1])[0]
+    maps = {}
+    for method in methods:
+        path = next((experiment / JOBS / method / split.name).glob(f"*/{MAPS}/{field.id}.png"))
+        with Image.open(path) as picture:
+            maps[method] = np.asarray(picture)
+    classes, _ = true_maps(field, plan.class_taxonomy)
+    return figures.draw_maps(field.image, classes, maps, plan.class_taxonomy)

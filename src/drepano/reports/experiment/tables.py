@@ -1,0 +1,208 @@
+"""The paper's tables I to IV as Markdown, the paper's own figures beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+from typing import Any
+
+from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_DICE
+from drepano.methods import METHODS
+from drepano.taxonomy import SCD
+
+_OVERLAP = {
+    "dice": "Dice",
+    "jaccard": "Jaccard",
+    "hausdorff": "Hausdorff, px",
+    "hausdorff95": "HD95, px",
+    "surface_dice": "surface Dice at 2 px",
+}
+_ERRORS = {
+    "joined": "I, joined",
+    "artefacts": "II, artefacts",
+    "incomplete": "III, incomplete",
+    "misclassified": "III, two classes",
+    "missed": "missed",
+}
+
+
+def comparison_markdown(summary: dict[str, Any]) -> str:
+    """All tables of a comparison, from `drepano.experiments.summarise` and what the command adds to it.
+
+    Mean and standard deviation (ddof = 1) over folds of the mean over seeds.
+    """
+    methods, classes = summary["methods"], summary["classes"]
+    binary = len(classes) == 2
+    parts = [
+        _conditions(summary),
+        _binary_overlap(methods, classes[1]) if binary else _multi_class_dice(methods, classes),
+        "" if binary else _distances(methods, classes),
+        _cell_errors(methods),
+        _detection(methods),
+        _auc(methods, classes),
+        _cost(methods),
+        _crops(methods),
+        _differences(summary["differences"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def learning_curve_markdown(summary: dict[str, Any]) -> str:
+    """Dice by the number of training fields, from the summary of a learning curve."""
+    sizes = sorted({int(size) for curve in summary["curves"].values() for size in curve})
+    rows = []
+    for name, curve in summary["curves"].items():
+        of_sizes = [curve.get(str(size)) for size in sizes]
+        rows.append(
+            [
+                METHODS[name],
+                *("" if p is None else _plus_minus(p["mean"], p["sd_over_seeds"]) for p in of_sizes),
+            ]
+        )
+    table = _table(["training fields", *map(str, sizes)], rows)
+    text = "Dice on the same test fields; mean and standard deviation over seeds."
+    return f"{_conditions(summary)}\n\n## Learning curve (the paper's Fig. 7)\n\n{text}\n\n{table}\n"
+
+
+def _conditions(summary: dict[str, Any]) -> str:
+    lines = [f"# {summary['title']}", "", *(f"- {line}" for line in summary["conditions"])]
+    return "\n".join(lines)
+
+
+def _binary_overlap(methods: dict[str, Any], cell: str) -> str:
+    head = ["method", *_OVERLAP.values(), "fields without", "paper: Dice", "Jaccard", "Hausdorff"]
+    rows = []
+    for name, method in methods.items():
+        paper = BINARY_OVERLAP.get(name, {})
+        overlap = method["overlap"]
+        rows.append(
+            [
+                METHODS[name],
+                *(_mean_sd(overlap[figure][cell], _digits(figure)) for figure in _OVERLAP),
+                f"{overlap['hausdorff'][cell]['fields_without']} of {overlap['hausdorff'][cell]['fields']}",
+                *(
+                    _plus_minus(*paper[figure], _digits(figure)) if figure in paper else ""
+                    for figure in ("dice", "jaccard", "hausdorff")
+                ),
+            ]
+        )
+    return f"## Overlap and distance of cells (Table I)\n\n{_table(head, rows)}"
+
+
+def _multi_class_dice(methods: dict[str, Any], classes: Sequence[str]) -> str:
+    columns = [*classes, "average"]
+    rows = []
+    for name, method in methods.items():
+        dice = method["overlap"]["dice"]
+        rows.append([METHODS[name], *(_mean_sd(dice[column]) for column in columns)])
+        if name in MULTI_CLASS_DICE and tuple(classes) == SCD.classes:
+            rows.append(["- the paper's", *(f"{value:.3f}" for value in MULTI_CLASS_DICE[name])])
+    first = next(iter(methods.values()))["overlap"]["dice"]
+    absent = ", ".join(f"{name} {first[name]['fields_without']}" for name in classes)
+    return (
+        f"## Dice of each class (Table III)\n\n{_table(['method', *columns], rows)}\n\n"
+        f"Fields in which neither truth nor the first method has the class: {absent}."
+    )
+
+
+def _distances(methods: dict[str, Any], classes: Sequence[str]) -> str:
+    figures = ("jaccard", "hausdorff", "hausdorff95", "surface_dice")
+    rows = [
+        [METHODS[name], *(_mean_sd(method["overlap"][f]["average"], _digits(f)) for f in figures)]
+        for name, method in methods.items()
+    ]
+    table = _table(["method", *(_OVERLAP[f] for f in figures)], rows)
+    return f"## Averages over the {len(classes)} classes\n\n{table}"
+
+
+def _cell_errors(methods: dict[str, Any]) -> str:
+    head = ["method", *(f"{label} a fold" for label in _ERRORS.values())]
+    head += [f"{label} per 100 cells" for label in _ERRORS.values()]
+    rows = []
+    for name, method in methods.items():
+        errors = method["cell_errors"]
+        row = [METHODS[name], *(_mean_sd(errors[error]["per_fold"], 1) for error in _ERRORS)]
+        rows.append([*row, *(_mean_sd(errors[error]["per_100_cells"], 2) for error in _ERRORS)])
+        if name in CELL_ERRORS:
+            paper = (f"{value:.1f}" for value in CELL_ERRORS[name])
+            rows.append(["- the paper's, by hand", *paper, *[""] * (2 * len(_ERRORS) - 3)])
+    return f"## Cell errors (Tables II and IV)\n\n{_table(head, rows)}"
+
+
+def _detection(methods: dict[str, Any]) -> str:
+    rows = [
+        [
+            METHODS[name],
+            _mean_sd(method["detection"]["f1"]),
+            _mean_sd(method["detection"]["panoptic_quality"]),
+            _mean_sd(method["count_error"]),
+        ]
+        for name, method in methods.items()
+    ]
+    head = ["method", "F1", "panoptic quality", "count error a field"]
+    return f"## Cells found, at an overlap (IoU) of 0.5\n\n{_table(head, rows)}"
+
+
+def _auc(methods: dict[str, Any], classes: Sequence[str]) -> str:
+    names = classes[1:] if len(classes) == 2 else classes
+    rows = [
+        [
+            METHODS[name],
+            *(_mean_sd(method["auc"][c], 4) for c in names),
+            _mean_sd(method["calibration_error"], 4),
+        ]
+        for name, method in methods.items()
+    ]
+    head = ["method", *(f"AUC {name}" for name in names), "calibration error"]
+    return f"## ROC and calibration of pixels (Fig. 5)\n\n{_table(head, rows)}"
+
+
+def _cost(methods: dict[str, Any]) -> str:
+    rows = [
+        [METHODS[name], str(method["jobs"]), str(method["seeds"]), f"{method['fit_seconds']:.0f}"]
+        for name, method in methods.items()
+    ]
+    return f"## Jobs\n\n{_table(['method', 'jobs', 'seeds', 'median time of a fit, s'], rows)}"
+
+
+def _crops(methods: dict[str, Any]) -> str:
+    with_crops = {name: method["crops"] for name, method in methods.items() if "crops" in method}
+    if not with_crops:
+        return ""
+    rows = [
+        [
+            METHODS[name],
+            str(crops["crops"]),
+            ", ".join(f"{100 * value:.1f}" for value in crops["right"]),
+            ", ".join(f"{100 * value:.1f}" for value in crops["mean_recall"]),
+        ]
+        for name, crops in with_crops.items()
+    ]
+    head = ["method", "crops", "right, %, a seed", "mean recall, %, a seed"]
+    return f"## Single real crops of patients not trained on\n\n{_table(head, rows)}"
+
+
+def _differences(differences: Sequence[dict[str, Any]]) -> str:
+    if not differences:
+        return ""
+    lines = [f"- {difference['words']}" for difference in differences]
+    return "## In pairs, on the same fields\n\n" + "\n".join(lines)
+
+
+def _digits(figure: str) -> int:
+    return 1 if figure.startswith("hausdorff") else 3
+
+
+def _mean_sd(entry: dict[str, Any], digits: int = 3) -> str:
+    return _plus_minus(entry["mean"], entry["sd"], digits)
+
+
+def _plus_minus(mean: float, sd: float, digits: int = 3) -> str:
+    if isnan(mean):
+        return "none"
+    return f"{mean:.{digits}f}" if isnan(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,147 @@
+"""``drepano compare`` and ``drepano learning-curve``, whole, on simulated fields and tiny networks."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from drepano.cli.main import app
+from drepano.datasets import write_simulated_dataset
+from drepano.errors import DrepanoError
+from drepano.experiments import jobs
+
+BUDGET = ["--steps", "2", "--batch-size", "2", "--crop-size", "32", "--validate-every", "1"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated") / "data"
+    write_simulated_dataset(folder, fields=4, size=64, cells=3, seed=0)
+    return folder
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def compare(data, out, *more, methods="unet,dunet"):
+    return run("compare", data, "--out", out, "--methods", methods, "--folds", 2, *BUDGET, *more)
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("compare") / "out"
+    result = compare(data, out, "--seeds", "0,1", "--one-seed", "unet")
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def summary(out):
+    return json.loads((out / "summary.json").read_text())
+
+
+class TestCompare:
+    def test_every_method_is_trained_on_every_fold(self, finished):
+        methods = summary(finished)["methods"]
+        assert {name: (m["jobs"], m["seeds"]) for name, m in methods.items()} == {
+            "unet": (2, 1),
+            "dunet": (4, 2),
+        }
+
+    def test_splits_settings_and_versions_are_kept(self, finished):
+        plan = json.loads((finished / "plan.json").read_text())
+        tested = [id_ for split in plan["splits"] for id_ in split["test"]]
+        assert len(set(tested)) == 4
+        result = json.loads((finished / "jobs/dunet/fold-1/seed-1/result.json").read_text())
+        assert result["job"] == {"method": "dunet", "split": "fold-1", "seed": 1}
+        assert result["settings"]["network"] == "dunet"
+        assert "torch" in result["versions"]
+        assert [row["field"] for row in result["fields"]] == sorted(plan["splits"][0]["test"])
+
+    def test_tables_figures_and_page_are_there_and_need_nothing_else(self, finished):
+        tables = (finished / "tables.md").read_text()
+        for heading in ("Dice of each class", "Cell errors", "ROC", "In pairs"):
+            assert heading in tables
+        for name in ("roc", "confusion", "validation", "maps"):
+            assert (finished / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        page = (finished / "report.html").read_text()
+        assert "<table>" in page
+        assert "http" not in page.replace("http://www.w3.org", "")
+
+    def test_pairs_are_compared_in_words(self, finished):
+        words = [difference["words"] for difference in summary(finished)["differences"]]
+        assert any("unet" in sentence and "Dice".lower() in sentence.lower() for sentence in words)
+
+    def test_what_is_finished_is_not_done_again_and_methods_can_be_added(self, data, finished):
+        before = {path: path.stat().st_mtime_ns for path in finished.glob("jobs/*/*/*/result.json")}
+        result = compare(data, finished, methods="unet,dunet,dunet-scope-0")
+        assert result.exit_code == 0, result.output
+        assert "6 jobs, 4 done already" in result.output
+        assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+        assert set(summary(finished)["methods"]) == {"unet", "dunet", "dunet-scope-0"}
+
+    def test_another_budget_in_the_same_folder_is_refused(self, data, finished):
+        with pytest.raises(DrepanoError, match=r"settings or data \(budget differs"):
+            compare(data, finished, "--steps", "3")
+
+    def test_jobs_side_by_side_give_the_same_figures(self, data, finished, tmp_path):
+        out = tmp_path / "out"
+        assert compare(data, out, "--jobs", "2", methods="unet").exit_code == 0
+        ours, theirs = (
+            json.loads((folder / "jobs/unet/fold-1/seed-0/result.json").read_text())["confusion"]
+            for folder in (out, finished)
+        )
+        assert ours == theirs
+
+    def test_a_job_that_fails_does_not_stop_the_others(self, data, tmp_path, monkeypatch):
+        real = jobs.create_method
+
+        def broken(name, *others):
+            if name == "dunet":
+                raise DrepanoError("no luck")
+            return real(name, *others)
+
+        monkeypatch.setattr(jobs, "create_method", broken)
+        result = compare(data, tmp_path / "out")
+        assert result.exit_code == 1
+        assert result.output.count("no luck") == 2
+        assert list(summary(tmp_path / "out")["methods"]) == ["unet"]
+
+    def test_all_cells_as_one_class_and_classical_methods(self, data, tmp_path):
+        result = compare(data, tmp_path / "out", "--binary", methods="region-growing,pixel-forest,unet")
+        assert result.exit_code == 0, result.output
+        assert list(summary(tmp_path / "out")["methods"]) == ["region-growing", "pixel-forest", "unet"]
+        assert summary(tmp_path / "out")["classes"] == ["background", "cell"]
+        assert "Overlap and distance of cells (Table I)" in (tmp_path / "out/tables.md").read_text()
+
+    @pytest.mark.parametrize(
+        ("option", "value", "message"),
+        [
+            ("--methods", "unet,magic", "use some of dunet, unet"),
+            ("--group", "eye", "use field or patient"),
+            ("--seeds", "one", "whole numbers separated by commas"),
+            ("--folds", "1", "at least 2"),
+        ],
+    )
+    def test_wrong_arguments_are_refused_before_anything_is_trained(
+        self, data, tmp_path, option, value, message
+    ):
+        with pytest.raises(DrepanoError, match=message):
+            compare(data, tmp_path / "out", option, value)
+        assert not (tmp_path / "out" / "jobs").exists()
+
+
+def test_learning_curve(data, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--methods", "unet", "--sizes", "1,2,9", "--test", "2", *BUDGET]
+    result = run("learning-curve", data, "--out", out, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "Sizes 9 left out" in result.output
+    assert sorted(summary(out)["curves"]["unet"]) == ["1", "2"]
+    assert (out / "learning-curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "| U-Net |" in (out / "tables.md").read_text()

@@ -1,0 +1,120 @@
+"""`drepano offsets`: figures and JSON of one pixel, and one line for what cannot be drawn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from drepano.cli.main import app
+from drepano.errors import DrepanoError
+from drepano.models import ModelCard, create, save_model
+
+runner = CliRunner()
+FILES = {"offsets.json", "sampling.png", "layers.png", "magnitude.png"}
+
+
+def save(path: Path, name: str) -> Path:
+    torch.manual_seed(0)
+    architecture = {"name": name, "num_classes": 2, "width": 2}
+    network = create(**architecture)
+    for module in network.modules():
+        if hasattr(module, "offset"):
+            torch.nn.init.normal_(module.offset.weight)
+    card = ModelCard(
+        name="small",
+        architecture=architecture,
+        taxonomy="rbc",
+        classes=["background", "cell"],
+        cell_diameter=45,
+        training={},
+        data=[],
+        version="0",
+    )
+    save_model(path, network, card)
+    return path
+
+
+@pytest.fixture
+def dunet(tmp_path: Path) -> Path:
+    return save(tmp_path / "dunet.safetensors", "dunet")
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Path:
+    path = tmp_path / "field.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def run(field: Path, at: str, model: Path | str, folder: Path, *options: str):
+    return runner.invoke(
+        app, ["offsets", str(field), "--at", at, "--model", str(model), "--out", str(folder), *options]
+    )
+
+
+def test_it_writes_three_figures_and_what_they_show_of_fourteen_layers(
+    field: Path, dunet: Path, tmp_path: Path
+) -> None:
+    result = run(field, "20,30", dunet, tmp_path / "new" / "out")
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "new" / "out"
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert all(f"wrote {folder / name}" in result.stdout for name in FILES)
+    summary = json.loads((folder / "offsets.json").read_text())
+    assert (summary["model"], summary["image"], summary["pixel"]) == ("small", "field.png", [20, 30])
+    assert len(summary["layers"]) == 14
+    for layer in summary["layers"]:
+        assert np.array(layer["positions"]).shape == (9, 2)
+        assert layer["positions_in_image"] != layer["grid_in_image"]
+        assert layer["mean_magnitude"] > 0
+
+
+def test_of_a_unet_the_regular_grid_is_drawn(field: Path, tmp_path: Path) -> None:
+    result = run(field, "20, 30", save(tmp_path / "unet.safetensors", "unet"), tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "out" / "offsets.json").read_text())
+    assert summary["network"] == "unet"
+    assert all(layer["positions_in_image"] == layer["grid_in_image"] for layer in summary["layers"])
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+
+
+def test_cells_of_another_size_have_the_image_scaled(field: Path, dunet: Path, tmp_path: Path) -> None:
+    result = run(field, "20,30", dunet, tmp_path / "out", "--cell-diameter", "90")
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "out" / "offsets.json").read_text())
+    assert summary["image_px_per_network_px"] == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("at", ["20", "20,30,1", "a,b", "1.5,3", "", "20;30"])
+def test_a_pixel_is_two_whole_numbers(at: str, field: Path, dunet: Path, tmp_path: Path) -> None:
+    result = run(field, at, dunet, tmp_path / "out")
+    assert isinstance(result.exception, DrepanoError)
+    assert f"--at {at}: give row and column of a pixel as two whole numbers" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("at", ["60,0", "0,80", "-1,0"])
+def test_a_pixel_lies_inside_the_image(at: str, field: Path, dunet: Path, tmp_path: Path) -> None:
+    result = run(field, at, dunet, tmp_path / "out")
+    assert isinstance(result.exception, DrepanoError)
+    assert f"pixel {at} (Y,X): the image has rows 0 to 59 and columns 0 to 79" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unreadable_image_is_named(dunet: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    result = run(tmp_path / "broken.png", "0,0", dunet, tmp_path / "out")
+    assert isinstance(result.exception, DrepanoError)
+    assert "broken.png" in str(result.exception)
+
+
+def test_an_unknown_model_is_named(field: Path, tmp_path: Path) -> None:
+    result = run(field, "0,0", "nothing", tmp_path / "out")
+    assert isinstance(result.exception, DrepanoError)
+    assert "model 'nothing'" in str(result.exception)

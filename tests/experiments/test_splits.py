@@ -1,0 +1,111 @@
+"""Which fields are trained and tested on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drepano.errors import DrepanoError
+from drepano.experiments.splits import FieldInfo, cross_validation, learning_curve
+
+CLASSES = ("background", "cell")
+
+
+def fields(count, patients=None, pixels=(100, 10)):
+    return [
+        FieldInfo(f"f{number:03}", None if patients is None else f"P{number % patients}", pixels)
+        for number in range(count)
+    ]
+
+
+def folds(count, folds=5, group="field", patients=None, seed=0):
+    return cross_validation(fields(count, patients), folds, group, CLASSES, seed)
+
+
+class TestAtRandom:
+    def test_the_papers_314_fields_give_its_folds(self):
+        assert [len(split.test) for split in folds(314).splits] == [63, 63, 63, 63, 62]
+
+    @given(st.integers(2, 40), st.integers(2, 8), st.integers(0, 3))
+    @settings(max_examples=40, deadline=None)
+    def test_every_field_is_tested_on_once_and_never_trained_on_then(self, count, wanted, seed):
+        splits = folds(count, wanted, seed=seed).splits
+        assert sorted(id_ for split in splits for id_ in split.test) == [f.id for f in fields(count)]
+        for split in splits:
+            assert not set(split.training) & set(split.test)
+            assert len(split.training) + len(split.test) == count
+        sizes = [len(split.test) for split in splits]
+        assert max(sizes) - min(sizes) <= 1
+
+    def test_the_same_seed_gives_the_same_folds_and_another_one_others(self):
+        assert folds(30) == folds(30)
+        assert folds(30) != folds(30, seed=1)
+
+    def test_too_few_fields_give_fewer_folds_and_a_note(self):
+        result = folds(3)
+        assert len(result.splits) == 3
+        assert result.notes == ("3 folds instead of 5: there are not more fields.",)
+
+    def test_a_note_says_that_patients_are_on_both_sides(self):
+        assert "a patient's cells are on both sides" in folds(10, patients=2).notes[0]
+
+    @pytest.mark.parametrize(("count", "wanted"), [(1, 5), (0, 2), (10, 1)])
+    def test_what_cannot_be_split_is_refused(self, count, wanted):
+        with pytest.raises(DrepanoError, match="at least 2"):
+            folds(count, wanted)
+
+
+class TestByPatient:
+    @given(st.integers(2, 9), st.integers(2, 5))
+    @settings(max_examples=30, deadline=None)
+    def test_no_patient_is_on_both_sides(self, patients, wanted):
+        infos = {f.id: f for f in fields(40, patients)}
+        for split in folds(40, wanted, "patient", patients).splits:
+            sides = [{infos[id_].patient for id_ in side} for side in (split.training, split.test)]
+            assert not sides[0] & sides[1]
+            assert split.test
+
+    def test_fewer_patients_than_folds_give_a_fold_each_and_a_note(self):
+        result = folds(40, 5, "patient", patients=4)
+        assert len(result.splits) == 4
+        assert result.notes == ("4 folds instead of 5: there are not more patients.",)
+
+    def test_one_patient_only_is_split_at_random_and_a_note_says_what_that_means(self):
+        result = folds(10, 5, "patient", patients=1)
+        assert len(result.splits) == 5
+        assert "says nothing about new patients" in result.notes[0]
+
+    def test_fields_without_a_patient_are_refused(self):
+        with pytest.raises(DrepanoError, match="field f000: its patient is not known"):
+            folds(10, 5, "patient")
+
+
+def test_a_class_that_a_side_lacks_is_noted():
+    infos = [FieldInfo(f"f{i}", None, (100, 10 if i == 0 else 0)) for i in range(4)]
+    notes = cross_validation(infos, 2, "field", CLASSES, 0).notes
+    assert sorted(note.split(": ")[1] for note in notes) == [
+        "no test field has class cell.",
+        "no training field has class cell.",
+    ]
+
+
+class TestLearningCurve:
+    def test_larger_sets_hold_the_smaller_ones_and_the_test_fields_stay(self):
+        splits = learning_curve(fields(100), [40, 10, 20], 30, 0).splits
+        assert [split.name for split in splits] == ["fields-10", "fields-20", "fields-40"]
+        for small, large in pairwise(splits):
+            assert set(small.training) < set(large.training)
+            assert small.test == large.test
+        assert not set(splits[-1].training) & set(splits[-1].test)
+
+    def test_sizes_that_are_too_large_are_left_out_and_noted(self):
+        result = learning_curve(fields(50), [10, 250], 30, 0)
+        assert [split.name for split in result.splits] == ["fields-10"]
+        assert result.notes == ("Sizes 250 left out: only 20 fields are there to train on.",)
+
+    def test_without_a_size_that_fits_it_is_refused(self):
+        with pytest.raises(DrepanoError, match="50 fields leave 20"):
+            learning_curve(fields(50), [40], 30, 0)

@@ -1,0 +1,111 @@
+"""Errors I, II and III on hand-made cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from drepano.metrics import CellErrors, cell_errors
+
+SHAPE = (60, 120)
+
+
+def disc(row, column, radius=12):
+    rows, columns = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    return (rows - row) ** 2 + (columns - column) ** 2 <= radius**2
+
+
+def cells(*discs):
+    instances = np.zeros(SHAPE, np.int32)
+    for number, inside in enumerate(discs, start=1):
+        instances[inside & (instances == 0)] = number
+    return instances
+
+
+LEFT, RIGHT = disc(30, 30), disc(30, 56)
+TOUCHING = cells(LEFT, RIGHT)
+
+
+def classes(*regions):
+    predicted = np.zeros(SHAPE, np.uint8)
+    for value, inside in regions:
+        predicted[inside] = value
+    return predicted
+
+
+def test_a_perfect_map_has_none():
+    assert cell_errors(TOUCHING, classes((1, LEFT), (1, RIGHT))) == CellErrors(true_cells=2)
+
+
+def test_two_touching_discs_joined_are_one_error_of_the_first_kind():
+    bridge = np.zeros(SHAPE, bool)
+    bridge[28:33, 40:46] = True
+    joined = classes((1, LEFT), (1, RIGHT), (1, bridge))
+    assert cell_errors(TOUCHING, joined) == CellErrors(true_cells=2, joined=1)
+
+
+def test_discs_far_apart_that_are_joined_are_none_of_the_first_kind():
+    far = cells(disc(30, 20), disc(30, 90))
+    band = np.zeros(SHAPE, bool)
+    band[28:33, 20:90] = True
+    assert cell_errors(far, classes((1, far > 0), (1, band))).joined == 0
+
+
+def test_three_discs_joined_are_one_error():
+    row = [disc(30, 25), disc(30, 51), disc(30, 77)]
+    band = np.zeros(SHAPE, bool)
+    band[28:33, 25:77] = True
+    assert cell_errors(cells(*row), classes((1, cells(*row) > 0), (1, band))).joined == 1
+
+
+def test_a_dirt_spot_is_one_error_of_the_second_kind():
+    spot = disc(10, 100, radius=4)
+    found = classes((1, LEFT), (1, RIGHT), (1, spot))
+    assert cell_errors(TOUCHING, found) == CellErrors(true_cells=2, artefacts=1)
+
+
+def test_a_speck_under_20_px_is_none():
+    speck = disc(10, 100, radius=2)
+    assert cell_errors(TOUCHING, classes((1, TOUCHING > 0), (1, speck))).artefacts == 0
+
+
+def test_half_a_disc_is_one_error_of_the_third_kind():
+    half = LEFT.copy()
+    half[:, 31:] = False
+    assert cell_errors(cells(LEFT), classes((1, half))) == CellErrors(true_cells=1, incomplete=1)
+
+
+def test_a_disc_of_two_classes_in_halves_is_one_of_the_third_kind_for_classes():
+    half = LEFT.copy()
+    half[:, 31:] = False
+    assert cell_errors(cells(LEFT), classes((1, LEFT), (2, half))) == CellErrors(
+        true_cells=1, misclassified=1
+    )
+
+
+def test_a_quarter_of_another_class_is_none():
+    quarter = LEFT.copy()
+    quarter[:, 26:] = False
+    assert cell_errors(cells(LEFT), classes((1, LEFT), (2, quarter))).misclassified == 0
+
+
+def test_a_cell_of_which_nothing_is_found_is_missed_not_incomplete():
+    assert cell_errors(TOUCHING, classes((1, LEFT))) == CellErrors(true_cells=2, missed=1)
+
+
+def test_no_cells_and_nothing_found():
+    assert cell_errors(np.zeros(SHAPE, np.int32), np.zeros(SHAPE, np.uint8)) == CellErrors()
+
+
+def test_numbers_of_cells_may_have_gaps():
+    numbered = TOUCHING * 1000
+    assert cell_errors(numbered, classes((1, LEFT))) == CellErrors(true_cells=2, missed=1)
+
+
+def test_counts_of_fields_add_up():
+    assert CellErrors(3, 1, 0, 2, 0, 1) + CellErrors(4, 0, 2, 1, 1, 0) == CellErrors(7, 1, 2, 3, 1, 1)
+
+
+def test_shapes_that_differ_are_refused():
+    with pytest.raises(ValueError, match="differ in shape"):
+        cell_errors(TOUCHING, np.zeros((2, 2), np.uint8))
