@@ -37,6 +37,12 @@ def test_a_perfect_map_has_none():
     assert cell_errors(TOUCHING, classes((1, LEFT), (1, RIGHT))) == CellErrors(true_cells=2)
 
 
+def test_two_discs_2_px_apart_and_correctly_parted_have_none():
+    apart = cells(disc(30, 30), disc(30, 57))
+    assert not (apart[:, 43:45] > 0).any()
+    assert cell_errors(apart, (apart > 0).astype(np.uint8)) == CellErrors(true_cells=2)
+
+
 def test_two_touching_discs_joined_are_one_error_of_the_first_kind():
     bridge = np.zeros(SHAPE, bool)
     bridge[28:33, 40:46] = True
@@ -93,6 +99,43 @@ def test_a_cell_of_which_nothing_is_found_is_missed_not_incomplete():
     assert cell_errors(TOUCHING, classes((1, LEFT))) == CellErrors(true_cells=2, missed=1)
 
 
+@pytest.mark.parametrize("down", range(4))
+@pytest.mark.parametrize("right", [step for step in range(-3, 4) if step])
+def test_cells_touch_if_two_of_their_pixels_are_at_most_2_px_apart(down, right):
+    pair = np.zeros(SHAPE, np.int32)
+    pair[30, 30], pair[30 + down, 30 + right] = 1, 2
+    for turned in (pair, pair.T):
+        everything = np.ones(turned.shape, np.uint8)
+        assert cell_errors(turned, everything).joined == (np.hypot(down, right) <= 2)
+
+
+@pytest.mark.parametrize(("columns", "joined"), [(5, 1), (4, 0)])
+def test_touching_cells_are_joined_only_if_half_of_each_is_covered(columns, joined):
+    pair = np.zeros(SHAPE, np.int32)
+    pair[20:30, 20:30], pair[20:30, 30:40] = 1, 2
+    covered = np.zeros(SHAPE, np.uint8)
+    covered[20:30, 20 : 30 + columns] = 1
+    assert cell_errors(pair, covered).joined == joined
+
+
+def test_with_one_class_of_cells_none_is_of_the_third_kind_for_classes():
+    predicted = np.random.default_rng(0).integers(0, 2, SHAPE).astype(np.uint8)
+    assert cell_errors(TOUCHING, predicted).misclassified == 0
+
+
+def test_a_cell_of_one_pixel():
+    pixel = cells(disc(30, 30, radius=0))
+    assert cell_errors(pixel, classes((1, pixel > 0))) == CellErrors(true_cells=1)
+    assert cell_errors(pixel, classes()) == CellErrors(true_cells=1, missed=1)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (1, 5), (5, 1)])
+def test_maps_too_small_for_a_pair_of_cells(shape):
+    assert cell_errors(np.ones(shape, np.int32), np.ones(shape, np.uint8)) == CellErrors(
+        true_cells=int(0 not in shape)
+    )
+
+
 def test_no_cells_and_nothing_found():
     assert cell_errors(np.zeros(SHAPE, np.int32), np.zeros(SHAPE, np.uint8)) == CellErrors()
 
@@ -104,6 +147,20 @@ def test_numbers_of_cells_may_have_gaps():
 
 def test_counts_of_fields_add_up():
     assert CellErrors(3, 1, 0, 2, 0, 1) + CellErrors(4, 0, 2, 1, 1, 0) == CellErrors(7, 1, 2, 3, 1, 1)
+
+
+def test_counts_for_100_true_cells():
+    assert CellErrors(50, 1, 0, 2, 3, 4).per_100_cells() == {
+        "joined": 2,
+        "artefacts": 0,
+        "incomplete": 4,
+        "misclassified": 6,
+        "missed": 8,
+    }
+
+
+def test_without_true_cells_they_are_not_defined():
+    assert np.isnan(list(CellErrors(artefacts=3).per_100_cells().values())).all()
 
 
 def test_shapes_that_differ_are_refused():

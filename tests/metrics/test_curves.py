@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_curve
 from torchmetrics.functional.classification import multiclass_auroc, multiclass_calibration_error
 
 from drepano.metrics import PixelCurves
@@ -47,6 +48,31 @@ def test_calibration_error_is_that_of_torchmetrics(sharpness):
     assert bins[0].sum() == 3 * 23 * 31
 
 
+def test_every_point_of_a_curve_is_one_of_sklearns_over_all_pixels():
+    given = list(fields(sharpness=1.0))
+    true = np.stack([t for t, _ in given]).ravel()
+    for value, curve in enumerate(gathered(given).roc()):
+        of_class = np.stack([p[value] for _, p in given]).ravel()
+        exact = roc_curve(true == value, of_class, drop_intermediate=False)[:2]
+        ours = curve.false_positive_rate, curve.true_positive_rate
+        assert points(*ours) <= points(*exact)
+        assert len(points(*ours)) > 500
+
+
+def points(false_rate, true_rate):
+    return set(zip(false_rate.round(9).tolist(), true_rate.round(9).tolist(), strict=True))
+
+
+def test_fields_in_any_order_and_number_give_the_same_curves():
+    given = list(fields())
+    at_once = (np.concatenate([t for t, _ in given]), np.concatenate([p for _, p in given], axis=1))
+    for other in (given[::-1], [at_once]):
+        for ours, theirs in zip(gathered(given).roc(), gathered(other).roc(), strict=True):
+            np.testing.assert_array_equal(ours.true_positive_rate, theirs.true_positive_rate)
+            np.testing.assert_array_equal(ours.false_positive_rate, theirs.false_positive_rate)
+        np.testing.assert_allclose(gathered(given).calibration()[1], gathered(other).calibration()[1])
+
+
 def test_curves_run_from_corner_to_corner_and_never_back():
     for curve in gathered(fields()).roc():
         for rates in (curve.false_positive_rate, curve.true_positive_rate):
@@ -76,6 +102,18 @@ def test_a_class_that_is_absent_has_no_curve():
 
 def test_without_pixels_nothing_is_defined():
     assert np.isnan(PixelCurves(3).calibration()[0])
+
+
+def test_a_value_that_is_no_class_is_refused():
+    """Else it would be counted as one of the others, of every class."""
+    with pytest.raises(ValueError, match="class 2"):
+        PixelCurves(2).add(np.full((2, 2), 2, np.uint8), np.full((2, 2, 2), 0.5, np.float32))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -0.25])
+def test_what_is_no_probability_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"probabilities hold {wrong}"):
+        PixelCurves(2).add(np.zeros((2, 2), np.uint8), np.full((2, 2, 2), wrong, np.float32))
 
 
 def test_shapes_that_do_not_fit_are_refused():

@@ -1,4 +1,4 @@
-"""Cells matched by overlap."""
+"""Cells matched by overlap, and the classes of those matched."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drepano.metrics import Detection, match_cells
+from drepano.metrics import Detection, cell_confusion, cell_recall, match_cells
 
 
 def squares(*places, shape=(20, 40)):
@@ -67,3 +67,70 @@ def test_every_cell_is_counted_once(first, second):
     assert (result.matched + result.missed, result.matched + result.false) == (true, predicted)
     swapped = match_cells(*maps[::-1])
     assert (swapped.matched, swapped.overlap) == (result.matched, pytest.approx(result.overlap))
+    if true or predicted:
+        assert 0 <= result.panoptic_quality <= result.f1 <= 1
+
+
+def in_classes(instances, *classes):
+    """The class map in which cell 1 has the first class, and so on."""
+    return np.array([0, *classes], np.uint8)[instances]
+
+
+def test_cells_found_are_counted_by_true_and_predicted_class():
+    confusion = cell_confusion(TRUE, TRUE, in_classes(TRUE, 1, 2), in_classes(TRUE, 1, 1), 3)
+    assert confusion.tolist() == [[0, 0, 0], [0, 1, 0], [0, 1, 0]]
+    np.testing.assert_array_equal(cell_recall(confusion), [1, 0])
+
+
+def test_cells_without_a_partner_are_counted_as_background():
+    found = squares((2, 2, 10, 9), (15, 30, 4, 4))
+    confusion = cell_confusion(TRUE, found, in_classes(TRUE, 1, 2), in_classes(found, 1, 3), 4)
+    assert confusion.tolist() == [[0, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(cell_recall(confusion), [1, 0, np.nan])
+
+
+def test_the_class_of_most_pixels_counts_and_holes_do_not():
+    cell = squares((2, 2, 10, 10))
+    mixed = in_classes(cell, 2)
+    mixed[2:12, 2:8] = 0
+    mixed[2:4, 2:12] = 1
+    assert np.count_nonzero(mixed == 2) == 32
+    assert cell_confusion(cell, cell, in_classes(cell, 2), mixed, 3)[2, 2] == 1
+    assert cell_recall(cell_confusion(cell, cell, in_classes(cell, 2), mixed, 3))[1] == 1
+
+
+def test_without_any_cell_recall_is_not_defined():
+    nothing = np.zeros((5, 5), np.int32)
+    confusion = cell_confusion(nothing, nothing, nothing.astype(np.uint8), nothing.astype(np.uint8), 3)
+    assert confusion.sum() == 0
+    assert np.isnan(cell_recall(confusion)).all()
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_cells_in_classes_are_those_that_are_matched(first, second):
+    true, predicted = (
+        np.random.default_rng(seed).integers(0, 5, (6, 6)).astype(np.int32) for seed in (first, second)
+    )
+    confusion = cell_confusion(
+        true, predicted, in_classes(true, 1, 2, 1, 2), in_classes(predicted, 2, 1, 2, 1), 3
+    )
+    result = match_cells(true, predicted)
+    assert confusion[1:, 1:].sum() == result.matched
+    assert (confusion[1:, 0].sum(), confusion[0, 1:].sum()) == (result.missed, result.false)
+
+
+def test_a_cell_that_its_class_map_does_not_know_is_refused():
+    with pytest.raises(ValueError, match="background only"):
+        cell_confusion(TRUE, TRUE, in_classes(TRUE, 1, 0), in_classes(TRUE, 1, 1), 2)
+
+
+def test_a_value_that_is_no_class_is_refused():
+    with pytest.raises(ValueError, match="class 2"):
+        cell_confusion(TRUE, TRUE, in_classes(TRUE, 1, 2), in_classes(TRUE, 1, 1), 2)
+
+
+def test_any_of_four_maps_of_another_shape_is_refused():
+    labels = in_classes(TRUE, 1, 1)
+    with pytest.raises(ValueError, match=r"differ in shape: .*\(19, 40\)"):
+        cell_confusion(TRUE, TRUE, labels, labels[1:], 2)

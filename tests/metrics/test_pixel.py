@@ -1,4 +1,4 @@
-"""Overlap of class maps: Dice as the method defines it."""
+"""Overlap of class maps as the method defines it."""
 
 from __future__ import annotations
 
@@ -87,6 +87,25 @@ def test_the_confusion_matrix_has_a_row_a_true_class():
     true = np.array([[0, 0, 1], [2, 2, 2]], np.uint8)
     predicted = np.array([[0, 1, 1], [2, 2, 0]], np.uint8)
     assert confusion_matrix(true, predicted, 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 2]]
+
+
+def test_torchmetrics_counts_the_same_confusion():
+    classification = pytest.importorskip("torchmetrics.functional.classification", exc_type=ImportError)
+    true, predicted = np.random.default_rng(1).integers(0, 5, (2, 40, 50)).astype(np.uint8)
+    theirs = classification.multiclass_confusion_matrix(
+        torch.from_numpy(predicted).long(), torch.from_numpy(true).long(), num_classes=5
+    )
+    ours = confusion_matrix(true, predicted, 5)
+    assert ours.dtype == np.int64
+    np.testing.assert_array_equal(ours, theirs.numpy())
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1)])
+def test_maps_of_no_pixel_and_of_one(shape):
+    empty = np.zeros(shape, np.uint8)
+    assert confusion_matrix(empty, empty, 2).tolist() == [[empty.size, 0], [0, 0]]
+    for overlap in (dice_per_class(empty, empty, 2), jaccard_per_class(empty, empty, 2)):
+        np.testing.assert_array_equal(overlap, [1 if empty.size else np.nan, np.nan])
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

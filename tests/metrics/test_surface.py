@@ -11,7 +11,14 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from scipy.ndimage import binary_erosion, gaussian_filter
 from scipy.spatial.distance import directed_hausdorff
 
-from drepano.metrics import surface_distances, surface_distances_per_class
+from drepano.metrics import (
+    SurfaceDistances,
+    hausdorff,
+    hausdorff95,
+    surface_dice,
+    surface_distances,
+    surface_distances_per_class,
+)
 
 
 def region(seed, shape=(41, 37)):
@@ -35,6 +42,21 @@ def test_a_square_shifted_by_three_pixels_is_three_away():
     assert result.hausdorff == 3
     assert result.surface_dice < 1
     assert surface_distances(square(10, 10), square(10, 13), tolerance=3).surface_dice == 1
+
+
+def test_two_single_pixels():
+    first, second = square(4, 4, side=1), square(7, 8, side=1)
+    assert surface_distances(first, second) == SurfaceDistances(5, 5, 0)
+    assert surface_distances(first, second, tolerance=5).surface_dice == 1
+
+
+def test_each_figure_alone_is_that_of_all_at_once():
+    sides = region(3), region(4)
+    for tolerance in (1.0, 2.0):
+        assert surface_distances(*sides, tolerance) == SurfaceDistances(
+            hausdorff(*sides), hausdorff95(*sides), surface_dice(*sides, tolerance)
+        )
+    assert surface_dice(*sides) == surface_dice(*sides, tolerance=2.0)
 
 
 def test_one_pixel_far_away_sets_the_hausdorff_distance_but_not_its_95th_percentile():
@@ -67,6 +89,12 @@ def test_shapes_that_differ_are_refused():
         surface_distances(np.zeros((3, 3), bool), np.zeros((3, 4), bool))
 
 
+def test_a_value_that_is_no_class_is_refused():
+    """Else its region would be left out."""
+    with pytest.raises(ValueError, match="class 2"):
+        surface_distances_per_class(np.full((3, 3), 2, np.uint8), np.zeros((3, 3), np.uint8), 2)
+
+
 def as_batch(mask):
     return torch.from_numpy(mask[None, None].astype(np.float32))
 
@@ -91,3 +119,11 @@ def test_is_symmetric_and_scipys_directed_distance_both_ways(first, second):
     expected = max(directed_hausdorff(*outlines)[0], directed_hausdorff(*outlines[::-1])[0])
     assert surface_distances(true, predicted).hausdorff == pytest.approx(expected)
     assert surface_distances(true, predicted) == surface_distances(predicted, true)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_no_figure_leaves_its_bounds(first, second):
+    result = surface_distances(region(first), region(second))
+    assert 0 <= result.hausdorff95 <= result.hausdorff <= np.hypot(40, 36)
+    assert 0 <= result.surface_dice <= 1

@@ -2,9 +2,16 @@
 
 from drepano.metrics.cell_errors import CellErrors, cell_errors
 from drepano.metrics.curves import PixelCurves, Roc
-from drepano.metrics.detection import Detection, match_cells
+from drepano.metrics.detection import Detection, cell_confusion, cell_recall, match_cells
 from drepano.metrics.pixel import confusion_matrix, dice_per_class, jaccard_per_class
-from drepano.metrics.surface import SurfaceDistances, surface_distances, surface_distances_per_class
+from drepano.metrics.surface import (
+    SurfaceDistances,
+    hausdorff,
+    hausdorff95,
+    surface_dice,
+    surface_distances,
+    surface_distances_per_class,
+)
 
 __all__ = [
     "CellErrors",
@@ -12,11 +19,16 @@ __all__ = [
     "PixelCurves",
     "Roc",
     "SurfaceDistances",
+    "cell_confusion",
     "cell_errors",
+    "cell_recall",
     "confusion_matrix",
     "dice_per_class",
+    "hausdorff",
+    "hausdorff95",
     "jaccard_per_class",
     "match_cells",
+    "surface_dice",
     "surface_distances",
     "surface_distances_per_class",
 ]

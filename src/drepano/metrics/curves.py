@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drepano.metrics.counting import check_classes
+
 _BINS = 4096
 """Of the probability's logit between -`_END` and `_END`."""
 _END = 16.0
@@ -34,8 +36,9 @@ class PixelCurves:
     """Gathers probabilities field by field.
 
     Probabilities are counted in 4096 bins of equal width of their logit, between -16 and 16, so that those
-    near 0 and 1, where trained networks have most, are told apart: probabilities that differ by less than
-    0.2 % of their distance to 0 and 1 count as ties.
+    near 0 and 1, where trained networks have most, are told apart. Probabilities in one bin count as ties: a
+    bin spans 0.8 % of p (1 - p), which is at most 0.002. All below 1e-7 share the first bin, all above
+    1 - 1e-7 the last.
 
     Parameters
     ----------
@@ -58,13 +61,17 @@ class PixelCurves:
         Raises
         ------
         ValueError
-            If the shapes do not fit.
+            If the shapes do not fit, a true value is no class, or a probability is negative or not a number.
         """
         classes = len(self._of_class)
         if probabilities.shape != (classes, *true.shape):
             raise ValueError(
                 f"probabilities have shape {probabilities.shape}, expected {(classes, *true.shape)}"
             )
+        check_classes(classes, true)
+        lowest = probabilities.min(initial=0)
+        if not lowest >= 0:
+            raise ValueError(f"probabilities hold {lowest}, expected 0 to 1")
         flat = true.ravel()
         for value, of_class in enumerate(probabilities.reshape(classes, -1).astype(np.float64)):
             with np.errstate(divide="ignore"):
@@ -81,7 +88,13 @@ class PixelCurves:
             self._calibration[row] += np.bincount(bins, weights, minlength=_CALIBRATION_BINS)
 
     def roc(self) -> list[Roc]:
-        """The curve of every class (the paper's Fig. 5)."""
+        """The curve of every class (the paper's Fig. 5).
+
+        Returns
+        -------
+        list of Roc
+            One for every class, background first, whether the class is there or not.
+        """
         curves = []
         for own, others in zip(self._of_class[:, ::-1], self._of_others[:, ::-1], strict=True):
             if own.sum() == 0 or others.sum() == 0:

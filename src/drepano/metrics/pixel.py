@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from drepano.metrics.counting import check_classes, count_pairs, ratio
+
 
 def confusion_matrix(
     true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
@@ -29,13 +31,8 @@ def confusion_matrix(
     """
     if true.shape != predicted.shape:
         raise ValueError(f"class maps differ in shape: {true.shape} and {predicted.shape}")
-    highest = max(true.max(initial=0), predicted.max(initial=0))
-    if highest >= num_classes:
-        raise ValueError(f"class maps hold class {highest}, expected 0 to {num_classes - 1}")
-    pairs = np.bincount(
-        true.ravel().astype(np.int64) * num_classes + predicted.ravel(), minlength=num_classes**2
-    )
-    return pairs.reshape(num_classes, num_classes)
+    check_classes(num_classes, true, predicted)
+    return count_pairs(true, predicted, num_classes, num_classes)
 
 
 def dice_per_class(
@@ -60,21 +57,30 @@ def dice_per_class(
         As `confusion_matrix`.
     """
     confusion = confusion_matrix(true, predicted, num_classes)
-    return _ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
+    return ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
 
 
 def jaccard_per_class(
     true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
 ) -> NDArray[np.float64]:
-    """Jaccard index |A and B| / |A or B| of every class in one field; see `dice_per_class`."""
+    """Jaccard index |A and B| / |A or B| of every class in one field (method.md, "Metrics").
+
+    Parameters
+    ----------
+    true, predicted : (H, W) uint8 arrays
+    num_classes : int
+        Background included.
+
+    Returns
+    -------
+    (num_classes,) float64 array
+        NaN for a class that is absent from both maps; 0 for one absent from one of them.
+
+    Raises
+    ------
+    ValueError
+        As `confusion_matrix`.
+    """
     confusion = confusion_matrix(true, predicted, num_classes)
     common = np.diag(confusion)
-    return _ratio(common, confusion.sum(axis=0) + confusion.sum(axis=1) - common)
-
-
-def _ratio(numbers: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """NaN where the size is 0."""
-    ratio: NDArray[np.float64] = np.divide(
-        numbers, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0, dtype=np.float64
-    )
-    return ratio
+    return ratio(common, confusion.sum(axis=0) + confusion.sum(axis=1) - common)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from drepano.metrics.counting import check_classes
+
 
 @dataclass(frozen=True)
 class SurfaceDistances:
@@ -43,6 +45,10 @@ def surface_distances(
     tolerance : float
         Of the surface Dice, px.
 
+    Returns
+    -------
+    SurfaceDistances
+
     Raises
     ------
     ValueError
@@ -61,14 +67,49 @@ def surface_distances(
     return SurfaceDistances(
         hausdorff=float(max(from_true.max(), from_predicted.max())),
         hausdorff95=float(max(np.percentile(from_true, 95), np.percentile(from_predicted, 95))),
-        surface_dice=near / (len(from_true) + len(from_predicted)),
+        surface_dice=float(near / (len(from_true) + len(from_predicted))),
     )
+
+
+def hausdorff(true: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
+    """Hausdorff distance of two outlines, px; see `surface_distances`, which gives all figures at once."""
+    return surface_distances(true, predicted).hausdorff
+
+
+def hausdorff95(true: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
+    """95th percentile of the distances between two outlines, px; see `surface_distances`."""
+    return surface_distances(true, predicted).hausdorff95
+
+
+def surface_dice(true: NDArray[np.bool_], predicted: NDArray[np.bool_], tolerance: float = 2.0) -> float:
+    """Share of two outlines within `tolerance` px of each other; see `surface_distances`."""
+    return surface_distances(true, predicted, tolerance).surface_dice
 
 
 def surface_distances_per_class(
     true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int, tolerance: float = 2.0
 ) -> list[SurfaceDistances]:
-    """`surface_distances` of every class of two class maps (H, W), background first."""
+    """`surface_distances` of every class of one field.
+
+    Parameters
+    ----------
+    true, predicted : (H, W) uint8 arrays
+    num_classes : int
+        Background included.
+    tolerance : float
+        Of the surface Dice, px.
+
+    Returns
+    -------
+    list of SurfaceDistances
+        One for every class, background first, whether the class is there or not.
+
+    Raises
+    ------
+    ValueError
+        If the maps differ in shape or hold a value that is no class.
+    """
+    check_classes(num_classes, true, predicted)
     return [surface_distances(true == value, predicted == value, tolerance) for value in range(num_classes)]
 
 
