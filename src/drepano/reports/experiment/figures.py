@@ -95,7 +95,7 @@ def draw_learning_curve(summary: dict[str, Any]) -> bytes:
     every = sorted({int(size) for curve in summary["curves"].values() for size in curve})
     panel.set_xticks(every, [str(size) for size in every])
     panel.minorticks_off()
-    panel.set(xlabel="training fields", ylabel="Dice of cells on the test fields")
+    panel.set(xlabel="training fields", ylabel="Dice on the test fields")
     panel.legend()
     return _as_png(figure)
 
