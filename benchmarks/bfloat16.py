@@ -1,17 +1,22 @@
 """How many pixels keep their class in bfloat16: python benchmarks/bfloat16.py OUT.json MODEL=FOLDER...
 
 Computes with whatever the CPU has, slowly where it must imitate bfloat16, so that the agreement can be
-measured anywhere. FOLDER is a data set or has images.
+measured anywhere; the time means something only where ``has_bfloat16`` is true. Both precisions take turns,
+field by field, on PyTorch's number of threads. FOLDER has images.
 """
 
 import json
 import platform
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 import torch
 
+from drepano.devices import check_precision
+from drepano.errors import DrepanoError
 from drepano.io import read_image
 from drepano.models import find_weights, load_network
 from drepano.segmenter import Segmenter
@@ -20,14 +25,21 @@ _SUFFIXES = (".png", ".jpg", ".tif", ".tiff")
 
 
 def agreement(model: str, folder: Path) -> dict:
-    """Share of pixels with the same class in both precisions, over all and in the worst field."""
+    """Share of pixels with the same class in both precisions, over all and in the worst field; time."""
     network, card = load_network(find_weights(model))
     segmenters = [Segmenter(network, card, torch.device("cpu"), name) for name in ("float32", "bfloat16")]
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-    shares = []
+    shares, seconds = [], []
+    segmenters[0].segment(read_image(paths[0]))  # compiles the kernels
     for path in paths:
-        full, half = (segmenter.segment(read_image(path)).classes for segmenter in segmenters)
-        shares.append(float((full == half).mean()))
+        image = read_image(path)
+        maps, times = [], []
+        for segmenter in segmenters:
+            begin = time.perf_counter()
+            maps.append(segmenter.segment(image).classes)
+            times.append(time.perf_counter() - begin)
+        shares.append(float((maps[0] == maps[1]).mean()))
+        seconds.append(times[1] / times[0])
         sys.stderr.write(f"{model} {path.name}: {shares[-1]:.5%}\n")
     return {
         "model": model,
@@ -36,7 +48,16 @@ def agreement(model: str, folder: Path) -> dict:
         "folder": "/".join(folder.parts[-2:]),
         "same_class_mean": sum(shares) / len(shares),
         "same_class_least": min(shares),
+        "time_against_float32": median(seconds),
     }
+
+
+def _has_bfloat16() -> bool:
+    try:
+        check_precision("bfloat16", "cpu")
+    except DrepanoError:
+        return False
+    return True
 
 
 def main(out: Path, pairs: list[str]) -> None:
@@ -44,6 +65,8 @@ def main(out: Path, pairs: list[str]) -> None:
     conditions = {
         "command": "python benchmarks/bfloat16.py OUT.json MODEL=FOLDER...",
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+        "has_bfloat16": _has_bfloat16(),
+        "threads": torch.get_num_threads(),
         **{name: version(name) for name in ("drepano", "torch")},
     }
     out.write_text(json.dumps({"conditions": conditions, "agreement": rows}, indent=2) + "\n")

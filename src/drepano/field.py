@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drepano.errors import DrepanoError
 from drepano.taxonomy import Taxonomy
 
 
@@ -39,6 +40,18 @@ class Field:
     points: NDArray[np.int32] | None = None
     patient: str | None = None
     pixel_size: float | None = None
+
+    def class_map(self, taxonomy: Taxonomy) -> NDArray[np.uint8]:
+        """True class of every pixel, (H, W); all cells are class 1 where `taxonomy` knows no more than cells.
+
+        Raises
+        ------
+        DrepanoError
+            If the field has no class map.
+        """
+        if self.classes is None:
+            raise DrepanoError(f"field {self.id}: has no class map; use labelled fields")
+        return (self.classes > 0).astype(np.uint8) if len(taxonomy) == 2 else self.classes
 
 
 @dataclass(frozen=True, eq=False)

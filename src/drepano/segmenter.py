@@ -104,15 +104,8 @@ class Segmenter:
             If the image cannot be read, or the diameter is not positive or makes the image too large.
         """
         pixels = read_image(Path(image)) if isinstance(image, str | Path) else to_rgb8(image)
-        known = self.card.cell_diameter
         diameter = self.diameter_or_known(cell_diameter)
-        factor = known / diameter
-        size = scaled_size(pixels.shape[:2], factor)
-        if size[0] * size[1] > MAX_PIXELS:
-            raise DrepanoError(
-                f"cell diameter {diameter:g} px: scaling to the network's {known:g} px makes the image "
-                f"{size[1]} x {size[0]}; check the diameter, or cut the image into fields"
-            )
+        factor, size = scale_for(self.card, diameter, pixels.shape[:2])
         probabilities = self._probabilities(scale_image(pixels, factor))
         if size != pixels.shape[:2]:
             probabilities = _resize(probabilities, pixels.shape[:2])
@@ -131,13 +124,7 @@ class Segmenter:
         DrepanoError
             If no cell can have it.
         """
-        diameter = self.card.cell_diameter if cell_diameter is None else float(cell_diameter)
-        if not (_SMALLEST_DIAMETER <= diameter <= _LARGEST_DIAMETER):
-            raise DrepanoError(
-                f"cell diameter {cell_diameter}: give a number of pixels from {_SMALLEST_DIAMETER} "
-                f"to {_LARGEST_DIAMETER}"
-            )
-        return diameter
+        return diameter_or_known(self.card, cell_diameter)
 
     @property
     def weights_digest(self) -> bytes:
@@ -163,6 +150,35 @@ class Segmenter:
                 )
                 probabilities[:, rows, columns] = logits.float().softmax(1)[0][:, *kept].cpu().numpy()
         return probabilities
+
+
+def diameter_or_known(card: ModelCard, cell_diameter: float | None) -> float:
+    """`cell_diameter` in px, or that of the card where it is None; see `Segmenter.diameter_or_known`."""
+    diameter = card.cell_diameter if cell_diameter is None else float(cell_diameter)
+    if not (_SMALLEST_DIAMETER <= diameter <= _LARGEST_DIAMETER):
+        raise DrepanoError(
+            f"cell diameter {cell_diameter}: give a number of pixels from {_SMALLEST_DIAMETER} "
+            f"to {_LARGEST_DIAMETER}"
+        )
+    return diameter
+
+
+def scale_for(card: ModelCard, diameter: float, size: tuple[int, ...]) -> tuple[float, tuple[int, int]]:
+    """What to enlarge an image by so that cells of `diameter` px have the network's size, and its new size.
+
+    Raises
+    ------
+    DrepanoError
+        If the image becomes too large.
+    """
+    factor = card.cell_diameter / diameter
+    height, width = scaled_size(size, factor)
+    if height * width > MAX_PIXELS:
+        raise DrepanoError(
+            f"cell diameter {diameter:g} px: scaling to the network's {card.cell_diameter:g} px makes the "
+            f"image {width} x {height}; check the diameter, or cut the image into fields"
+        )
+    return factor, (height, width)
 
 
 def _digest(network: nn.Module) -> bytes:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from drepano.cli.main import app
@@ -65,7 +68,7 @@ class TestCompare:
 
     def test_tables_figures_and_page_are_there_and_need_nothing_else(self, finished):
         tables = (finished / "tables.md").read_text()
-        for heading in ("Dice of each class", "Cell errors", "ROC", "In pairs"):
+        for heading in ("Dice of each class", "Cell errors", "recall of Grl", "ROC", "In pairs"):
             assert heading in tables
         for name in ("roc", "confusion", "validation", "maps"):
             assert (finished / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -88,6 +91,14 @@ class TestCompare:
     def test_another_budget_in_the_same_folder_is_refused(self, data, finished):
         with pytest.raises(DrepanoError, match=r"settings or data \(budget differs"):
             compare(data, finished, "--steps", "3")
+
+    def test_data_that_changed_are_refused(self, data, finished, tmp_path):
+        changed = tmp_path / "data"
+        shutil.copytree(data, changed)
+        image = next((changed / "images").iterdir())
+        Image.fromarray(255 - np.asarray(Image.open(image))).save(image)
+        with pytest.raises(DrepanoError, match=r"settings or data \(data differs"):
+            compare(changed, finished)
 
     def test_jobs_side_by_side_give_the_same_figures(self, data, finished, tmp_path):
         out = tmp_path / "out"

@@ -149,20 +149,6 @@ def test_counts_of_fields_add_up():
     assert CellErrors(3, 1, 0, 2, 0, 1) + CellErrors(4, 0, 2, 1, 1, 0) == CellErrors(7, 1, 2, 3, 1, 1)
 
 
-def test_counts_for_100_true_cells():
-    assert CellErrors(50, 1, 0, 2, 3, 4).per_100_cells() == {
-        "joined": 2,
-        "artefacts": 0,
-        "incomplete": 4,
-        "misclassified": 6,
-        "missed": 8,
-    }
-
-
-def test_without_true_cells_they_are_not_defined():
-    assert np.isnan(list(CellErrors(artefacts=3).per_100_cells().values())).all()
-
-
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="differ in shape"):
         cell_errors(TOUCHING, np.zeros((2, 2), np.uint8))

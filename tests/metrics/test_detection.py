@@ -120,9 +120,9 @@ def test_cells_in_classes_are_those_that_are_matched(first, second):
     assert (confusion[1:, 0].sum(), confusion[0, 1:].sum()) == (result.missed, result.false)
 
 
-def test_a_cell_that_its_class_map_does_not_know_is_refused():
-    with pytest.raises(ValueError, match="background only"):
-        cell_confusion(TRUE, TRUE, in_classes(TRUE, 1, 0), in_classes(TRUE, 1, 1), 2)
+def test_a_found_cell_that_is_background_only_as_a_filled_hole_is_has_no_class():
+    confusion = cell_confusion(TRUE, TRUE, in_classes(TRUE, 1, 1), in_classes(TRUE, 1, 0), 2)
+    assert confusion.tolist() == [[0, 0], [1, 1]]
 
 
 def test_a_value_that_is_no_class_is_refused():

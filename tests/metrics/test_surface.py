@@ -13,9 +13,6 @@ from scipy.spatial.distance import directed_hausdorff
 
 from drepano.metrics import (
     SurfaceDistances,
-    hausdorff,
-    hausdorff95,
-    surface_dice,
     surface_distances,
     surface_distances_per_class,
 )
@@ -48,15 +45,6 @@ def test_two_single_pixels():
     first, second = square(4, 4, side=1), square(7, 8, side=1)
     assert surface_distances(first, second) == SurfaceDistances(5, 5, 0)
     assert surface_distances(first, second, tolerance=5).surface_dice == 1
-
-
-def test_each_figure_alone_is_that_of_all_at_once():
-    sides = region(3), region(4)
-    for tolerance in (1.0, 2.0):
-        assert surface_distances(*sides, tolerance) == SurfaceDistances(
-            hausdorff(*sides), hausdorff95(*sides), surface_dice(*sides, tolerance)
-        )
-    assert surface_dice(*sides) == surface_dice(*sides, tolerance=2.0)
 
 
 def test_one_pixel_far_away_sets_the_hausdorff_distance_but_not_its_95th_percentile():

@@ -129,7 +129,7 @@ def _plan(
     """Fields scaled and split, the plan kept; what is special about the splits is said."""
     from drepano.datasets import open_dataset
     from drepano.experiments.plan import FIELDS, keep_plan, make_plan
-    from drepano.experiments.working_copy import field_infos, open_working_copy, write_working_copy
+    from drepano.experiments.working_copy import survey, write_working_copy
     from drepano.io import ensure_writable_folder
     from drepano.taxonomy import BINARY
 
@@ -138,12 +138,17 @@ def _plan(
     taxonomy = BINARY if binary else dataset.taxonomy
     patients = {source.id: source.patient for source in dataset.sources}
     with stage_progress() as progress:
-        write_working_copy(dataset, folder / FIELDS, progress)
-    fields = open_working_copy(folder / FIELDS, patients)
-    splits = split(field_infos(fields, taxonomy), taxonomy.classes)
-    about = {"name": dataset.name, "origin": dataset.origin, "licence": dataset.licence}
-    plan = make_plan(kind, about, taxonomy, group, patients, budget, splits)
+        infos, print_of_data = survey(dataset, taxonomy, progress)
+    about = {
+        "name": dataset.name,
+        "origin": dataset.origin,
+        "licence": dataset.licence,
+        "fingerprint": print_of_data,
+    }
+    plan = make_plan(kind, about, taxonomy, group, patients, budget, split(infos, taxonomy.classes))
     keep_plan(folder, plan)
+    with stage_progress() as progress:
+        write_working_copy(dataset, folder / FIELDS, progress)
     for part in plan.splits:
         out.print(f"{part.name}: {len(part.training)} training fields, {len(part.test)} test fields")
     for note in plan.notes:

@@ -60,12 +60,8 @@ def evaluate_fields(
         )
     rows = []
     for field in dataset:
-        if field.classes is None:
-            raise DrepanoError(
-                f"field {field.id}: has no class map to compare with; evaluate on labelled fields"
-            )
         result = segmenter.segment(field.image, cell_diameter=dataset.cell_diameter)
-        true = (field.classes > 0).astype(np.uint8) if binary else field.classes
+        true = field.class_map(taxonomy)
         dice = dice_per_class(true, result.classes, len(taxonomy))
         row: dict[str, Any] = {"field": field.id, "patient": field.patient}
         row |= {f"dice {name}": value for name, value in zip(taxonomy.classes, dice, strict=True)}

@@ -13,13 +13,15 @@ from PIL import Image
 
 from drepano.cells import find_cells
 from drepano.datasets import FieldDataset
-from drepano.field import Field, Segmentation
+from drepano.field import Segmentation
 from drepano.methods import TrainedMethod
 from drepano.metrics import (
     CellErrors,
     Detection,
     PixelCurves,
+    cell_confusion,
     cell_errors,
+    cell_recall,
     confusion_matrix,
     dice_per_class,
     jaccard_per_class,
@@ -40,20 +42,14 @@ class Measured:
     ----------
     figures : dict
         As JSON can hold it, None where a figure is not defined: ``fields`` (a dict a field), ``detection``,
-        ``confusion`` (pixels), ``roc`` (a dict a class) and ``calibration``.
+        ``confusion`` (pixels), ``cell_confusion``, ``cell_recall`` (a number a class of cells), ``roc`` (a
+        dict a class) and ``calibration``.
     maps : dict
         Predicted class map of every field, as PNG.
     """
 
     figures: dict[str, Any]
     maps: dict[str, bytes]
-
-
-def true_maps(field: Field, taxonomy: Taxonomy) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """True classes, all cells as one class where `taxonomy` has no more, and true instances."""
-    assert field.classes is not None and field.instances is not None
-    classes = (field.classes > 0).astype(np.uint8) if len(taxonomy) == 2 else field.classes
-    return classes, field.instances
 
 
 def measure_method(
@@ -63,12 +59,14 @@ def measure_method(
     rows, maps = [], {}
     curves = PixelCurves(len(taxonomy))
     detection = Detection()
-    confusion = np.zeros((len(taxonomy), len(taxonomy)), np.int64)
+    confusion, cell_counts = np.zeros((2, len(taxonomy), len(taxonomy)), np.int64)
     for number, field in enumerate(fields, start=1):
         segmentation = trained.segment(field.image)
-        classes, instances = true_maps(field, taxonomy)
+        assert field.instances is not None  # the working copy has them
+        classes, instances = field.class_map(taxonomy), field.instances
         cells = find_cells(segmentation)
         detection += match_cells(instances, cells)
+        cell_counts += cell_confusion(instances, cells, classes, segmentation.classes, len(taxonomy))
         confusion += confusion_matrix(classes, segmentation.classes, len(taxonomy))
         curves.add(classes, segmentation.probabilities)
         row = _measure_field(classes, instances, segmentation)
@@ -84,6 +82,8 @@ def measure_method(
             "panoptic_quality": detection.panoptic_quality,
         },
         "confusion": confusion.tolist(),
+        "cell_confusion": cell_counts.tolist(),
+        "cell_recall": cell_recall(cell_counts).tolist(),
         "roc": [
             {
                 "false_positive_rate": _thinned(curve.false_positive_rate),

@@ -17,18 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from drepano.errors import DrepanoError
-from drepano.io import MAX_PIXELS
 from drepano.models import ModelCard
 from drepano.models.unet import STRIDE, DUNet, UNet
-from drepano.ops import DeformableConv2d
-from drepano.preprocessing import background_colour, normalise, scale_image, scaled_size
-from drepano.segmenter import Segmenter
+from drepano.ops import SATURATED, DeformableConv2d
+from drepano.preprocessing import background_colour, normalise, scale_image
+from drepano.segmenter import diameter_or_known, scale_for
 
 WINDOW = 512
 """Largest side in px, at the network's scale, of the part of an image that goes through the network."""
-
-SATURATED = 0.95
-"""Bounded offsets beyond this are saturated: tanh hardly passes them a gradient any more."""
 
 TAPS = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 """The regular grid of a 3x3 kernel (the paper's R), (9, 2), in the order of the kernel's weights."""
@@ -194,14 +190,8 @@ def trace_offsets(
             f"pixel {pixel[0]},{pixel[1]} (Y,X): the image has rows 0 to {height - 1} and columns 0 to "
             f"{width - 1}; choose one inside"
         )
-    diameter = Segmenter(network, card, torch.device("cpu")).diameter_or_known(cell_diameter)
-    size = scaled_size((height, width), card.cell_diameter / diameter)
-    if size[0] * size[1] > MAX_PIXELS:
-        raise DrepanoError(
-            f"cell diameter {diameter:g} px: scaling to the network's {card.cell_diameter:g} px makes the "
-            f"image {size[1]} x {size[0]}; check the diameter, or cut the image into fields"
-        )
-    scaled = scale_image(image, card.cell_diameter / diameter)
+    factor, size = scale_for(card, diameter_or_known(card, cell_diameter), (height, width))
+    scaled = scale_image(image, factor)
     window = _window_around(pixel, (height, width), size)
     seen = scaled[window.top :, window.left :][: window.height, : window.width]
     inputs = torch.from_numpy(normalise(seen, background_colour(scaled)))[None]

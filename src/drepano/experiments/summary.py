@@ -67,6 +67,9 @@ def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, 
         "detection": {
             figure: _over_folds(results, _at("detection", figure)) for figure in ("f1", "panoptic_quality")
         },
+        "cell_recall": {
+            name: _over_folds(results, _at("cell_recall", place)) for place, name in enumerate(classes[1:])
+        },
         "count_error": _over_folds(results, _count_error),
         "auc": {name: _over_folds(results, _at("roc", place, "auc")) for place, name in enumerate(classes)},
         "calibration_error": _over_folds(results, _at("calibration", "error")),

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from drepano.datasets import FieldDataset, open_dataset, write_dataset_config, write_field
+import numpy as np
+
+from drepano.datasets import (
+    FieldDataset,
+    field_facts,
+    fingerprint,
+    open_dataset,
+    write_dataset_config,
+    write_field,
+)
 from drepano.errors import DrepanoError
-from drepano.experiments.measure import true_maps
 from drepano.experiments.splits import FieldInfo
 from drepano.field import Field
 from drepano.io import write_text
@@ -68,11 +77,20 @@ def _scaled(field: Field, factor: float) -> Field:
     )
 
 
-def field_infos(dataset: FieldDataset, taxonomy: Taxonomy) -> list[FieldInfo]:
-    """What `drepano.experiments.splits` needs of every field."""
-    infos = []
-    for field in dataset:
-        classes, _ = true_maps(field, taxonomy)
-        counts = [int((classes == value).sum()) for value in range(len(taxonomy))]
-        infos.append(FieldInfo(field.id, field.patient, tuple(counts)))
-    return infos
+def survey(
+    dataset: FieldDataset, taxonomy: Taxonomy, progress: Progress
+) -> tuple[list[FieldInfo], dict[str, Any]]:
+    """What `drepano.experiments.splits` needs of every field, and the data set's fingerprint.
+
+    Raises
+    ------
+    DrepanoError
+        If a field has no class map.
+    """
+    infos, facts = [], []
+    for number, field in enumerate(dataset, start=1):
+        counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
+        infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
+        facts.append(field_facts(field, dataset.taxonomy))
+        progress("reading fields", number, len(dataset), float("nan"))
+    return infos, fingerprint(facts, dataset.taxonomy)

@@ -23,7 +23,7 @@ from drepano.field import Segmentation
 from drepano.io import ensure_writable_folder, write_text
 from drepano.methods.pixel_features import feature_reach, pixel_features
 from drepano.methods.scribbles import UNMARKED, draw_scribbles
-from drepano.methods.training_fields import class_map, random_order
+from drepano.methods.training_fields import random_order
 from drepano.taxonomy import Taxonomy
 from drepano.training.samples import part_touching_cells
 from drepano.training.trainer import Progress
@@ -105,7 +105,7 @@ class PixelForest:
             if number >= wanted and not missing:
                 break
             field = training[index]
-            classes = class_map(field, taxonomy)
+            classes = field.class_map(taxonomy)
             if field.instances is not None:
                 classes = part_touching_cells(classes, field.instances)
             here = set(np.unique(classes).tolist())

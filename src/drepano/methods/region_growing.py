@@ -27,7 +27,7 @@ from drepano.datasets import FieldDataset
 from drepano.errors import DrepanoError
 from drepano.field import Segmentation
 from drepano.io import ensure_writable_folder, write_text
-from drepano.methods.training_fields import class_map, random_order
+from drepano.methods.training_fields import random_order
 from drepano.preprocessing import background_colour
 from drepano.taxonomy import Taxonomy
 from drepano.training.trainer import Progress
@@ -94,7 +94,7 @@ class RegionGrowing:
         growths = list(product(self.smoothings, self.clearances, self.shares))
         dice = np.empty((len(growths), LARGEST_TOLERANCE, len(chosen_on)))
         for number, field in enumerate(chosen_on):
-            true = class_map(field, taxonomy)
+            true = field.class_map(taxonomy)
             for place, growth in enumerate(growths):
                 levels = _levels(field.image, training.cell_diameter, *growth)
                 dice[place, :, number] = _dice_by_tolerance(levels, true)

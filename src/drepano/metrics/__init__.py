@@ -6,9 +6,6 @@ from drepano.metrics.detection import Detection, cell_confusion, cell_recall, ma
 from drepano.metrics.pixel import confusion_matrix, dice_per_class, jaccard_per_class
 from drepano.metrics.surface import (
     SurfaceDistances,
-    hausdorff,
-    hausdorff95,
-    surface_dice,
     surface_distances,
     surface_distances_per_class,
 )
@@ -24,11 +21,8 @@ __all__ = [
     "cell_recall",
     "confusion_matrix",
     "dice_per_class",
-    "hausdorff",
-    "hausdorff95",
     "jaccard_per_class",
     "match_cells",
-    "surface_dice",
     "surface_distances",
     "surface_distances_per_class",
 ]

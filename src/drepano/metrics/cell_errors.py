@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +48,6 @@ class CellErrors:
 
     def __add__(self, other: CellErrors) -> CellErrors:
         return CellErrors(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-    def per_100_cells(self) -> dict[str, float]:
-        """Every count but the first for 100 true cells, by name; NaN where there are no true cells."""
-        counts = asdict(self)
-        cells = counts.pop("true_cells")
-        return {name: 100 * count / cells if cells else float("nan") for name, count in counts.items()}
 
 
 def cell_errors(true_instances: NDArray[np.int32], predicted: NDArray[np.uint8]) -> CellErrors:

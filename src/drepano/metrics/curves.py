@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 
 from drepano.metrics.counting import check_classes
 
@@ -102,7 +103,7 @@ class PixelCurves:
                 continue
             there = own + others > 0
             true, false = (np.r_[0.0, np.cumsum(side[there]) / side.sum()] for side in (own, others))
-            curves.append(Roc(false, true, float(np.trapezoid(true, false))))
+            curves.append(Roc(false, true, float(trapezoid(true, false))))
         return curves
 
     def calibration(self) -> tuple[float, NDArray[np.float64]]:

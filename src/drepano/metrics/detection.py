@@ -103,13 +103,12 @@ def cell_confusion(
     -------
     (num_classes, num_classes) int64 array
         Rows are true, columns predicted classes. Column 0 counts true cells without a partner, row 0
-        predicted cells without one.
+        predicted cells without one; a cell of background only, as a filled hole is, counts in both as 0.
 
     Raises
     ------
     ValueError
-        If the maps differ in shape or hold a value that is no class, or if a cell has background only in its
-        class map.
+        If the maps differ in shape or hold a value that is no class.
     """
     shapes = [side.shape for side in (true, predicted, true_classes, predicted_classes)]
     if len(set(shapes)) > 1:
@@ -161,6 +160,4 @@ def _overlaps(true: _Numbered, predicted: _Numbered) -> NDArray[np.float64]:
 def _classes_of_cells(numbered: _Numbered, classes: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
     cells, count = numbered
     pixels = count_pairs(cells, classes, count + 1, num_classes)[1:, 1:]
-    if not pixels.any(axis=1).all():
-        raise ValueError("a cell of the instance map has background only in the class map")
-    return pixels.argmax(axis=1) + 1
+    return np.where(pixels.any(axis=1), pixels.argmax(axis=1) + 1, 0)

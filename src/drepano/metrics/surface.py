@@ -71,21 +71,6 @@ def surface_distances(
     )
 
 
-def hausdorff(true: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
-    """Hausdorff distance of two outlines, px; see `surface_distances`, which gives all figures at once."""
-    return surface_distances(true, predicted).hausdorff
-
-
-def hausdorff95(true: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
-    """95th percentile of the distances between two outlines, px; see `surface_distances`."""
-    return surface_distances(true, predicted).hausdorff95
-
-
-def surface_dice(true: NDArray[np.bool_], predicted: NDArray[np.bool_], tolerance: float = 2.0) -> float:
-    """Share of two outlines within `tolerance` px of each other; see `surface_distances`."""
-    return surface_distances(true, predicted, tolerance).surface_dice
-
-
 def surface_distances_per_class(
     true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int, tolerance: float = 2.0
 ) -> list[SurfaceDistances]:

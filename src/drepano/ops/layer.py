@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from drepano.ops.choice import deformable_conv2d
 
+SATURATED = 0.95
+"""Bounded offsets beyond this are saturated: tanh hardly passes them a gradient any more."""
+
 
 class DeformableConv2d(nn.Module):
     """3x3 convolution that chooses where it samples: ``offset = scope * tanh(conv3x3(x))``.

@@ -10,11 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from drepano.errors import DrepanoError
-from drepano.ops import DeformableConv2d
+from drepano.ops import SATURATED, DeformableConv2d
 from drepano.taxonomy import Taxonomy
 from drepano.training.config import TrainingConfig
-
-_SATURATED = 0.95
 
 
 class SegmentationModule(lightning.LightningModule):
@@ -57,7 +55,7 @@ class SegmentationModule(lightning.LightningModule):
 
     def _make_hook(self, name: str) -> Any:
         def note(layer: DeformableConv2d, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-            share = (layer.bounded_offset(*inputs).abs() > _SATURATED).float().mean()
+            share = (layer.bounded_offset(*inputs).abs() > SATURATED).float().mean()
             self._saturation.setdefault(name, []).append(share)
 
         return note

@@ -14,7 +14,6 @@ from PIL import Image
 
 from drepano.datasets import FieldDataset
 from drepano.experiments.jobs import MAPS, TRAINING
-from drepano.experiments.measure import true_maps
 from drepano.experiments.plan import FIELDS, JOBS, Plan, read_plan
 from drepano.experiments.summary import learning_curves, read_results, summarise
 from drepano.experiments.working_copy import open_working_copy
@@ -145,5 +144,5 @@ def _draw_maps(experiment: Path, plan: Plan, dataset: FieldDataset, methods: Seq
         path = next((experiment / JOBS / method / split.name).glob(f"*/{MAPS}/{field.id}.png"))
         with Image.open(path) as picture:
             maps[method] = np.asarray(picture)
-    classes, _ = true_maps(field, plan.class_taxonomy)
-    return figures.draw_maps(field.image, classes, maps, plan.class_taxonomy)
+    taxonomy = plan.class_taxonomy
+    return figures.draw_maps(field.image, field.class_map(taxonomy), maps, taxonomy)

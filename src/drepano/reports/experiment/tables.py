@@ -136,10 +136,12 @@ def _detection(methods: dict[str, Any]) -> str:
             _mean_sd(method["detection"]["f1"]),
             _mean_sd(method["detection"]["panoptic_quality"]),
             _mean_sd(method["count_error"]),
+            *(_mean_sd(recall) for recall in method["cell_recall"].values()),
         ]
         for name, method in methods.items()
     ]
-    head = ["method", "F1", "panoptic quality", "count error a field"]
+    names = next(iter(methods.values()))["cell_recall"]
+    head = ["method", "F1", "panoptic quality", "count error a field", *(f"recall of {n}" for n in names)]
     return f"## Cells found, at an overlap (IoU) of 0.5\n\n{_table(head, rows)}"
 
 
