@@ -134,6 +134,7 @@ class TestCompare:
         ("option", "value", "message"),
         [
             ("--methods", "unet,magic", "use some of dunet, unet"),
+            ("--methods", "unet,ilastik", "needs a project of yours"),
             ("--group", "eye", "use field or patient"),
             ("--seeds", "one", "whole numbers separated by commas"),
             ("--folds", "1", "at least 2"),

@@ -62,20 +62,23 @@ def compare(
     """
     from drepano.errors import DrepanoError
     from drepano.experiments.splits import GROUPS, cross_validation
-    from drepano.methods import Budget
+    from drepano.methods import Budget, create_method
     from drepano.reports.experiment import write_comparison
 
     if group not in GROUPS:
         raise DrepanoError(f"--group {group}: use {' or '.join(GROUPS)}")
     names = _methods(methods)
     numbers = _numbers("--seeds", seeds)
+    budget = Budget(steps, batch_size, crop_size, validate_every)
+    for name in names:
+        create_method(name, budget, ilastik_project)  # what cannot be made is said before anything is trained
     plan = _plan(
         "compare",
         data,
         folder,
         group,
         binary,
-        Budget(steps, batch_size, crop_size, validate_every),
+        budget,
         lambda infos, classes: cross_validation(infos, folds, group, classes, seed=0),
     )
     jobs = plan.jobs(names, numbers, _names(one_seed))
