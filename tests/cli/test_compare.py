@@ -6,6 +6,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -75,6 +76,16 @@ class TestCompare:
         page = (finished / "report.html").read_text()
         assert "<table>" in page
         assert "http" not in page.replace("http://www.w3.org", "")
+
+    def test_every_test_field_has_a_row_with_all_that_the_means_are_made_of(self, finished):
+        table = pd.read_csv(finished / "fields.csv")
+        dunet = table[table["method"] == "dunet"]
+        assert (dunet.groupby(["split", "seed"]).size() == 2).all()
+        assert dunet["field"].nunique() == 4
+        folds = dunet.groupby(["split", "seed"])["dice Dic+Ovl"].mean().groupby("split").mean()
+        assert folds.mean() == pytest.approx(
+            summary(finished)["methods"]["dunet"]["overlap"]["dice"]["Dic+Ovl"]["mean"], abs=1e-4
+        )
 
     def test_pairs_are_compared_in_words(self, finished):
         words = [difference["words"] for difference in summary(finished)["differences"]]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
+from dataclasses import asdict
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from drepano.experiments.plan import JOBS, RESULT, Plan
-from drepano.experiments.statistics import in_words, paired_difference
+from drepano.experiments.statistics import Difference, in_words, paired_difference
 
 PER_CLASS = ("dice", "jaccard", "hausdorff", "hausdorff95", "surface_dice")
 """Figures of a field that have a value a class."""
@@ -56,6 +58,38 @@ def summarise(plan: Plan, results: Sequence[_Result], names: Sequence[str]) -> d
         "methods": {name: _of_method(by_method[name], plan.classes) for name in shown},
         "differences": _differences({name: by_method[name] for name in shown}, plan),
     }
+
+
+def fields_table(results: Sequence[_Result], classes: Sequence[str]) -> pd.DataFrame:
+    """One row a test field of a job: everything that the tables' means are made of.
+
+    Parameters
+    ----------
+    results : sequence of dict
+        From `read_results`.
+    classes : sequence of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``method``, ``split``, ``seed``, ``field``, ``patient``, ``cells`` (predicted),
+        ``true_cells``, the `ERRORS`, and ``<figure> <class>`` for the figures in `PER_CLASS`; empty where a
+        figure is not defined.
+    """
+    return pd.DataFrame(
+        {
+            **result["job"],
+            **{name: field[name] for name in ("field", "patient", "cells")},
+            **{name: field["cell_errors"][name] for name in ("true_cells", *ERRORS)},
+            **{
+                f"{figure} {name}": value
+                for figure in PER_CLASS
+                for name, value in zip(classes, field[figure], strict=True)
+            },
+        }
+        for result in results
+        for field in result["fields"]
+    )
 
 
 def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, Any]:
@@ -220,23 +254,20 @@ def _differences(by_method: dict[str, list[_Result]], plan: Plan) -> list[dict[s
                 )
             except ValueError:
                 continue
-            label = figure if figure in ERRORS or len(plan.classes) == 2 else f"average {figure}"
-            differences.append(
-                {
-                    "figure": figure,
-                    "first": first,
-                    "second": second,
-                    "mean": difference.mean,
-                    "low": difference.low,
-                    "high": difference.high,
-                    "fields": difference.fields,
-                    "units": difference.units,
-                    "unit": difference.unit,
-                    "more_than_chance": difference.more_than_chance,
-                    "words": in_words(first, second, label, difference, figure not in _SMALLER_IS_BETTER),
-                }
-            )
+            differences.append(_as_json(figure, first, second, difference, plan))
     return differences
+
+
+def _as_json(figure: str, first: str, second: str, difference: Difference, plan: Plan) -> dict[str, Any]:
+    label = figure if figure in ERRORS or len(plan.classes) == 2 else f"average {figure}"
+    return {
+        "figure": figure,
+        "first": first,
+        "second": second,
+        **asdict(difference),
+        "more_than_chance": difference.more_than_chance,
+        "words": in_words(first, second, label, difference, figure not in _SMALLER_IS_BETTER),
+    }
 
 
 def _by_field(results: Sequence[_Result], figure: str) -> dict[str, NDArray[np.float64]]:
@@ -256,6 +287,34 @@ def _by_field(results: Sequence[_Result], figure: str) -> dict[str, NDArray[np.f
     }
 
 
+def curve_differences(results: Sequence[_Result], methods: Sequence[str], plan: Plan) -> list[dict[str, Any]]:
+    """Pairs of methods with equally many training fields, and the first with half as many as the second.
+
+    The paper's claim for its Fig. 7 is of the second kind: dU-Net does with half the fields what U-Net does.
+    """
+    by_point: dict[tuple[str, int], list[_Result]] = defaultdict(list)
+    for result in results:
+        by_point[result["job"]["method"], _size(result)].append(result)
+    differences = []
+    for first, second in combinations(methods, 2):
+        for fewer, more in product(sorted({size for _, size in by_point}), repeat=2):
+            if more not in (fewer, 2 * fewer) or not {(first, fewer), (second, more)} <= set(by_point):
+                continue
+            difference = paired_difference(
+                _by_field(by_point[first, fewer], "dice"),
+                _by_field(by_point[second, more], "dice"),
+                plan.patients,
+            )
+            names = f"{first} with {fewer} fields", f"{second} with {more} fields"
+            differences.append(_as_json("dice", *names, difference, plan))
+    return differences
+
+
+def _size(result: _Result) -> int:
+    """Training fields of a job of a learning curve."""
+    return int(result["job"]["split"].removeprefix("fields-"))
+
+
 def learning_curves(
     results: Sequence[_Result], methods: Sequence[str], classes: Sequence[str]
 ) -> dict[str, dict[str, dict[str, Any]]]:
@@ -266,7 +325,7 @@ def learning_curves(
         by_size: dict[str, list[_Result]] = defaultdict(list)
         for result in results:
             if result["job"]["method"] == method:
-                by_size[result["job"]["split"].removeprefix("fields-")].append(result)
+                by_size[str(_size(result))].append(result)
         if by_size:
             curves[method] = {
                 size: _overlap(of_size, "dice", classes)[column] for size, of_size in by_size.items()

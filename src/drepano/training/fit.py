@@ -7,7 +7,8 @@ import pickle
 import platform
 import shutil
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ from drepano.training.samples import PreparedField, prepare_field
 from drepano.training.trainer import CHECKPOINT, Progress, import_lightning, run_trainer
 
 WEIGHTS = "model.safetensors"
+
+_PACKAGES = (
+    "drepano",
+    "torch",
+    "lightning",
+    "monai",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "scikit-learn",
+    "segmentation-models-pytorch",
+)
 
 
 def fit(
@@ -282,7 +295,9 @@ def _data_use(dataset: FieldDataset) -> DataUse:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on, and the number of threads."""
-    packages = ("drepano", "torch", "lightning", "monai", "numpy", "scipy", "scikit-image")
-    versions = {package: version(package) for package in packages}
+    """Versions of what a result depends on, where it is installed, and the number of threads."""
+    versions = {}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
     return {"python": platform.python_version(), **versions, "threads": str(torch.get_num_threads())}

@@ -61,17 +61,18 @@ def draw_confusion(summary: dict[str, Any]) -> bytes:
     return _as_png(figure)
 
 
-def draw_validation(curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]) -> bytes:
+def draw_validation(curves: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]) -> bytes:
     """Loss on the inner validation fields during training, a thin line a job: has it flattened?
 
     Parameters
     ----------
-    curves : mapping of method to sequence of (steps, losses)
+    curves : mapping of method to trainings, each with its ``steps`` and ``losses``
     """
     figure, panels = _panels(len(curves))
     for number, (panel, (method, lines)) in enumerate(zip(panels, curves.items(), strict=True)):
-        for steps, losses in lines:
-            panel.plot(steps, losses, color=_COLOURS[number % len(_COLOURS)], linewidth=0.8, alpha=0.7)
+        colour = _COLOURS[number % len(_COLOURS)]
+        for line in lines:
+            panel.plot(line["steps"], line["losses"], color=colour, linewidth=0.8, alpha=0.7)
         panel.set(title=METHODS[method], xlabel="step", ylabel="validation loss", yscale="log")
     return _as_png(figure)
 

@@ -15,14 +15,20 @@ from PIL import Image
 from drepano.datasets import FieldDataset
 from drepano.experiments.jobs import MAPS, TRAINING
 from drepano.experiments.plan import FIELDS, JOBS, Plan, read_plan
-from drepano.experiments.summary import learning_curves, read_results, summarise
+from drepano.experiments.summary import (
+    curve_differences,
+    fields_table,
+    learning_curves,
+    read_results,
+    summarise,
+)
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import write_bytes, write_text
 from drepano.reports.experiment import figures
 from drepano.reports.experiment.page import write_page
 from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
 
-SUMMARY, TABLES, PAGE = "summary.json", "tables.md", "report.html"
+SUMMARY, PER_FIELD, TABLES, PAGE = "summary.json", "fields.csv", "tables.md", "report.html"
 
 
 def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
@@ -47,20 +53,19 @@ def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
     """
     plan = read_plan(experiment)
     results = read_results(experiment)
-    summary = {
+    summary: dict[str, Any] = {
         "title": f"Methods compared on {plan.data['name']}",
         "conditions": _conditions(plan, results),
         **summarise(plan, results, methods),
+        "validation": _validation_curves(experiment, methods),
     }
-    write_text(experiment / SUMMARY, json.dumps(summary, indent=1))
+    _write_figures(experiment, summary, plan, results)
     markdown = comparison_markdown(summary)
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
     drawn = {
         "ROC of pixels, logarithmic towards 0, mean over folds and seeds": figures.draw_roc(summary),
         "Confusion of pixels, all folds and seeds together": figures.draw_confusion(summary),
-        "Loss on inner validation fields, a line a training": figures.draw_validation(
-            _validation_curves(experiment, list(summary["methods"]))
-        ),
+        "Loss on inner validation fields, a line a training": figures.draw_validation(summary["validation"]),
         "A test field, its truth and the class map of every method": _draw_maps(
             experiment, plan, dataset, list(summary["methods"])
         ),
@@ -72,21 +77,29 @@ def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
     """Dice by number of training fields, as table and figure; see `write_comparison`."""
     plan = read_plan(experiment)
     results = read_results(experiment)
-    summary = {
+    summary: dict[str, Any] = {
         "title": f"Learning curve on {plan.data['name']}",
         "conditions": _conditions(plan, results),
         "curves": learning_curves(results, methods, plan.classes),
+        "differences": curve_differences(results, methods, plan),
+        "validation": _validation_curves(experiment, methods),
     }
-    write_text(experiment / SUMMARY, json.dumps(summary, indent=1))
+    _write_figures(experiment, summary, plan, results)
     drawn = {
         "Dice against the number of training fields; bars are one SD over seeds": figures.draw_learning_curve(
             summary
         ),
-        "Loss on inner validation fields, a line a training": figures.draw_validation(
-            _validation_curves(experiment, list(summary["curves"]))
-        ),
+        "Loss on inner validation fields, a line a training": figures.draw_validation(summary["validation"]),
     }
     return _write(experiment, learning_curve_markdown(summary), drawn, ("learning-curve", "validation"))
+
+
+def _write_figures(
+    experiment: Path, summary: dict[str, Any], plan: Plan, results: Sequence[dict[str, Any]]
+) -> None:
+    write_text(experiment / SUMMARY, json.dumps(summary, indent=1))
+    table = fields_table(results, plan.classes)
+    write_text(experiment / PER_FIELD, table.to_csv(index=False, float_format="%.5g"))
 
 
 def _write(experiment: Path, markdown: str, drawn: dict[str, bytes], names: Sequence[str]) -> Path:
@@ -117,17 +130,17 @@ def _conditions(plan: Plan, results: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _validation_curves(
-    experiment: Path, methods: Sequence[str]
-) -> dict[str, list[tuple[list[float], list[float]]]]:
+def _validation_curves(experiment: Path, methods: Sequence[str]) -> dict[str, list[dict[str, list[float]]]]:
     """Steps and losses of every network's trainings."""
-    curves: dict[str, list[tuple[list[float], list[float]]]] = defaultdict(list)
+    curves: dict[str, list[dict[str, list[float]]]] = defaultdict(list)
     for method in methods:
         for path in sorted((experiment / JOBS / method).glob(f"*/*/{TRAINING}/logs/version_*/metrics.csv")):
             log = pd.read_csv(path)
             if "validation_loss" in log:
                 rows = log[log["validation_loss"].notna()]
-                curves[method].append((rows["step"].tolist(), rows["validation_loss"].tolist()))
+                curves[method].append(
+                    {"steps": rows["step"].tolist(), "losses": rows["validation_loss"].tolist()}
+                )
     return dict(curves)
 
 

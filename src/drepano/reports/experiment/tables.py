@@ -61,7 +61,14 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
         )
     table = _table(["training fields", *map(str, sizes)], rows)
     text = "Dice on the same test fields; mean and standard deviation over seeds."
-    return f"{_conditions(summary)}\n\n## Learning curve (the paper's Fig. 7)\n\n{text}\n\n{table}\n"
+    parts = [
+        _conditions(summary),
+        "## Learning curve (the paper's Fig. 7)",
+        text,
+        table,
+        _differences(summary["differences"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _conditions(summary: dict[str, Any]) -> str:
@@ -188,7 +195,11 @@ def _differences(differences: Sequence[dict[str, Any]]) -> str:
     if not differences:
         return ""
     lines = [f"- {difference['words']}" for difference in differences]
-    return "## In pairs, on the same fields\n\n" + "\n".join(lines)
+    caution = (
+        f"{len(lines)} comparisons, each with an interval of its own: of comparisons without any difference "
+        "one in twenty would be called more than chance."
+    )
+    return f"## In pairs, on the same fields\n\n{caution}\n\n" + "\n".join(lines)
 
 
 def _digits(figure: str) -> int:

@@ -1,0 +1,153 @@
+"""Means over fields, then seeds, then folds; on results written by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from drepano.experiments.plan import Plan
+from drepano.experiments.splits import Split
+from drepano.experiments.summary import curve_differences, fields_table, learning_curves, summarise
+from drepano.methods import Budget
+
+CLASSES = ("background", "cell")
+ERRORS = {"joined": 1, "artefacts": 0, "incomplete": 2, "misclassified": 0, "missed": 0, "true_cells": 20}
+
+
+def field(name, dice, cells=20):
+    values = {figure: [1.0, dice] for figure in ("dice", "jaccard", "hausdorff95", "surface_dice")}
+    return {
+        "field": name,
+        "patient": None,
+        "cells": cells,
+        **values,
+        "hausdorff": [1.0, None],
+        "cell_errors": ERRORS,
+    }
+
+
+def result(method, split, seed, fields, **more):
+    return {
+        "job": {"method": method, "split": split, "seed": seed},
+        "fields": fields,
+        "detection": {"f1": 0.9, "panoptic_quality": 0.8},
+        "confusion": [[90, 1], [2, 7]],
+        "cell_recall": [0.9],
+        "roc": [{"false_positive_rate": [0, 1], "true_positive_rate": [0, 1], "auc": 0.5}] * 2,
+        "calibration": {"error": 0.01},
+        "fit_seconds": 2.0,
+        **more,
+    }
+
+
+@pytest.fixture
+def plan():
+    return Plan(
+        kind="compare",
+        data={"name": "two fields"},
+        taxonomy="binary",
+        classes=CLASSES,
+        group="field",
+        patients={"a": None, "b": None, "c": None},
+        budget=Budget(),
+        splits=(Split("fold-1", ("c",), ("a", "b")), Split("fold-2", ("a", "b"), ("c",))),
+        notes=(),
+    )
+
+
+@pytest.fixture
+def results():
+    return [
+        result("unet", "fold-1", 0, [field("a", 0.8), field("b", None)]),
+        result("unet", "fold-1", 1, [field("a", 0.9), field("b", 0.7)]),
+        result("unet", "fold-2", 0, [field("c", 0.6, cells=25)]),
+        result("unet", "fold-2", 1, [field("c", 0.6, cells=25)]),
+        result("dunet", "fold-1", 0, [field("a", 0.9), field("b", 0.9)]),
+        result("dunet", "fold-2", 0, [field("c", 0.9)]),
+    ]
+
+
+def test_dice_is_averaged_over_fields_then_seeds_then_folds(plan, results):
+    dice = summarise(plan, results, ["unet"])["methods"]["unet"]["overlap"]["dice"]["cell"]
+    first, second = (0.8 + (0.9 + 0.7) / 2) / 2, 0.6
+    assert dice["mean"] == pytest.approx((first + second) / 2)
+    assert dice["sd"] == pytest.approx(np.std([first, second], ddof=1))
+    assert dice["folds"] == pytest.approx({"fold-1": first, "fold-2": second})
+
+
+def test_the_spread_over_seeds_is_that_of_their_means_over_folds(plan, results):
+    dice = summarise(plan, results, ["unet"])["methods"]["unet"]["overlap"]["dice"]["cell"]
+    assert dice["sd_over_seeds"] == pytest.approx(np.std([(0.8 + 0.6) / 2, (0.8 + 0.6) / 2], ddof=1))
+
+
+def test_fields_without_a_figure_are_counted(plan, results):
+    overlap = summarise(plan, results, ["unet"])["methods"]["unet"]["overlap"]
+    assert (overlap["dice"]["cell"]["fields_without"], overlap["dice"]["cell"]["fields"]) == (1, 6)
+    assert np.isnan(overlap["hausdorff"]["cell"]["mean"])
+    assert overlap["hausdorff"]["cell"]["fields_without"] == 6
+
+
+def test_errors_are_counted_a_fold_and_for_every_hundred_cells(plan, results):
+    errors = summarise(plan, results, ["unet"])["methods"]["unet"]["cell_errors"]["incomplete"]
+    assert errors["per_fold"]["mean"] == pytest.approx((4 + 2) / 2)
+    assert errors["per_100_cells"]["mean"] == pytest.approx(10)
+
+
+def test_error_of_the_count_is_relative_and_per_field(plan, results):
+    methods = summarise(plan, results, ["unet", "dunet"])["methods"]
+    assert methods["unet"]["count_error"]["folds"] == pytest.approx({"fold-1": 0, "fold-2": 0.25})
+    assert methods["dunet"]["count_error"]["mean"] == 0
+
+
+def test_confusion_counts_all_pixels_of_all_jobs(plan, results):
+    assert summarise(plan, results, ["dunet"])["methods"]["dunet"]["confusion"] == [[180, 2], [4, 14]]
+
+
+def test_methods_are_compared_in_pairs_on_the_fields_of_both(plan, results):
+    differences = summarise(plan, results, ["dunet", "unet"])["differences"]
+    dice = next(d for d in differences if d["figure"] == "dice")
+    assert (dice["first"], dice["second"], dice["fields"], dice["unit"]) == ("dunet", "unet", 3, "fields")
+    assert dice["mean"] == pytest.approx(np.mean([0.9 - 0.85, 0.9 - 0.7, 0.9 - 0.6]))
+
+
+def test_crops_count_as_right_over_all_patients_together(plan):
+    crops = [{"true": "cell", "predicted": "cell"}] * 3 + [{"true": "other", "predicted": "cell"}]
+    both = [
+        result("unet", "fold-1", 0, [field("a", 0.8)], crops=crops),
+        result("unet", "fold-2", 0, [field("c", 0.8)], crops=crops[:1]),
+    ]
+    summary = summarise(plan, both, ["unet"])["methods"]["unet"]["crops"]
+    assert summary == {"crops": 5, "right": [0.8], "mean_recall": [0.5]}
+
+
+def test_the_table_of_fields_has_a_row_a_field_a_job(results):
+    table = fields_table(results, CLASSES)
+    assert len(table) == sum(len(one["fields"]) for one in results)
+    row = table[(table["method"] == "unet") & (table["seed"] == 1) & (table["field"] == "a")].iloc[0]
+    assert (row["dice cell"], row["incomplete"], row["true_cells"], row["split"]) == (0.9, 2, 20, "fold-1")
+    assert table["hausdorff cell"].isna().all()
+
+
+def test_a_learning_curve_compares_at_equal_sizes_and_with_half_the_fields(plan):
+    points = {("dunet", 10): 0.8, ("dunet", 20): 0.9, ("unet", 10): 0.7, ("unet", 20): 0.8}
+    results = [
+        result(method, f"fields-{size}", 0, [field("a", dice), field("b", dice)])
+        for (method, size), dice in points.items()
+    ]
+    differences = curve_differences(results, ["dunet", "unet"], plan)
+    assert {(d["first"], d["second"]): round(d["mean"], 6) for d in differences} == {
+        ("dunet with 10 fields", "unet with 10 fields"): 0.1,
+        ("dunet with 10 fields", "unet with 20 fields"): 0.0,
+        ("dunet with 20 fields", "unet with 20 fields"): 0.1,
+    }
+
+
+def test_a_learning_curve_has_a_point_a_size(results):
+    for one in results:
+        one["job"]["split"] = one["job"]["split"].replace("fold-", "fields-")
+    curves = learning_curves(results, ["dunet", "unet"], CLASSES)
+    assert {method: list(curve) for method, curve in curves.items()} == {
+        "dunet": ["1", "2"],
+        "unet": ["1", "2"],
+    }
+    assert curves["dunet"]["2"]["mean"] == 0.9
