@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from drepano.errors import DrepanoError
 from drepano.methods.ilastik import Ilastik
@@ -15,19 +16,24 @@ from drepano.models.compare import download_notice
 
 __all__ = ["METHODS", "Budget", "Method", "TrainedMethod", "create_method", "download_notices"]
 
-_NETWORKS: dict[str, tuple[str, dict]] = {
-    "dunet": ("dunet", {}),
-    "unet": ("unet", {}),
-    "pspnet": ("pspnet", {}),
-    "deeplabv3plus": ("deeplabv3plus", {}),
-    "pspnet-imagenet": ("pspnet", {"pretrained": True}),
-    "deeplabv3plus-imagenet": ("deeplabv3plus", {"pretrained": True}),
+_NETWORKS: dict[str, dict[str, Any]] = {
+    "dunet": {"network": "dunet"},
+    "unet": {"network": "unet"},
+    "pspnet": {"network": "pspnet"},
+    "deeplabv3plus": {"network": "deeplabv3plus"},
+    "pspnet-imagenet": {"network": "pspnet", "options": {"pretrained": True}},
+    "deeplabv3plus-imagenet": {"network": "deeplabv3plus", "options": {"pretrained": True}},
     # Controls: as many parameters as dU-Net; many more; no shifts; shifts that are not learned; nnU-Net's.
-    "unet-width-10": ("unet", {"width": 10}),
-    "unet-width-32": ("unet", {"width": 32}),
-    "dunet-scope-0": ("dunet", {"scope": 0.0}),
-    "dunet-frozen": ("dunet", {"frozen_offsets": True}),
-    "dynunet": ("dynunet", {}),
+    "unet-width-10": {"network": "unet", "options": {"width": 10}},
+    "unet-width-32": {"network": "unet", "options": {"width": 32}},
+    "dunet-scope-0": {"network": "dunet", "options": {"scope": 0.0}},
+    "dunet-frozen": {"network": "dunet", "options": {"frozen_offsets": True}},
+    "dynunet": {"network": "dynunet"},
+    # One thing changed at a time, to find the best dU-Net.
+    "dunet-scope-4": {"network": "dunet", "options": {"scope": 4.0}},
+    "dunet-width-12": {"network": "dunet", "options": {"width": 12}},
+    "dunet-cross-entropy": {"network": "dunet", "settings": {"loss": "ce"}},
+    "dunet-unaugmented": {"network": "dunet", "settings": {"augment": False}},
 }
 
 METHODS: dict[str, str] = {
@@ -43,6 +49,10 @@ METHODS: dict[str, str] = {
     "dunet-scope-0": "dU-Net, scope 0",
     "dunet-frozen": "dU-Net, frozen offsets",
     "dynunet": "DynUNet (nnU-Net)",
+    "dunet-scope-4": "dU-Net, scope 4",
+    "dunet-width-12": "dU-Net, width 12",
+    "dunet-cross-entropy": "dU-Net, cross-entropy only",
+    "dunet-unaugmented": "dU-Net, no augmentation",
     "pspnet-imagenet": "PSPNet, ImageNet",
     "deeplabv3plus-imagenet": "DeepLabV3+, ImageNet",
 }
@@ -66,8 +76,7 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
         If there is no such method, or "ilastik" has no project.
     """
     if name in _NETWORKS:
-        network, options = _NETWORKS[name]
-        return NetworkMethod(network, budget, options)
+        return NetworkMethod(budget=budget, **_NETWORKS[name])
     if name == "region-growing":
         return RegionGrowing()
     if name == "pixel-forest":
@@ -81,5 +90,6 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
 
 def download_notices(names: Sequence[str]) -> list[str]:
     """What the methods called `names` will download, and from where; a line each."""
-    notices = (download_notice(*_NETWORKS[name]) for name in names if name in _NETWORKS)
+    chosen = [_NETWORKS[name] for name in names if name in _NETWORKS]
+    notices = (download_notice(one["network"], one.get("options", {})) for one in chosen)
     return [notice for notice in notices if notice is not None]

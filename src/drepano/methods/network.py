@@ -41,11 +41,14 @@ class NetworkMethod:
     budget : Budget
     options : dict
         Of the network.
+    settings : dict
+        Of the training, where they are not those of the preset "default".
     """
 
     network: str
     budget: Budget
     options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def fit(
         self, training: FieldDataset, taxonomy: Taxonomy, folder: Path, seed: int, progress: Progress
@@ -56,6 +59,7 @@ class NetworkMethod:
             cell_diameter=training.cell_diameter,
             seed=seed,
             **asdict(self.budget),
+            **self.settings,
         )
         weights = fit(
             [training],

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The paper's experiments on public data: benchmarks/experiments.sh DATA RUNS [JOBS]
+#
+# DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields and a folder an experiment. JOBS trainings (2) run
+# at a time, one core each. What is done already is not done again, so this can be stopped at any time. Tables,
+# figures without images, and the value of every field are copied to results/.
+set -euo pipefail
+data=$1 runs=$2 jobs=${3:-2}
+results=$(dirname "$0")/results
+export OMP_NUM_THREADS=1
+seeds=(--seeds 0,1,2 --one-seed pspnet,deeplabv3plus,region-growing,pixel-forest)
+crops=(--batch-size 4 --crop-size 128 --jobs "$jobs")
+mkdir -p "$runs"
+
+compose() { # compose NAME FIELDS SEED: densely filled fields of 320 px, FIELDS of each of four patients
+  [ -f "$runs/$1/dataset.toml" ] ||
+    drepano data compose "$data/xu2017" --out "$runs/$1" --fields "$2" --size 320 --cells 18-36 --touching 0.4 \
+      --seed "$3"
+}
+
+keep() { # keep NAME: what is small and shows nobody's images
+  mkdir -p "$results/$1"
+  for file in plan.json summary.json fields.csv tables.md roc.png confusion.png validation.png learning-curve.png; do
+    [ ! -f "$runs/$1/$file" ] || cp "$runs/$1/$file" "$results/$1/"
+  done
+}
+
+# Tables I and II: cells of stained smears.
+drepano compare "$data/bbbc041seg" --binary --out "$runs/binary" --folds 5 "${seeds[@]}" --steps 500 \
+  --validate-every 100 "${crops[@]}" \
+  --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest,unet-width-10,dunet-scope-0
+keep binary
+
+# Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
+compose composed-160 40 1
+drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five" --folds 5 \
+  "${seeds[@]}" --steps 800 --validate-every 200 "${crops[@]}" \
+  --methods dunet,unet,pspnet,deeplabv3plus,pixel-forest
+keep five
+
+# Figure 7: cells of composed fields against the number of training fields.
+compose composed-320 80 2
+drepano learning-curve "$runs/composed-320" --binary --out "$runs/curve" --sizes 10,20,40,80,160,250 --test 64 \
+  --seeds 0,1,2 --steps 300 --validate-every 100 "${crops[@]}"
+keep curve

@@ -1,0 +1,52 @@
+"""What every method must do, whichever it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from drepano.errors import DrepanoError
+from drepano.methods import METHODS, Budget, create_method, download_notices
+from drepano.taxonomy import BINARY
+
+BUDGET = Budget(steps=1, batch_size=2, crop_size=32, validate_every=1)
+NEEDS_MORE = {"ilastik", "pspnet-imagenet", "deeplabv3plus-imagenet"}
+"""An installed program, or a download."""
+
+
+@pytest.mark.parametrize("name", sorted(set(METHODS) - NEEDS_MORE))
+def test_it_learns_from_fields_and_segments_one(name, toy, make_discs, tmp_path, quiet):
+    method = create_method(name, BUDGET)
+    trained = method.fit(toy.with_ids(("discs-0", "discs-1")), BINARY, tmp_path, 0, quiet)
+    image = make_discs(100).image[:70, :75]
+    segmentation = trained.segment(image)
+    assert segmentation.classes.shape == (70, 75)
+    assert segmentation.classes.dtype == np.uint8
+    assert segmentation.classes.max() <= 1
+    assert segmentation.taxonomy == BINARY
+    assert segmentation.probabilities.shape == (2, 70, 75)
+    assert segmentation.probabilities.dtype == np.float32
+    np.testing.assert_allclose(segmentation.probabilities.sum(axis=0), 1, atol=1e-5)
+    assert json.loads(json.dumps(asdict(method), default=str))
+
+
+def test_what_a_network_is_trained_with_can_differ_from_the_preset():
+    assert create_method("dunet-cross-entropy", BUDGET).settings == {"loss": "ce"}
+    assert create_method("dunet", BUDGET).settings == {}
+
+
+def test_every_method_has_a_name_for_tables():
+    assert len(set(METHODS.values())) == len(METHODS)
+
+
+def test_unknown_methods_are_refused():
+    with pytest.raises(DrepanoError, match="method 'umet' is unknown; use some of dunet, unet"):
+        create_method("umet", BUDGET)
+
+
+def test_downloads_are_announced():
+    pytest.importorskip("segmentation_models_pytorch")
+    assert len(download_notices(["unet", "pspnet-imagenet", "deeplabv3plus-imagenet"])) == 2
