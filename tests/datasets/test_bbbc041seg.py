@@ -12,11 +12,16 @@ from drepano.datasets.bbbc041seg import is_bbbc041seg
 from drepano.errors import DrepanoError
 from drepano.taxonomy import BINARY
 
+MARGIN = 105
+
 
 def write(split, name, mask):
+    """A field whose margin has an unlabelled cell at every side, with `mask` inside."""
+    mask = np.pad(mask, MARGIN)
     for folder in ("images", "masks"):
         (split / folder).mkdir(parents=True, exist_ok=True)
     grey = np.where(mask > 0, 120, 220).astype(np.uint8)
+    grey[:60, :60], grey[-60:, -60:] = 120, 120
     Image.fromarray(grey).convert("RGB").save(split / "images" / f"{name}.jpg")
     Image.fromarray(mask.astype(np.uint8)).save(split / "masks" / f"{name}.png")
 
@@ -40,6 +45,31 @@ def test_components_are_cells_and_corners_do_not_join_them(tmp_path):
     field = open_dataset(tmp_path)[0]
     assert field.instances.dtype == np.int32 and field.instances.max() == 3
     assert field.instances[20, 20] != field.instances[40, 40]
+
+
+def test_the_margin_in_which_cells_are_not_labelled_is_left_out(tmp_path):
+    write(tmp_path / "train", "a", a_mask())
+    field = open_dataset(tmp_path)[0]
+    assert field.image.shape == (80, 120, 3) and field.classes.shape == field.instances.shape == (80, 120)
+    dark = field.image[..., 0] < 170
+    assert (dark != (field.classes > 0)).mean() < 0.03  # JPEG blurs edges
+    assert not dark[52:58].any()
+
+
+def test_a_cell_that_the_new_border_cuts_is_still_a_cell(tmp_path):
+    mask = np.zeros((80, 120), np.uint8)
+    mask[:20, 40:60] = 255
+    write(tmp_path / "train", "a", mask)
+    assert (open_dataset(tmp_path)[0].instances == (mask > 0)).all()
+
+
+def test_a_field_that_is_nothing_but_margin_is_refused(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (300, 210)).save(tmp_path / "images" / "a.jpg")
+    Image.new("L", (300, 210)).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(DrepanoError, match=r"a\.jpg: has only 300 x 210 px"):
+        open_dataset(tmp_path)[0]
 
 
 def test_specks_are_no_cells_but_stay_in_the_classes(tmp_path):
