@@ -89,7 +89,7 @@ class TestCompare:
 
     def test_pairs_are_compared_in_words(self, finished):
         words = [difference["words"] for difference in summary(finished)["differences"]]
-        assert any("unet" in sentence and "Dice".lower() in sentence.lower() for sentence in words)
+        assert any("U-Net" in sentence and "average Dice" in sentence for sentence in words)
 
     def test_what_is_finished_is_not_done_again_and_methods_can_be_added(self, data, finished):
         before = {path: path.stat().st_mtime_ns for path in finished.glob("jobs/*/*/*/result.json")}

@@ -87,6 +87,11 @@ def test_fields_without_a_figure_are_counted(plan, results):
     assert overlap["hausdorff"]["cell"]["fields_without"] == 6
 
 
+def test_a_class_that_a_fold_lacks_is_left_out_of_its_average(plan, results):
+    overlap = summarise(plan, results, ["unet"])["methods"]["unet"]["overlap"]["hausdorff"]
+    assert overlap["average"]["mean"] == overlap["background"]["mean"] == 1.0
+
+
 def test_errors_are_counted_a_fold_and_for_every_hundred_cells(plan, results):
     errors = summarise(plan, results, ["unet"])["methods"]["unet"]["cell_errors"]["incomplete"]
     assert errors["per_fold"]["mean"] == pytest.approx((4 + 2) / 2)
@@ -108,6 +113,7 @@ def test_methods_are_compared_in_pairs_on_the_fields_of_both(plan, results):
     dice = next(d for d in differences if d["figure"] == "dice")
     assert (dice["first"], dice["second"], dice["fields"], dice["unit"]) == ("dunet", "unet", 3, "fields")
     assert dice["mean"] == pytest.approx(np.mean([0.9 - 0.85, 0.9 - 0.7, 0.9 - 0.6]))
+    assert dice["words"].startswith("dU-Net ")
 
 
 def test_crops_count_as_right_over_all_patients_together(plan):

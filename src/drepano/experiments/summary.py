@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from drepano.experiments.plan import JOBS, RESULT, Plan
 from drepano.experiments.statistics import Difference, in_words, paired_difference
+from drepano.methods import METHODS
 
 PER_CLASS = ("dice", "jaccard", "hausdorff", "hausdorff95", "surface_dice")
 """Figures of a field that have a value a class."""
@@ -24,6 +25,14 @@ ERRORS = ("joined", "artefacts", "incomplete", "misclassified", "missed")
 AVERAGE = "average"
 
 _Result = dict[str, Any]
+_FIGURES = {
+    "dice": "Dice",
+    "hausdorff95": "HD95 in px",
+    "joined": "errors I (joined cells) a field",
+    "artefacts": "errors II (artefacts) a field",
+    "incomplete": "errors III (incomplete cells) a field",
+}
+"""What methods are compared in, pair by pair."""
 _SMALLER_IS_BETTER = {"hausdorff", "hausdorff95", *ERRORS}
 
 
@@ -125,7 +134,7 @@ def _overlap(results: Sequence[_Result], figure: str, classes: Sequence[str]) ->
         table[name]["fields_without"] = int(np.isnan(values).sum())
         table[name]["fields"] = len(values)
     table[AVERAGE] = _over_folds(
-        results, lambda result: float(np.mean([_mean(of_field(result)) for of_field in columns.values()]))
+        results, lambda result: _mean(np.array([_mean(of_field(result)) for of_field in columns.values()]))
     )
     return table
 
@@ -246,7 +255,7 @@ def _crops(results: Sequence[_Result]) -> dict[str, Any]:
 def _differences(by_method: dict[str, list[_Result]], plan: Plan) -> list[dict[str, Any]]:
     """Every pair of methods, in what the paper compares: Dice, Hausdorff distance, cell errors."""
     differences = []
-    for figure in ("dice", "hausdorff95", "joined", "artefacts", "incomplete"):
+    for figure in _FIGURES:
         for first, second in combinations(by_method, 2):
             try:
                 difference = paired_difference(
@@ -254,19 +263,24 @@ def _differences(by_method: dict[str, list[_Result]], plan: Plan) -> list[dict[s
                 )
             except ValueError:
                 continue
-            differences.append(_as_json(figure, first, second, difference, plan))
+            titles = METHODS[first], METHODS[second]
+            differences.append(_as_json(figure, (first, second), titles, difference, plan))
     return differences
 
 
-def _as_json(figure: str, first: str, second: str, difference: Difference, plan: Plan) -> dict[str, Any]:
-    label = figure if figure in ERRORS or len(plan.classes) == 2 else f"average {figure}"
+def _as_json(
+    figure: str, names: tuple[str, str], titles: tuple[str, str], difference: Difference, plan: Plan
+) -> dict[str, Any]:
+    label = _FIGURES[figure]
+    if figure in PER_CLASS and len(plan.classes) > 2:
+        label = f"average {label}"
     return {
         "figure": figure,
-        "first": first,
-        "second": second,
+        "first": names[0],
+        "second": names[1],
         **asdict(difference),
         "more_than_chance": difference.more_than_chance,
-        "words": in_words(first, second, label, difference, figure not in _SMALLER_IS_BETTER),
+        "words": in_words(*titles, label, difference, figure not in _SMALLER_IS_BETTER),
     }
 
 
@@ -306,7 +320,8 @@ def curve_differences(results: Sequence[_Result], methods: Sequence[str], plan: 
                 plan.patients,
             )
             names = f"{first} with {fewer} fields", f"{second} with {more} fields"
-            differences.append(_as_json("dice", *names, difference, plan))
+            titles = f"{METHODS[first]} with {fewer} fields", f"{METHODS[second]} with {more} fields"
+            differences.append(_as_json("dice", names, titles, difference, plan))
     return differences
 
 

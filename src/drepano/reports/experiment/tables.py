@@ -114,12 +114,18 @@ def _multi_class_dice(methods: dict[str, Any], classes: Sequence[str]) -> str:
 
 def _distances(methods: dict[str, Any], classes: Sequence[str]) -> str:
     figures = ("jaccard", "hausdorff", "hausdorff95", "surface_dice")
-    rows = [
-        [METHODS[name], *(_mean_sd(method["overlap"][f]["average"], _digits(f)) for f in figures)]
-        for name, method in methods.items()
-    ]
-    table = _table(["method", *(_OVERLAP[f] for f in figures)], rows)
-    return f"## Averages over the {len(classes)} classes\n\n{table}"
+    rows = []
+    for name, method in methods.items():
+        of_classes = [method["overlap"]["hausdorff"][c] for c in classes]
+        without, there = (sum(entry[key] for entry in of_classes) for key in ("fields_without", "fields"))
+        means = (_mean_sd(method["overlap"][f]["average"], _digits(f)) for f in figures)
+        rows.append([METHODS[name], *means, f"{without} of {there}"])
+    table = _table(["method", *(_OVERLAP[f] for f in figures), "classes of a field without distance"], rows)
+    return (
+        f"## Averages over the {len(classes)} classes\n\n{table}\n\n"
+        "A class that is absent from a field or from its map has no distance there and is left out; a class "
+        "without any in a fold is left out of that fold's average."
+    )
 
 
 def _cell_errors(methods: dict[str, Any]) -> str:
