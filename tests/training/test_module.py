@@ -12,6 +12,7 @@ from drepano.models import create
 from drepano.taxonomy import Taxonomy
 from drepano.training import make_config
 from drepano.training.module import SegmentationModule
+from drepano.training.samples import BETWEEN_CELLS
 
 CLASSES = Taxonomy("toy", ("background", "round", "long"))
 
@@ -52,6 +53,16 @@ def test_cross_entropy_by_hand():
     expected = -(2 * math.log(1 / 8) + math.log(2 / 8) + math.log(5 / 8)) / 4
     assert float(loss) == pytest.approx(expected, rel=1e-6)
     assert logged["train_loss"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("weight", [1, 5])
+def test_where_two_cells_meet_background_is_wanted_and_weighs_as_set(weight):
+    logits = torch.tensor([0.0, math.log(2), math.log(5)]).view(3, 1, 1).expand(3, 2, 2)
+    module, _ = module_of(Constant(logits), touching_weight=weight)
+    classes = torch.tensor([[[0, BETWEEN_CELLS], [1, 2]]])
+    loss = module.training_step((torch.zeros(1, 3, 2, 2), classes), 0)
+    expected = -((1 + weight) * math.log(1 / 8) + math.log(2 / 8) + math.log(5 / 8)) / 4
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
 
 
 def test_dice_is_added_by_hand():
@@ -168,6 +179,12 @@ def test_a_class_that_is_nowhere_has_no_dice_and_one_that_is_missed_has_0():
     validate(module, [(torch.zeros(1, 3, 2, 2), torch.tensor([[[0, 0], [0, 2]]]))])
     assert logged["validation_dice/long"] == 0
     assert "validation_dice/round" not in logged
+
+
+def test_where_two_cells_meet_counts_as_background():
+    module, logged = module_of(Constant(one_hot([[0, 1], [1, 1]], 9.0)))
+    validate(module, [(torch.zeros(1, 3, 2, 2), torch.tensor([[[BETWEEN_CELLS, 1], [1, 1]]]))])
+    assert logged["validation_dice/background"] == logged["validation_dice/round"] == 1
 
 
 def test_every_validation_counts_anew():

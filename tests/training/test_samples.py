@@ -9,7 +9,13 @@ import torch
 from drepano.errors import DrepanoError
 from drepano.field import Field
 from drepano.preprocessing import background_colour, normalise
-from drepano.training.samples import PreparedField, TrainingCrops, part_touching_cells, prepare_field
+from drepano.training.samples import (
+    BETWEEN_CELLS,
+    PreparedField,
+    TrainingCrops,
+    part_touching_cells,
+    prepare_field,
+)
 
 
 def plain(value, size=(40, 40)):
@@ -95,11 +101,19 @@ def a_field(**changes):
     return Field("a", **{"image": image, "classes": classes, "instances": instances, **changes})
 
 
-def test_a_prepared_field_is_normalised_and_its_touching_cells_are_parted():
+def test_a_prepared_field_is_normalised_and_marks_where_cells_meet():
     field = prepare_field(a_field(), 1.0, binary=False)
     assert field.image.shape == (3, 20, 30) and field.image.dtype == np.float16
     assert np.abs(field.image).max() == 0  # the background's grey level
-    assert field.classes[10].tolist() == [0] * 5 + [2] * 9 + [0, 0] + [3] * 9 + [0] * 5
+    assert field.classes[10].tolist() == [0] * 5 + [2] * 9 + [BETWEEN_CELLS] * 2 + [3] * 9 + [0] * 5
+
+
+def test_the_gap_between_two_cells_is_marked_too():
+    classes = a_field().classes.copy()
+    classes[:, 15] = 0
+    instances = np.where(classes == 3, 2, (classes > 0).astype(np.int32))
+    field = prepare_field(a_field(classes=classes, instances=instances), 1.0, binary=False)
+    assert field.classes[10].tolist() == [0] * 5 + [2] * 10 + [BETWEEN_CELLS] + [3] * 9 + [0] * 5
 
 
 def test_without_instances_nothing_is_parted():
@@ -109,8 +123,8 @@ def test_without_instances_nothing_is_parted():
 
 def test_binary_merges_all_classes_of_cells():
     field = prepare_field(a_field(), 1.0, binary=True)
-    assert np.unique(field.classes).tolist() == [0, 1]
-    assert field.classes[10].tolist() == [0] * 5 + [1] * 9 + [0, 0] + [1] * 9 + [0] * 5
+    assert np.unique(field.classes).tolist() == [0, 1, BETWEEN_CELLS]
+    assert field.classes[10].tolist() == [0] * 5 + [1] * 9 + [BETWEEN_CELLS] * 2 + [1] * 9 + [0] * 5
 
 
 def test_a_scaled_field_is_scaled_before_its_cells_are_parted():
@@ -118,7 +132,7 @@ def test_a_scaled_field_is_scaled_before_its_cells_are_parted():
     field = prepare_field(a_field(), 0.5, binary=False)
     assert field.image.shape == (3, 10, 15) and field.classes.shape == (10, 15)
     row = field.classes[5]
-    assert set(row.tolist()) == {0, 2, 3}
+    assert set(row.tolist()) == {0, 2, 3, BETWEEN_CELLS}
     assert not ((row[:-1] == 2) & (row[1:] == 3)).any()
     assert prepare_field(a_field(), 2.0, binary=False).classes.shape == (40, 60)
 

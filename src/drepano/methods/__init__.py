@@ -34,6 +34,7 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "dunet-width-12": {"network": "dunet", "options": {"width": 12}},
     "dunet-cross-entropy": {"network": "dunet", "settings": {"loss": "ce"}},
     "dunet-unaugmented": {"network": "dunet", "settings": {"augment": False}},
+    "dunet-touching-5": {"network": "dunet", "settings": {"touching_weight": 5.0}},
 }
 
 METHODS: dict[str, str] = {
@@ -53,6 +54,7 @@ METHODS: dict[str, str] = {
     "dunet-width-12": "dU-Net, width 12",
     "dunet-cross-entropy": "dU-Net, cross-entropy only",
     "dunet-unaugmented": "dU-Net, no augmentation",
+    "dunet-touching-5": "dU-Net, weight 5 between cells",
     "pspnet-imagenet": "PSPNet, ImageNet",
     "deeplabv3plus-imagenet": "DeepLabV3+, ImageNet",
 }

@@ -28,6 +28,8 @@ class TrainingConfig(BaseModel):
     schedule : {"constant", "one-cycle"}
     loss : {"ce", "ce+dice"}
         Unweighted cross-entropy, or its sum with the soft Dice loss over the classes of cells.
+    touching_weight : float
+        Of the cross-entropy where two cells meet, which a network is to see as background.
     augment : bool
         Flips, quarter turns, zoom and photometric changes.
     cell_diameter : float
@@ -52,6 +54,7 @@ class TrainingConfig(BaseModel):
     offset_learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "one-cycle"]
     loss: Literal["ce", "ce+dice"]
+    touching_weight: float = Field(default=1.0, ge=1, le=100)
     augment: bool
     cell_diameter: float = Field(default=45.0, ge=4, le=1000)
     validation_share: float = Field(default=0.1, ge=0, lt=1)

@@ -13,6 +13,7 @@ from drepano.errors import DrepanoError
 from drepano.ops import SATURATED, DeformableConv2d
 from drepano.taxonomy import Taxonomy
 from drepano.training.config import TrainingConfig
+from drepano.training.samples import BETWEEN_CELLS
 
 
 class SegmentationModule(lightning.LightningModule):
@@ -35,8 +36,8 @@ class SegmentationModule(lightning.LightningModule):
         self._overlap: Tensor
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        images, classes = batch
-        loss = self._loss(self.network(_channels_last(images)), classes)
+        images, marked = batch
+        loss = self._loss(self.network(_channels_last(images)), marked)
         if not torch.isfinite(loss):
             raise DrepanoError(
                 f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate"
@@ -61,9 +62,10 @@ class SegmentationModule(lightning.LightningModule):
         return note
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
-        images, classes = batch
+        images, marked = batch
         logits = self.network(_channels_last(images))
-        self.log("validation_loss", self._loss(logits, classes))
+        self.log("validation_loss", self._loss(logits, marked))
+        classes, _ = _unmark(marked)
         predicted = F.one_hot(logits.argmax(1), len(self._taxonomy))
         true = F.one_hot(classes, len(self._taxonomy))
         self._overlap[0] += (2 * predicted * true).sum((0, 1, 2))
@@ -96,11 +98,19 @@ class SegmentationModule(lightning.LightningModule):
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _loss(self, logits: Tensor, classes: Tensor) -> Tensor:
-        loss = F.cross_entropy(logits, classes)
+    def _loss(self, logits: Tensor, marked: Tensor) -> Tensor:
+        classes, between = _unmark(marked)
+        weights = 1 + (self._config.touching_weight - 1) * between
+        loss = (weights * F.cross_entropy(logits, classes, reduction="none")).mean()
         if self._config.loss == "ce+dice":
             loss = loss + _dice_loss()(logits, classes[:, None])
         return loss
+
+
+def _unmark(marked: Tensor) -> tuple[Tensor, Tensor]:
+    """Classes, and where two cells meet (float32); both (N, H, W)."""
+    between = marked == BETWEEN_CELLS
+    return marked.masked_fill(between, 0), between.float()
 
 
 def _channels_last(images: Tensor) -> Tensor:

@@ -18,10 +18,13 @@ from drepano.field import Field
 from drepano.preprocessing import background_colour, normalise, scale_image, scale_labels
 from drepano.training.augmentation import ZOOM, change_light_and_focus, flip_and_turn
 
+BETWEEN_CELLS = 255
+"""In the classes of a prepared field: background where two cells meet."""
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedField:
-    """A field at the network's scale: image (3, H, W) float16, classes (H, W) uint8.
+    """A field at the network's scale: image (3, H, W) float16, classes (H, W) uint8 with `BETWEEN_CELLS`.
 
     Half precision holds a normalised 8-bit image exactly: its values are multiples of 1/128 below 4.
     """
@@ -31,15 +34,20 @@ class PreparedField:
 
 
 def part_touching_cells(classes: NDArray[np.uint8], instances: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """The class map with background wherever two cells meet, so that a network learns to part them."""
-    largest = np.where(instances > 0, instances, 0)
+    """The class map with background wherever two cells meet, so that a method learns to part them."""
+    return np.where((instances > 0) & _between_cells(instances), 0, classes).astype(np.uint8)
+
+
+def _between_cells(instances: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels that have two cells among themselves and their eight neighbours."""
     smallest = np.where(instances > 0, instances, instances.max() + 1)
-    meeting = (instances > 0) & (ndimage.maximum_filter(largest, 3) != ndimage.minimum_filter(smallest, 3))
-    return np.where(meeting, 0, classes).astype(np.uint8)
+    lowest, highest = ndimage.minimum_filter(smallest, 3), ndimage.maximum_filter(instances, 3)
+    between: NDArray[np.bool_] = (highest > 0) & (lowest != highest)
+    return between
 
 
 def prepare_field(field: Field, scale: float, binary: bool) -> PreparedField:
-    """`field` scaled by `scale`, normalised, with touching cells parted.
+    """`field` scaled by `scale`, normalised, with `BETWEEN_CELLS` where two cells meet.
 
     Raises
     ------
@@ -49,10 +57,11 @@ def prepare_field(field: Field, scale: float, binary: bool) -> PreparedField:
     if field.classes is None:
         raise DrepanoError(f"field {field.id}: has no class map; training needs one for every field")
     classes = scale_labels(field.classes, scale)
-    if field.instances is not None:
-        classes = part_touching_cells(classes, scale_labels(field.instances, scale))
     if binary:
         classes = (classes > 0).astype(np.uint8)
+    if field.instances is not None:
+        between = _between_cells(scale_labels(field.instances, scale))
+        classes = np.where(between, BETWEEN_CELLS, classes).astype(np.uint8)
     image = scale_image(field.image, scale)
     return PreparedField(normalise(image, background_colour(image)).astype(np.float16), classes)
 
@@ -94,7 +103,7 @@ class TrainingCrops(Dataset[tuple[Tensor, Tensor]]):
         return self._count
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (3, S, S) float32 and classes (S, S) int64."""
+        """Image (3, S, S) float32 and classes (S, S) int64 with `BETWEEN_CELLS`."""
         if not 0 <= index < self._count:
             raise IndexError(index)
         rng = np.random.default_rng([self._seed, self._start + index])
