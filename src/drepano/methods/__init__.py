@@ -31,10 +31,10 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "dynunet": {"network": "dynunet"},
     # One thing changed at a time, to find the best dU-Net.
     "dunet-scope-4": {"network": "dunet", "options": {"scope": 4.0}},
-    "dunet-width-12": {"network": "dunet", "options": {"width": 12}},
+    "dunet-width-16": {"network": "dunet", "options": {"width": 16}},
     "dunet-cross-entropy": {"network": "dunet", "settings": {"loss": "ce"}},
     "dunet-unaugmented": {"network": "dunet", "settings": {"augment": False}},
-    "dunet-touching-5": {"network": "dunet", "settings": {"touching_weight": 5.0}},
+    "dunet-touching-20": {"network": "dunet", "settings": {"touching_weight": 20.0}},
 }
 
 METHODS: dict[str, str] = {
@@ -51,10 +51,10 @@ METHODS: dict[str, str] = {
     "dunet-frozen": "dU-Net, frozen offsets",
     "dynunet": "DynUNet (nnU-Net)",
     "dunet-scope-4": "dU-Net, scope 4",
-    "dunet-width-12": "dU-Net, width 12",
+    "dunet-width-16": "dU-Net, width 16",
     "dunet-cross-entropy": "dU-Net, cross-entropy only",
     "dunet-unaugmented": "dU-Net, no augmentation",
-    "dunet-touching-5": "dU-Net, weight 5 between cells",
+    "dunet-touching-20": "dU-Net, weight 20 between cells",
     "pspnet-imagenet": "PSPNet, ImageNet",
     "deeplabv3plus-imagenet": "DeepLabV3+, ImageNet",
 }
