@@ -3,7 +3,8 @@
 #
 # DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields and a folder an experiment. JOBS trainings (2) run
 # at a time, one core each. What is done already is not done again, so this can be stopped at any time. Tables,
-# figures without images, and the value of every field are copied to results/.
+# figures without images, and the value of every field are copied to results/. Run so far: binary, without its two
+# controls (unet-width-10, dunet-scope-0).
 set -euo pipefail
 data=$1 runs=$2 jobs=${3:-2}
 results=$(dirname "$0")/results
@@ -34,7 +35,7 @@ keep binary
 # Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
 compose composed-160 40 1
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five" --folds 5 \
-  "${seeds[@]}" --steps 800 --validate-every 200 "${crops[@]}" \
+  "${seeds[@]}" --steps 2400 --validate-every 400 "${crops[@]}" \
   --methods dunet,unet,pspnet,deeplabv3plus,pixel-forest
 keep five
 

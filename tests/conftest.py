@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,34 @@ def xu2017(shared_data: Path) -> Path:
 def bbbc041seg(shared_data: Path) -> Path:
     """Stained smears with masks."""
     return shared_data / "bbbc041seg"
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks and fields this small are slower with more threads, on a busy machine tenfold."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def make_card() -> Callable[[dict[str, Any]], Any]:
+    """The card of a network of two classes, from its architecture."""
+    from drepano.models import ModelCard
+
+    return lambda architecture: ModelCard(
+        name="small",
+        architecture=architecture,
+        taxonomy="rbc",
+        classes=["background", "cell"],
+        cell_diameter=45,
+        training={},
+        data=[],
+        version="0",
+    )
 
 
 @pytest.fixture

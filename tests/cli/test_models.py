@@ -10,26 +10,16 @@ from typer.testing import CliRunner
 
 from drepano.cli.main import app
 from drepano.errors import DrepanoError
-from drepano.models import ModelCard, create, read_card, save_model, shipped_models
+from drepano.models import create, read_card, save_model, shipped_models
 
 runner = CliRunner()
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> Path:
+def weights(tmp_path: Path, make_card) -> Path:
     architecture = {"name": "unet", "num_classes": 2, "width": 2}
-    card = ModelCard(
-        name="small",
-        architecture=architecture,
-        taxonomy="rbc",
-        classes=["background", "cell"],
-        cell_diameter=45,
-        training={},
-        data=[],
-        version="0",
-    )
     path = tmp_path / "small.safetensors"
-    save_model(path, create(**architecture), card)
+    save_model(path, create(**architecture), make_card(architecture))
     return path
 
 

@@ -13,36 +13,26 @@ from typer.testing import CliRunner
 
 from drepano.cli.main import app
 from drepano.errors import DrepanoError
-from drepano.models import ModelCard, create, save_model
+from drepano.models import create, save_model
 
 runner = CliRunner()
 FILES = {"offsets.json", "sampling.png", "layers.png", "magnitude.png"}
 
 
-def save(path: Path, name: str) -> Path:
+def save(path: Path, name: str, make_card) -> Path:
     torch.manual_seed(0)
     architecture = {"name": name, "num_classes": 2, "width": 2}
     network = create(**architecture)
     for module in network.modules():
         if hasattr(module, "offset"):
             torch.nn.init.normal_(module.offset.weight)
-    card = ModelCard(
-        name="small",
-        architecture=architecture,
-        taxonomy="rbc",
-        classes=["background", "cell"],
-        cell_diameter=45,
-        training={},
-        data=[],
-        version="0",
-    )
-    save_model(path, network, card)
+    save_model(path, network, make_card(architecture))
     return path
 
 
 @pytest.fixture
-def dunet(tmp_path: Path) -> Path:
-    return save(tmp_path / "dunet.safetensors", "dunet")
+def dunet(tmp_path: Path, make_card) -> Path:
+    return save(tmp_path / "dunet.safetensors", "dunet", make_card)
 
 
 @pytest.fixture
@@ -75,8 +65,8 @@ def test_it_writes_three_figures_and_what_they_show_of_fourteen_layers(
         assert layer["mean_magnitude"] > 0
 
 
-def test_of_a_unet_the_regular_grid_is_drawn(field: Path, tmp_path: Path) -> None:
-    result = run(field, "20, 30", save(tmp_path / "unet.safetensors", "unet"), tmp_path / "out")
+def test_of_a_unet_the_regular_grid_is_drawn(field: Path, tmp_path: Path, make_card) -> None:
+    result = run(field, "20, 30", save(tmp_path / "unet.safetensors", "unet", make_card), tmp_path / "out")
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / "out" / "offsets.json").read_text())
     assert summary["network"] == "unet"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from drepano.datasets import FieldDataset, FieldSource
 from drepano.field import Field
@@ -20,12 +19,8 @@ CELL_DIAMETER = 16.0
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """More threads are slower for fields this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def always_one_thread(one_thread: None) -> None:
+    """See the fixture of all tests."""
 
 
 def discs(seed: int, values: tuple[int, ...] = (1, 2, 1, 2), size: int = 80, noise: float = 2.0) -> Field:

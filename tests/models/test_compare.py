@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from drepano.errors import DrepanoError
-from drepano.models import ModelCard, create, for_inference, load_network, save_model
+from drepano.models import create, for_inference, load_network, save_model
 from drepano.models.compare import download_notice
 
 NAMES = ("pspnet", "deeplabv3plus")
@@ -118,7 +118,7 @@ class TestPretrained:
             assert torch.equal(tensor, weights[key])
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_a_trained_network_is_loaded_without_a_download(self, asked_for, tmp_path, name):
+    def test_a_trained_network_is_loaded_without_a_download(self, asked_for, tmp_path, name, make_card):
         architecture = {"name": name, "num_classes": 2, "encoder": "resnet18"}
         network = create(**architecture)
         path = tmp_path / "model.safetensors"
@@ -181,7 +181,7 @@ class TestDynUNet:
         F.cross_entropy(logits, torch.ones(2, 16, 16, dtype=torch.long)).backward()
         assert [name for name, p in network.named_parameters() if p.grad is None] == []
 
-    def test_it_comes_back_from_its_weights_file(self, tmp_path):
+    def test_it_comes_back_from_its_weights_file(self, tmp_path, make_card):
         torch.manual_seed(0)
         architecture = {"name": "dynunet", "num_classes": 2, "width": 2}
         network = create(**architecture).eval()
@@ -197,16 +197,3 @@ class TestDynUNet:
     def test_a_width_that_makes_no_network_is_refused(self, width):
         with pytest.raises(DrepanoError, match=f"width={width}"):
             create("dynunet", width=width)
-
-
-def make_card(architecture) -> ModelCard:
-    return ModelCard(
-        name="small",
-        architecture=architecture,
-        taxonomy="rbc",
-        classes=["background", "cell"],
-        cell_diameter=45.0,
-        training={},
-        data=[],
-        version="0.1.0",
-    )

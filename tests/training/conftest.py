@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from drepano.datasets import FieldDataset, FieldSource
 from drepano.field import Field
@@ -16,12 +15,8 @@ from drepano.training import TrainingConfig, make_config
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are slower with more threads, on a busy machine tenfold."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def always_one_thread(one_thread: None) -> None:
+    """See the fixture of all tests."""
 
 
 TOY = Taxonomy("toy", ("background", "dark", "bright"))
