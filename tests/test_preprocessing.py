@@ -8,12 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from drepano.preprocessing import background_colour, normalise, scale_image, scale_labels, scaled_size
+from drepano.preprocessing import measure_light, normalise, scale_image, scale_labels, scaled_size
 
 
-def normalised_field(image):
-    """The field relative to its own background."""
-    return normalise(image, background_colour(image))
+def normalised_field(image, normalisation="background"):
+    """The field in its own light."""
+    return normalise(image, measure_light(image, normalisation))
+
+
+def discs(count: int, contrast: int, background: int = 200) -> np.ndarray:
+    """Dark discs in a field of 160 px, with the noise of a camera."""
+    rng = np.random.default_rng(count)
+    grey = background + rng.normal(0, 2, (160, 160))
+    y, x = np.mgrid[:160, :160]
+    for row, column in [(r, c) for r in range(16, 160, 32) for c in range(16, 160, 32)][:count]:
+        grey[np.hypot(y - row, x - column) < 12] -= contrast
+    return np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def random_image(height: int = 20, width: int = 30) -> np.ndarray:
@@ -42,9 +52,34 @@ def test_channels_and_pixels_keep_their_order():
     assert np.ptp(differences, axis=(0, 1)).max() < 1e-4
 
 
+@pytest.mark.parametrize("normalisation", ["background", "contrast"])
 @pytest.mark.parametrize("level", [0, 17, 255])
-def test_an_empty_field_stays_flat(level):
-    assert (normalised_field(np.full((8, 8, 3), level, np.uint8)) == 0).all()
+def test_an_empty_field_stays_flat(level, normalisation):
+    assert (normalised_field(np.full((8, 8, 3), level, np.uint8), normalisation) == 0).all()
+
+
+@pytest.mark.parametrize("count", [1, 5, 12])
+@pytest.mark.parametrize("contrast", [20, 60, 120])
+def test_the_contrast_of_cells_becomes_one_however_many_there_are(count, contrast):
+    light = measure_light(discs(count, contrast), "contrast")
+    assert light.contrast == pytest.approx(contrast, rel=0.05)
+    assert normalised_field(discs(count, contrast), "contrast")[:, 16, 16] == pytest.approx(-1, abs=0.4)
+
+
+def test_noise_is_not_made_as_strong_as_cells():
+    assert measure_light(discs(0, 0), "contrast").contrast == 16
+    assert normalised_field(discs(0, 0), "contrast").std() < 0.15
+
+
+def test_a_dim_field_and_a_strong_one_look_alike_where_contrast_is_taken_out():
+    strong = discs(9, 120).astype(int)
+    dim = 200 + (strong - 200) // 4
+    both = [normalised_field(one.astype(np.uint8), "contrast") for one in (strong, dim)]
+    np.testing.assert_allclose(*both, atol=0.05)
+
+
+def test_a_dim_field_stays_dim_where_contrast_is_kept():
+    assert np.ptp(normalised_field(discs(9, 30))) < np.ptp(normalised_field(discs(9, 120))) / 2
 
 
 def test_brightness_does_not_matter_but_contrast_does():

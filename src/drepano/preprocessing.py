@@ -2,34 +2,81 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
 from skimage.transform import resize
 
-_GREY_LEVELS_PER_UNIT = 64.0
+Normalisation = Literal["background", "contrast"]
+"""What is taken out of a field's light: its background colour; that, and how strongly its cells differ."""
+
+_KEPT_CONTRAST = 64.0
+_LEAST_CONTRAST = 16.0
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """The light of a whole field: what becomes 0, and the difference from it that becomes 1.
+
+    Parameters
+    ----------
+    background : (3,) float32 array
+        Grey levels.
+    contrast : float
+        Grey levels.
+    """
+
+    background: NDArray[np.float32]
+    contrast: float
 
 
 def background_colour(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Median of each channel of a field (H, W, 3) uint8, over at most some 700 000 of its pixels; (3,)."""
+    return np.median(_some_pixels(image), axis=0).astype(np.float32)
+
+
+def measure_light(image: NDArray[np.uint8], normalisation: Normalisation) -> Light:
+    """The light of a field (H, W, 3) uint8.
+
+    With "background" the contrast is always 64 grey levels. With "contrast" it is the field's own: Otsu's
+    threshold parts its pixels by their difference from the background, and what lies above is averaged, so
+    that it hardly matters how many cells there are; at least 16 grey levels, lest noise becomes cells.
+    """
+    background = background_colour(image)
+    if normalisation == "background":
+        return Light(background, _KEPT_CONTRAST)
+    difference = np.abs(_some_pixels(image) - background).mean(axis=1)
+    cells = difference > threshold_otsu(difference)
+    if not cells.any():
+        return Light(background, _LEAST_CONTRAST)
+    # Of several best thresholds Otsu's is the lowest, at the edge of the noise; midway is clear of it.
+    midway = (difference[cells].mean() + difference[~cells].mean()) / 2
+    return Light(background, max(_LEAST_CONTRAST, float(difference[difference > midway].mean())))
+
+
+def _some_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     pixels = image.reshape(-1, image.shape[-1])
-    return np.median(pixels[:: 1 + image.size // 2_000_000], axis=0).astype(np.float32)
+    return pixels[:: 1 + image.size // 2_000_000]
 
 
-def normalise(image: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Colours relative to the background, which becomes 0; contrast is kept, so an empty field stays flat.
+def normalise(image: NDArray[np.uint8], light: Light) -> NDArray[np.float32]:
+    """Differences from the background, in units of the contrast.
 
     Parameters
     ----------
     image : (H, W, 3) uint8 array
         A field or a part of one.
-    background : (3,) float32 array
-        From `background_colour` of the whole field.
+    light : Light
+        Of the whole field.
 
     Returns
     -------
     (3, H, W) float32 array
     """
-    normalised = (image.astype(np.float32) - background) / np.float32(_GREY_LEVELS_PER_UNIT)
+    normalised = (image.astype(np.float32) - light.background) / np.float32(light.contrast)
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
 
 

@@ -18,7 +18,7 @@ from drepano.field import Segmentation
 from drepano.io import MAX_PIXELS, read_image, to_rgb8
 from drepano.models import ModelCard, find_weights, for_inference, load_network
 from drepano.models.unet import STRIDE
-from drepano.preprocessing import background_colour, normalise, scale_image, scaled_size
+from drepano.preprocessing import measure_light, normalise, scale_image, scaled_size
 
 TILE = 768
 """Side in px of the part of a tile that is kept; a multiple of the networks' stride."""
@@ -135,12 +135,12 @@ class Segmenter:
     def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) to (K, H, W), tile by tile."""
         height, width = image.shape[:2]
-        background = background_colour(image)
+        light = measure_light(image, self.card.normalisation)
         probabilities = np.empty((len(self._taxonomy), height, width), np.float32)
         margin = margin_of(self._network)
         for rows, seen_rows in _tiles(height, margin):
             for columns, seen_columns in _tiles(width, margin):
-                window = torch.from_numpy(normalise(image[seen_rows, seen_columns], background))
+                window = torch.from_numpy(normalise(image[seen_rows, seen_columns], light))
                 batch = window[None].to(self._device, memory_format=torch.channels_last)
                 with torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
                     logits = self._network(batch)

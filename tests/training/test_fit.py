@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from drepano.errors import DrepanoError
 from drepano.models import create, load_network, read_card
-from drepano.preprocessing import background_colour, normalise
+from drepano.preprocessing import measure_light, normalise
 from drepano.taxonomy import BINARY, SCD
 from drepano.training import fit, samples
 from drepano.training.fit import CHECKPOINT, _start_from
@@ -151,7 +151,7 @@ def test_validation_fields_are_never_trained_on(toy, tiny, tmp_path, monkeypatch
     splits = json.loads((tmp_path / "splits.json").read_text())["toy"]
     assert len(splits["validation"]) == 3
     assert seen == {
-        normalise(field.image, background_colour(field.image)).tobytes()
+        normalise(field.image, measure_light(field.image, "background")).tobytes()
         for field in toy
         if field.id in splits["training"]
     }
@@ -169,7 +169,7 @@ def test_every_step_sees_new_crops_whatever_the_time_between_validations(toy, ti
     monkeypatch.setattr(SegmentationModule, "training_step", spy)
     config = tiny(steps=7, validate_every=3, validation_share=0.0, seed=2)
     fit([toy], config, tmp_path, device="cpu")
-    fields = [samples.prepare_field(field, 1.0, binary=False) for field in toy]
+    fields = [samples.prepare_field(field, 1.0, False, config.normalisation) for field in toy]
     expected = samples.TrainingCrops([fields], 32, count=14, seed=2)
     assert len(seen) == 14
     assert all(torch.equal(image, expected[i][0]) for i, image in enumerate(seen))
@@ -369,9 +369,9 @@ def test_cells_are_scaled_to_the_diameter_that_the_network_knows(toy, tiny, tmp_
     """Fields of 48 px with cells of 14 px become 24 px for cells of 7 px; the card says 7."""
     sizes = set()
 
-    def spy(image, background):
+    def spy(image, light):
         sizes.add(image.shape[:2])
-        return normalise(image, background)
+        return normalise(image, light)
 
     monkeypatch.setattr(samples, "normalise", spy)
     weights = fit([toy], tiny(steps=1, cell_diameter=7.0), tmp_path, device="cpu")

@@ -8,7 +8,7 @@ import torch
 
 from drepano.errors import DrepanoError
 from drepano.field import Field
-from drepano.preprocessing import background_colour, normalise
+from drepano.preprocessing import measure_light, normalise
 from drepano.training.samples import (
     BETWEEN_CELLS,
     PreparedField,
@@ -39,6 +39,10 @@ def crops(groups, count=10, size=32, seed=0, start=0, augment=False):
     return TrainingCrops(groups, size, count, seed, start, augment)
 
 
+def prepared(field, scale=1.0, binary=False):
+    return prepare_field(field, scale, binary, "background")
+
+
 def same(one, other):
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -46,12 +50,17 @@ def same(one, other):
 # --- touching cells
 
 
-def test_half_precision_holds_a_normalised_image_exactly():
+@pytest.mark.parametrize("normalisation", ["background", "contrast"])
+def test_half_precision_holds_a_normalised_image_to_a_twentieth_of_a_grey_level(normalisation):
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
     image = np.stack([grey, 255 - grey, grey // 3], axis=2)
+    light = measure_light(image, normalisation)
     field = Field("a", image, classes=np.zeros((16, 16), np.uint8))
-    np.testing.assert_array_equal(
-        prepare_field(field, 1.0, binary=False).image, normalise(image, background_colour(image))
+    np.testing.assert_allclose(
+        prepare_field(field, 1.0, False, normalisation).image,
+        normalise(image, light),
+        rtol=0,
+        atol=0.05 / light.contrast,
     )
 
 
@@ -102,7 +111,7 @@ def a_field(**changes):
 
 
 def test_a_prepared_field_is_normalised_and_marks_where_cells_meet():
-    field = prepare_field(a_field(), 1.0, binary=False)
+    field = prepared(a_field())
     assert field.image.shape == (3, 20, 30) and field.image.dtype == np.float16
     assert np.abs(field.image).max() == 0  # the background's grey level
     assert field.classes[10].tolist() == [0] * 5 + [2] * 9 + [BETWEEN_CELLS] * 2 + [3] * 9 + [0] * 5
@@ -112,34 +121,34 @@ def test_the_gap_between_two_cells_is_marked_too():
     classes = a_field().classes.copy()
     classes[:, 15] = 0
     instances = np.where(classes == 3, 2, (classes > 0).astype(np.int32))
-    field = prepare_field(a_field(classes=classes, instances=instances), 1.0, binary=False)
+    field = prepared(a_field(classes=classes, instances=instances))
     assert field.classes[10].tolist() == [0] * 5 + [2] * 10 + [BETWEEN_CELLS] + [3] * 9 + [0] * 5
 
 
 def test_without_instances_nothing_is_parted():
-    field = prepare_field(a_field(instances=None), 1.0, binary=False)
+    field = prepared(a_field(instances=None))
     assert (field.classes == a_field().classes).all()
 
 
 def test_binary_merges_all_classes_of_cells():
-    field = prepare_field(a_field(), 1.0, binary=True)
+    field = prepared(a_field(), binary=True)
     assert np.unique(field.classes).tolist() == [0, 1, BETWEEN_CELLS]
     assert field.classes[10].tolist() == [0] * 5 + [1] * 9 + [BETWEEN_CELLS] * 2 + [1] * 9 + [0] * 5
 
 
 def test_a_scaled_field_is_scaled_before_its_cells_are_parted():
     """Else the line between two cells would vanish when a field is made smaller."""
-    field = prepare_field(a_field(), 0.5, binary=False)
+    field = prepared(a_field(), 0.5)
     assert field.image.shape == (3, 10, 15) and field.classes.shape == (10, 15)
     row = field.classes[5]
     assert set(row.tolist()) == {0, 2, 3, BETWEEN_CELLS}
     assert not ((row[:-1] == 2) & (row[1:] == 3)).any()
-    assert prepare_field(a_field(), 2.0, binary=False).classes.shape == (40, 60)
+    assert prepared(a_field(), 2.0).classes.shape == (40, 60)
 
 
 def test_a_field_without_class_map_is_refused_by_name():
     with pytest.raises(DrepanoError, match="field a: has no class map"):
-        prepare_field(a_field(classes=None), 1.0, binary=False)
+        prepared(a_field(classes=None))
 
 
 # --- crops

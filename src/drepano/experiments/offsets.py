@@ -20,7 +20,7 @@ from drepano.errors import DrepanoError
 from drepano.models import ModelCard
 from drepano.models.unet import STRIDE, DUNet, UNet
 from drepano.ops import SATURATED, DeformableConv2d
-from drepano.preprocessing import background_colour, normalise, scale_image
+from drepano.preprocessing import measure_light, normalise, scale_image
 from drepano.segmenter import diameter_or_known, scale_for
 
 WINDOW = 512
@@ -194,7 +194,7 @@ def trace_offsets(
     scaled = scale_image(image, factor)
     window = _window_around(pixel, (height, width), size)
     seen = scaled[window.top :, window.left :][: window.height, : window.width]
-    inputs = torch.from_numpy(normalise(seen, background_colour(scaled)))[None]
+    inputs = torch.from_numpy(normalise(seen, measure_light(scaled, card.normalisation)))[None]
     convolutions = _convolutions(network)
     offsets = _bounded_offsets(convolutions, network, inputs)
     first = convolutions[0].layer

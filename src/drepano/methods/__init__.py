@@ -32,6 +32,7 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     # One thing changed at a time, to find the best dU-Net.
     "dunet-scope-4": {"network": "dunet", "options": {"scope": 4.0}},
     "dunet-width-16": {"network": "dunet", "options": {"width": 16}},
+    "dunet-contrast-kept": {"network": "dunet", "settings": {"normalisation": "background"}},
     "dunet-cross-entropy": {"network": "dunet", "settings": {"loss": "ce"}},
     "dunet-unaugmented": {"network": "dunet", "settings": {"augment": False}},
     "dunet-touching-20": {"network": "dunet", "settings": {"touching_weight": 20.0}},
@@ -52,6 +53,7 @@ METHODS: dict[str, str] = {
     "dynunet": "DynUNet (nnU-Net)",
     "dunet-scope-4": "dU-Net, scope 4",
     "dunet-width-16": "dU-Net, width 16",
+    "dunet-contrast-kept": "dU-Net, contrast kept",
     "dunet-cross-entropy": "dU-Net, cross-entropy only",
     "dunet-unaugmented": "dU-Net, no augmentation",
     "dunet-touching-20": "dU-Net, weight 20 between cells",

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from drepano.errors import DrepanoError
+from drepano.preprocessing import Normalisation
 from drepano.taxonomy import Taxonomy
 
 
@@ -46,6 +47,8 @@ class ModelCard(BaseModel):
         Class names in the order of the output channels, the background first.
     cell_diameter : float
         Diameter in px of a typical cell at the scale that the network knows.
+    normalisation : {"background", "contrast"}
+        What of a field's light is taken out before the network sees it.
     training : dict
         Resolved training configuration.
     data : list of DataUse
@@ -62,6 +65,7 @@ class ModelCard(BaseModel):
     taxonomy: str
     classes: list[str]
     cell_diameter: float = Field(ge=1, le=5000)
+    normalisation: Normalisation = "background"
     training: dict[str, Any]
     data: list[DataUse]
     metrics: list[Metric] = []

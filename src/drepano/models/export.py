@@ -2,7 +2,8 @@
 
 An exported network takes normalised images, float32 (N, 3, H, W) with H and W multiples of the network's
 stride, and gives logits (N, K, H, W). An image is normalised by subtracting from each channel its median over
-the field and dividing by 64 (`drepano.preprocessing`). The model card goes with the file.
+the field and dividing by the contrast that the model card's "normalisation" names: 64 grey levels, or the
+field's own (`drepano.preprocessing.measure_light`). The model card goes with the file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from drepano.io import ensure_writable_folder, read_image, write_bytes
 from drepano.models.card import ModelCard
 from drepano.models.inference import for_inference
 from drepano.ops.choice import VARIABLE
-from drepano.preprocessing import background_colour, normalise
+from drepano.preprocessing import measure_light, normalise
 
 CHECK_FIELD = Path(__file__).parent / "export_check" / "field.jpg"
 """A real field, a stained smear from Chula RBC-12 (MIT licence)."""
@@ -98,7 +99,8 @@ def export(
     with TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
         write(folded, card, draft)
-        check = _compare(folded, draft, run, image, field)
+        light = measure_light(image, card.normalisation)
+        check = _compare(folded, draft, run, normalise(image, light), field)
         # The file that is asked for comes last: when it is there, all is there.
         if path.is_file():
             path.unlink()
@@ -111,15 +113,15 @@ def _compare(
     network: nn.Module,
     path: Path,
     run: Callable[[Path, NDArray[np.float32]], tuple[str, NDArray[np.float32]]],
-    image: NDArray[np.uint8],
+    inputs: NDArray[np.float32],
     field: Path,
 ) -> ExportCheck:
-    height, width = (side // _stride(network) * _stride(network) for side in image.shape[:2])
+    height, width = (side // _stride(network) * _stride(network) for side in inputs.shape[1:])
     if not height or not width:
         raise DrepanoError(
             f"{field}: too small to compare on; give a field of at least {_stride(network)} px"
         )
-    window = normalise(image, background_colour(image))[None, :, :height, :width]
+    window = inputs[None, :, :height, :width]
     with torch.inference_mode():
         ours = network(torch.from_numpy(window)).numpy()
     try:

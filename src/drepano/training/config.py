@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from drepano.errors import DrepanoError
+from drepano.preprocessing import Normalisation
 
 
 class TrainingConfig(BaseModel):
@@ -30,6 +31,8 @@ class TrainingConfig(BaseModel):
         Unweighted cross-entropy, or its sum with the soft Dice loss over the classes of cells.
     touching_weight : float
         Of the cross-entropy where two cells meet, which a network is to see as background.
+    normalisation : {"background", "contrast"}
+        What of a field's light is taken out before the network sees it; see `drepano.preprocessing`.
     augment : bool
         Flips, quarter turns, zoom and photometric changes.
     cell_diameter : float
@@ -55,6 +58,7 @@ class TrainingConfig(BaseModel):
     schedule: Literal["constant", "one-cycle"]
     loss: Literal["ce", "ce+dice"]
     touching_weight: float = Field(default=1.0, ge=1, le=100)
+    normalisation: Normalisation
     augment: bool
     cell_diameter: float = Field(default=45.0, ge=4, le=1000)
     validation_share: float = Field(default=0.1, ge=0, lt=1)
@@ -71,6 +75,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "offset_learning_rate": 1.0,
         "schedule": "constant",
         "loss": "ce",
+        "normalisation": "background",
         "augment": False,
     },
     "default": {
@@ -81,6 +86,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "offset_learning_rate": 0.1,
         "schedule": "one-cycle",
         "loss": "ce+dice",
+        "normalisation": "contrast",
         "augment": True,
     },
 }

@@ -99,7 +99,7 @@ def fit(
         _check_settings(run, record)
 
     splits = [_split(dataset, config) for dataset in datasets]
-    fields, fingerprints = _read_fields(datasets, config.cell_diameter, binary, progress)
+    fields, fingerprints = _read_fields(datasets, config, binary, progress)
     _check_fingerprints(run / "fingerprint.json", fingerprints, resume)
     write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
     write_text(run / "fingerprint.json", json.dumps(fingerprints, indent=2))
@@ -119,6 +119,7 @@ def fit(
         taxonomy=taxonomy.name,
         classes=list(taxonomy.classes),
         cell_diameter=config.cell_diameter,
+        normalisation=config.normalisation,
         training=record,
         data=[_data_use(dataset) for dataset in datasets],
         version=version("drepano"),
@@ -188,7 +189,7 @@ def _new_network(architecture: dict[str, Any], seed: int, start_from: Path | Non
 
 
 def _read_fields(
-    datasets: Sequence[FieldDataset], cell_diameter: float, binary: bool, progress: Progress
+    datasets: Sequence[FieldDataset], config: TrainingConfig, binary: bool, progress: Progress
 ) -> tuple[list[list[PreparedField]], dict[str, Any]]:
     """All fields, prepared, a list a data set; and the fingerprint of each data set."""
     total = sum(len(dataset) for dataset in datasets)
@@ -199,7 +200,8 @@ def _read_fields(
         prepared.append([])
         facts = []
         for field in dataset:
-            prepared[-1].append(prepare_field(field, cell_diameter / dataset.cell_diameter, binary))
+            scale = config.cell_diameter / dataset.cell_diameter
+            prepared[-1].append(prepare_field(field, scale, binary, config.normalisation))
             facts.append(field_facts(field, dataset.taxonomy))
             done += 1
             progress("reading fields", done, total, float("nan"))

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from drepano.errors import DrepanoError
 from drepano.field import Field
-from drepano.preprocessing import background_colour, normalise, scale_image, scale_labels
+from drepano.preprocessing import Normalisation, measure_light, normalise, scale_image, scale_labels
 from drepano.training.augmentation import ZOOM, change_light_and_focus, flip_and_turn
 
 BETWEEN_CELLS = 255
@@ -26,7 +26,7 @@ BETWEEN_CELLS = 255
 class PreparedField:
     """A field at the network's scale: image (3, H, W) float16, classes (H, W) uint8 with `BETWEEN_CELLS`.
 
-    Half precision holds a normalised 8-bit image exactly: its values are multiples of 1/128 below 4.
+    Half precision rounds a normalised image by less than a twentieth of a grey level.
     """
 
     image: NDArray[np.float16]
@@ -46,7 +46,7 @@ def _between_cells(instances: NDArray[np.int32]) -> NDArray[np.bool_]:
     return between
 
 
-def prepare_field(field: Field, scale: float, binary: bool) -> PreparedField:
+def prepare_field(field: Field, scale: float, binary: bool, normalisation: Normalisation) -> PreparedField:
     """`field` scaled by `scale`, normalised, with `BETWEEN_CELLS` where two cells meet.
 
     Raises
@@ -63,7 +63,7 @@ def prepare_field(field: Field, scale: float, binary: bool) -> PreparedField:
         between = _between_cells(scale_labels(field.instances, scale))
         classes = np.where(between, BETWEEN_CELLS, classes).astype(np.uint8)
     image = scale_image(field.image, scale)
-    return PreparedField(normalise(image, background_colour(image)).astype(np.float16), classes)
+    return PreparedField(normalise(image, measure_light(image, normalisation)).astype(np.float16), classes)
 
 
 class TrainingCrops(Dataset[tuple[Tensor, Tensor]]):
