@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
-from drepano.cells import COLUMNS
+from drepano.cells import cell_columns
 from drepano.errors import DrepanoError
 from drepano.io import OutputError
 from drepano.models import ModelCard, create
-from drepano.prediction import RECORDS, list_fields, predict_fields
+from drepano.prediction import RECORDS, Scale, list_fields, predict_fields, read_samples
 from drepano.segmenter import Segmenter
 from drepano.taxonomy import SCD
 
+CELL_COLUMNS = ["field", *(column.name for column in cell_columns(SCD))]
 BACKGROUND = (180, 180, 180)
 RED_FREE, GREY = (60, 180, 180), (60, 60, 60)
 """Colours of cells; the network below takes the first for Dic+Ovl, the second for El+Sk."""
@@ -132,7 +135,7 @@ def expected_files(*names: str) -> set[str]:
         for name in names
         for file in (f"{name}.classes.png", f"{name}.overlay.png", f"{RECORDS}/{name}.json")
     }
-    return own | {"cells.csv", "summary.csv", "report.html"}
+    return own | {"cells.csv", "summary.csv", "patients.csv", "differences.csv", "report.html"}
 
 
 def stamps(folder: Path, pattern: str = "*.png") -> dict[str, tuple[int, int]]:
@@ -170,7 +173,7 @@ class TestResults:
     def test_the_table_of_cells_has_a_row_for_every_cell(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)
         cells = pd.read_csv(out / "cells.csv")
-        assert list(cells.columns) == ["field", *COLUMNS]
+        assert list(cells.columns) == CELL_COLUMNS
         assert cells["field"].tolist() == ["a", "a", "b"]
         assert cells["class"].tolist() == ["Dic+Ovl", "El+Sk", "El+Sk"]
         np.testing.assert_allclose(cells["centroid_y_px"], [40, 100, 60])
@@ -185,9 +188,52 @@ class TestResults:
         assert summary["El+Sk fraction"].tolist() == [0.5, 1.0]
         assert summary.loc["a", "density_per_megapixel"] == pytest.approx(2 / (160 * 200) * 1e6)
 
+    def test_every_folder_is_a_patient_unless_a_sheet_says_otherwise(self, segmenter, fields, out, tmp_path):
+        save(tmp_path / "others" / "c.png", TWO_CELLS)
+        predict_fields([fields, tmp_path / "others"], out, segmenter)
+        patients = pd.read_csv(out / "patients.csv")
+        assert patients[["patient", "fields", "cells", "El+Sk cells"]].to_numpy().tolist() == [
+            ["fields", 2, 3, 2],
+            ["others", 1, 2, 1],
+        ]
+        assert set(pd.read_csv(out / "differences.csv")["differ_in"]) == {"patient"}
+
+    def test_a_sheet_of_samples_groups_fields_and_names_those_that_are_not_there(
+        self, segmenter, fields, out, tmp_path
+    ):
+        sheet = tmp_path / "samples.csv"
+        sheet.write_text("file,patient,drug\na.png,P,no\nb.tif,P,yes\nlost.png,P,yes\n")
+        outcomes = predict_fields([fields], out, segmenter, grouping=partial(read_samples, sheet))
+        patients = pd.read_csv(out / "patients.csv")
+        assert patients[["patient", "drug", "El+Sk fraction"]].to_numpy().tolist() == [
+            ["P", "no", 0.5],
+            ["P", "yes", 1.0],
+        ]
+        assert [outcome.source for outcome in outcomes if outcome.reason] == [f"{sheet}: lost.png"]
+
+    def test_a_confusion_matrix_on_the_card_corrects_the_shares_of_patients(self, fields, out):
+        known = make_card().model_copy(update={"cell_confusion": (np.eye(4, dtype=int) * 50).tolist()})
+        segmenter = CountingSegmenter(threshold_unet(), known, torch.device("cpu"))
+        predict_fields([fields], out, segmenter)
+        patients = pd.read_csv(out / "patients.csv")
+        assert patients.loc[0, "El+Sk corrected"] == pytest.approx(2 / 3)
+
+    def test_a_pixel_size_gives_micrometres(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter, scale=Scale(pixel_size=0.5))
+        cells = pd.read_csv(out / "cells.csv")
+        np.testing.assert_allclose(cells["area_um2"], cells["area_px"] / 4)
+        assert pd.read_csv(out / "summary.csv")["pixel_size_um"].tolist() == [0.5, 0.5]
+
+    def test_without_one_that_of_the_file_is_taken(self, segmenter, out, tmp_path):
+        tifffile.imwrite(
+            tmp_path / "a.tif", TWO_CELLS, imagej=True, resolution=(4, 4), metadata={"unit": "um"}
+        )
+        predict_fields([tmp_path / "a.tif"], out, segmenter)
+        assert pd.read_csv(out / "summary.csv")["pixel_size_um"].tolist() == [0.25]
+
     def test_a_field_without_cells_is_a_result_too(self, segmenter, out, tmp_path):
         predict_fields([save(tmp_path / "empty.png", draw())], out, segmenter)
-        assert pd.read_csv(out / "cells.csv").columns.tolist() == ["field", *COLUMNS]
+        assert pd.read_csv(out / "cells.csv").columns.tolist() == CELL_COLUMNS
         assert len(pd.read_csv(out / "cells.csv")) == 0
         summary = pd.read_csv(out / "summary.csv")
         assert summary["cells"].tolist() == [0]
@@ -202,7 +248,7 @@ class TestResults:
 
     def test_cells_are_measured_in_the_pixels_of_the_image(self, segmenter, fields, out):
         """A network that knows smaller cells does not change what the table says about size."""
-        predict_fields([fields / "b.tif"], out, segmenter, cell_diameter=80)
+        predict_fields([fields / "b.tif"], out, segmenter, scale=Scale(80))
         cells = pd.read_csv(out / "cells.csv")
         assert cells["area_px"].item() == pytest.approx(np.pi * 20**2, rel=0.1)
         assert read_classes(out / "b.classes.png").shape == (160, 200)
@@ -231,7 +277,7 @@ class TestWarnings:
         assert "--cell-diameter" in warning
 
     def test_giving_the_diameter_settles_it(self, segmenter, tmp_path):
-        assert self.warnings(segmenter, tmp_path, 40, cell_diameter=80) == []
+        assert self.warnings(segmenter, tmp_path, 40, scale=Scale(80)) == []
 
     def test_too_few_cells_to_judge_give_none(self, segmenter, tmp_path):
         assert self.warnings(segmenter, tmp_path, 40, cells=4) == []
@@ -366,8 +412,8 @@ class TestRerun:
         assert self.rerun(make_segmenter(name="renamed"), fields, out) == ["a", "b"]
 
     def test_another_cell_diameter_does_all_again(self, segmenter, fields, out):
-        assert self.rerun(segmenter, fields, out, cell_diameter=60) == ["a", "b"]
-        assert self.rerun(segmenter, fields, out, cell_diameter=60) == []
+        assert self.rerun(segmenter, fields, out, scale=Scale(60)) == ["a", "b"]
+        assert self.rerun(segmenter, fields, out, scale=Scale(60)) == []
         assert self.rerun(segmenter, fields, out) == ["a", "b"]
 
     def test_another_version_of_drepano_does_all_again(self, segmenter, fields, out, monkeypatch):
@@ -446,7 +492,7 @@ class TestBrokenFields:
         outcomes = predict_fields([fields], out, segmenter)
         assert all(outcome.reason for outcome in outcomes)
         assert files(out) == expected_files()
-        assert pd.read_csv(out / "cells.csv").columns.tolist() == ["field", *COLUMNS]
+        assert pd.read_csv(out / "cells.csv").columns.tolist() == CELL_COLUMNS
         assert len(pd.read_csv(out / "summary.csv")) == 0
         assert "b.tif" in (out / "report.html").read_text()
 
@@ -508,7 +554,8 @@ class TestInterruption:
 
         shutil.rmtree(out)
         whole = predict_fields([fields], out, make_segmenter())
-        assert [o.record.cells for o in outcomes] == [o.record.cells for o in whole]
+        for outcome, other in zip(outcomes, whole, strict=True):
+            np.testing.assert_equal(outcome.record.cells, other.record.cells)
 
     def test_a_field_interrupted_while_it_is_redone_is_not_taken_for_done(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)
@@ -542,7 +589,7 @@ class TestRefusals:
     def test_a_bad_diameter_costs_no_earlier_result(self, segmenter, fields, out, diameter):
         predict_fields([fields], out, segmenter)
         with pytest.raises(DrepanoError, match="give a number of pixels from 1 to 5000"):
-            predict_fields([fields], out, segmenter, cell_diameter=diameter)
+            predict_fields([fields], out, segmenter, scale=Scale(diameter))
         assert files(out) == expected_files("a", "b")
 
     def test_a_folder_without_images(self, segmenter, tmp_path, out):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from drepano.cells import COLUMNS, find_cells, measure_cells
+from drepano.cells import cell_columns, find_cells, measure_cells, no_cells
 from drepano.field import Segmentation
 from drepano.taxonomy import SCD
 
@@ -20,9 +22,10 @@ def segmentation(classes, probabilities=None, diameter=40.0):
     return Segmentation(classes.astype(np.uint8), probabilities, SCD, diameter)
 
 
-def measure(mask, class_index=1):
+def measure(mask, class_index=1, **known):
     """The row of one cell, its mask given."""
-    (row,) = measure_cells(segmentation(mask * class_index), mask.astype(np.int32)).to_dict("records")
+    table = measure_cells(segmentation(mask * class_index), mask.astype(np.int32), **known)
+    (row,) = table.to_dict("records")
     return row
 
 
@@ -36,29 +39,9 @@ def ellipse(y, x, long, short):
 
 def test_an_empty_field_gives_an_empty_table_with_all_columns():
     table = measure_cells(segmentation(np.zeros(SIZE, int)))
-    assert list(table.columns) == list(COLUMNS)
+    pd.testing.assert_frame_equal(table, no_cells(SCD))
     assert len(table) == 0
     assert table["touches_border"].sum() == 0
-
-
-def test_the_columns_are_these():
-    assert COLUMNS == (
-        "cell",
-        "class",
-        "class_probability",
-        "area_px",
-        "centroid_y_px",
-        "centroid_x_px",
-        "major_axis_px",
-        "minor_axis_px",
-        "eccentricity",
-        "circularity",
-        "bbox_top_px",
-        "bbox_left_px",
-        "bbox_bottom_px",
-        "bbox_right_px",
-        "touches_border",
-    )
 
 
 def test_area_centroid_and_box_of_a_rectangle():
@@ -91,6 +74,73 @@ def test_circularity_falls_as_a_cell_becomes_longer():
     expected = 4 * np.pi * (np.pi * a * b) / perimeter**2
     assert expected == pytest.approx(0.535, abs=0.005)
     assert measure(ellipse(50, 70, a, b))["circularity"] == pytest.approx(expected, rel=0.05)
+
+
+def test_the_aspect_ratio_is_that_of_the_axes():
+    assert measure(ellipse(50, 70, 40, 20))["aspect_ratio"] == pytest.approx(2, rel=0.01)
+
+
+def test_solidity_is_the_share_of_the_hull_that_is_filled():
+    assert measure(rectangle(10, 20, 30, 60))["solidity"] == 1
+    corner = rectangle(10, 20, 50, 40) | rectangle(30, 20, 50, 60)  # an L: three quarters of a square
+    assert measure(corner)["solidity"] == pytest.approx(0.75 / 0.875, abs=0.03)
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90, 135])
+def test_an_ellipse_is_straight_whichever_way_it_lies(angle):
+    along = (X - 70) * np.cos(np.deg2rad(angle)) + (Y - 50) * np.sin(np.deg2rad(angle))
+    across = (Y - 50) * np.cos(np.deg2rad(angle)) - (X - 70) * np.sin(np.deg2rad(angle))
+    assert measure((along / 40) ** 2 + (across / 12) ** 2 <= 1)["bend"] == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_a_bent_band_has_the_sagitta_of_its_parabola(flip):
+    """A band along y = x^2 / 100, 80 px long: its middle leaves the chord by 16 px."""
+    band = (np.abs(X - 70) <= 40) & (np.abs(flip * (Y - 50) - (X - 70) ** 2 / 100) <= 6)
+    row = measure(band)
+    assert row["bend"] * row["minor_axis_px"] == pytest.approx(
+        (row["major_axis_px"] / 2) ** 2 / 100, rel=0.05
+    )
+    assert row["bend"] > 0.5
+
+
+def test_micrometres_need_a_pixel_size():
+    mask = rectangle(10, 20, 30, 60)
+    row, unknown = measure(mask, pixel_size=0.5), measure(mask)
+    assert row["area_um2"] == 200
+    assert row["major_axis_um"] == row["major_axis_px"] / 2
+    assert np.isnan([unknown["area_um2"], unknown["major_axis_um"], unknown["minor_axis_um"]]).all()
+
+
+def test_contrast_is_relative_to_the_background():
+    mask = rectangle(10, 20, 30, 60)
+    image = np.where(mask, np.where(X % 2, 90, 110), 160).astype(np.uint8)
+    row = measure(mask, image=np.repeat(image[..., None], 3, axis=2))
+    assert (row["mean_contrast"], row["sd_contrast"]) == (-60, 10)
+    assert np.isnan(measure(mask)["mean_contrast"])
+
+
+def test_cells_next_to_each_other_touch_even_by_a_corner():
+    instances = rectangle(10, 10, 20, 20) * 1 + rectangle(20, 20, 30, 30) * 2 + rectangle(10, 22, 19, 30) * 3
+    table = measure_cells(segmentation((instances > 0) * 1), instances.astype(np.int32))
+    assert table["touches_cell"].tolist() == [True, True, False]
+
+
+def test_probabilities_of_all_classes_stand_beside_the_class():
+    instances = rectangle(10, 20, 30, 60).astype(np.int32)
+    probabilities = np.zeros((5, *SIZE), np.float32)
+    probabilities[0], probabilities[3], probabilities[1] = 0.2, 0.44, 0.36
+    (row,) = measure_cells(segmentation(probabilities.argmax(0), probabilities), instances).to_dict("records")
+    assert row["probability Grl"] == pytest.approx(0.55)
+    assert row["probability Dic+Ovl"] == pytest.approx(0.45)
+    assert row["uncertain"], "no class has 0.6"
+    assert not measure(rectangle(10, 20, 30, 60))["uncertain"]
+
+
+def test_every_column_is_explained_in_the_documentation():
+    text = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
+    for column in cell_columns(SCD)[:-4]:
+        assert f"| `{column.name}` | {column.unit} | {column.meaning} |" in text
 
 
 @pytest.mark.parametrize(
@@ -167,4 +217,5 @@ def test_the_smallest_cell_can_be_measured():
     row = measure(rectangle(10, 10, 11, 11))
     assert row["area_px"] == 1
     assert 0 <= row["circularity"] <= 1
-    assert np.isfinite([value for value in row.values() if not isinstance(value, str)]).all()
+    known = {name for name in row if not name.endswith(("_um", "_um2", "_contrast"))}
+    assert np.isfinite([row[name] for name in known if not isinstance(row[name], str)]).all()

@@ -7,24 +7,30 @@ import math
 import pandas as pd
 import pytest
 
-from drepano.cells import COLUMNS, summarise_field
+from drepano.cells import no_cells, summarise_field
 from drepano.taxonomy import BINARY, SCD
 
 
 def table(*rows):
     """Cells given by class, area and whether the border cuts them."""
     cells = pd.DataFrame(rows, columns=["class", "area_px", "touches_border"])
-    return cells.reindex(columns=COLUMNS)
+    return cells.assign(uncertain=False, touches_cell=False)
 
 
 def test_counts_density_area_and_shares():
     cells = table(
         ("El+Sk", 800.0, False), ("El+Sk", 600.0, False), ("Dic+Ovl", 1000.0, False), ("Grl", 50.0, True)
     )
-    assert summarise_field(cells, (500, 1000), SCD) == {
+    assert summarise_field(cells, (500, 1000), SCD, pixel_size=0.5) == {
         "cells": 4,
+        "uncertain_cells": 0,
+        "touching_cells": 0,
+        "megapixels": 0.5,
+        "pixel_size_um": 0.5,
         "density_per_megapixel": 8.0,
+        "density_per_mm2": 32.0,
         "mean_area_px": 800.0,
+        "mean_area_um2": 200.0,
         "whole_cells": 3,
         "Dic+Ovl cells": 1,
         "Dic+Ovl fraction": 0.25,
@@ -43,6 +49,18 @@ def test_cells_that_the_border_cuts_count_but_have_no_say_in_the_area():
     assert summary["mean_area_px"] == 900.0
 
 
+def test_uncertain_and_touching_cells_are_counted():
+    cells = table(("cell", 100.0, False), ("cell", 900.0, False))
+    cells["uncertain"], cells["touches_cell"] = [True, False], True
+    summary = summarise_field(cells, (10, 10), BINARY)
+    assert (summary["uncertain_cells"], summary["touching_cells"]) == (1, 2)
+
+
+def test_without_a_pixel_size_there_are_no_micrometres():
+    summary = summarise_field(table(("cell", 100.0, False)), (10, 10), BINARY)
+    assert all(math.isnan(summary[name]) for name in ("pixel_size_um", "density_per_mm2", "mean_area_um2"))
+
+
 def test_where_the_border_cuts_all_cells_the_area_is_unknown():
     summary = summarise_field(table(("cell", 100.0, True)), (10, 10), BINARY)
     assert summary["cells"] == 1
@@ -50,7 +68,7 @@ def test_where_the_border_cuts_all_cells_the_area_is_unknown():
 
 
 def test_an_empty_field_has_counts_of_zero_and_no_shares():
-    summary = summarise_field(pd.DataFrame(columns=list(COLUMNS)), (100, 100), SCD)
+    summary = summarise_field(no_cells(SCD), (100, 100), SCD)
     assert summary["cells"] == summary["El+Sk cells"] == 0
     assert summary["density_per_megapixel"] == 0
     assert math.isnan(summary["mean_area_px"])

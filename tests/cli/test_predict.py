@@ -12,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from drepano.cells import COLUMNS
+from drepano.cells import cell_columns
 from drepano.cli.main import main
 from drepano.models import ModelCard, create, save_model, shipped_models
+from drepano.taxonomy import BINARY
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +117,13 @@ class TestSuccess:
             "b.classes.png",
             "b.overlay.png",
             "cells.csv",
+            "differences.csv",
+            "patients.csv",
             "report.html",
             "summary.csv",
         ]
         cells = pd.read_csv(out / "cells.csv")
-        assert list(cells.columns) == ["field", *COLUMNS]
+        assert list(cells.columns) == ["field", *(column.name for column in cell_columns(BINARY))]
         assert cells["field"].tolist() == ["a", "a", "b"]
         assert set(cells["class"]) == {"cell"}
 
@@ -187,7 +190,7 @@ class TestBrokenFields:
         code, output, _ = run("predict", broken, "--out", out, "--model", model)
         assert code == 1
         assert "0 fields done, 1 failed" in output
-        assert results(out) == ["cells.csv", "report.html", "summary.csv"]
+        assert results(out) == ["cells.csv", "differences.csv", "patients.csv", "report.html", "summary.csv"]
 
 
 class TestRefusals:

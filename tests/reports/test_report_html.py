@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
 from drepano.errors import DrepanoError
-from drepano.reports import Failure, ReportedField, write_report
+from drepano.reports import Failure, Groups, ReportedField, write_report
 from drepano.taxonomy import BINARY, SCD, Taxonomy
 
 MODEL = {
@@ -72,6 +73,18 @@ def summary_of(counts: dict[str, tuple[int, ...]], taxonomy: Taxonomy = SCD) -> 
     return pd.DataFrame(rows, columns=columns)
 
 
+def no_groups(taxonomy: Taxonomy) -> Groups:
+    rows = pd.DataFrame(columns=["patient", "field", *summarise_field(no_cells(taxonomy), (1, 1), taxonomy)])
+    return groups_of(rows, no_cells(taxonomy).assign(field=[]), ("patient",), taxonomy)
+
+
+def groups_of(
+    rows: pd.DataFrame, cells: pd.DataFrame, keys: tuple[str, ...], taxonomy: Taxonomy, confusion: Any = None
+) -> Groups:
+    table = summarise_groups(rows, cells, keys, taxonomy, confusion)
+    return Groups(table, compare_groups(rows, keys, taxonomy), keys, precision=0.05)
+
+
 @pytest.fixture
 def overlay(tmp_path: Path) -> Path:
     path = tmp_path / "overlay.png"
@@ -89,6 +102,7 @@ def report(
 ) -> Page:
     given: dict[str, Any] = {
         "title": "Slides of March",
+        "groups": no_groups(taxonomy),
         "model": MODEL,
         "settings": {"device": "cpu"},
     } | changes
@@ -213,8 +227,8 @@ def test_one_class_of_cells_has_no_shares_to_show(tmp_path: Path, overlay: Path)
 
 
 def test_names_that_are_no_text_are_shown_all_the_same(tmp_path: Path, overlay: Path) -> None:
-    name = "\udcff.tif"
-    page = report(tmp_path, [ReportedField(name, name, overlay, (), 1.0)], summary_of({name: (3, 1, 0, 0)}))
+    field = ReportedField("a", "\udcff.tif", overlay, (), 1.0)
+    page = report(tmp_path, [field], summary_of({"a": (3, 1, 0, 0)}))
     assert "\\udcff.tif" in page.text
 
 
@@ -235,3 +249,60 @@ def test_reports_import_without_the_heavy_libraries() -> None:
     code = f"import sys, drepano.reports; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def patients(*fields: tuple[str, int, int, int], confusion: Any = None) -> Groups:
+    """Groups of fields given by patient, time, and numbers of Dic+Ovl and El+Sk."""
+    cells, rows = [], []
+    for number, (patient, time, round_cells, sickled) in enumerate(fields):
+        classes = ["Dic+Ovl"] * round_cells + ["El+Sk"] * sickled
+        table = no_cells(SCD).reindex(range(len(classes)))
+        table = table.assign(**{"class": classes, "area_px": 100}, uncertain=False)
+        table = table.assign(touches_border=False, touches_cell=False)
+        cells.append(table.assign(field=str(number)))
+        row = summarise_field(table, (1000, 1000), SCD)
+        rows.append({"field": str(number), "patient": patient, "time": time, **row})
+    return groups_of(pd.DataFrame(rows), pd.concat(cells), ("patient", "time"), SCD, confusion)
+
+
+def test_patients_have_their_sickled_share_with_both_intervals(tmp_path: Path) -> None:
+    groups = patients(("P1", 0, 40, 10), ("P1", 0, 30, 20), ("P1", 6, 45, 5), confusion=np.eye(4) * 100)
+    page = report(tmp_path, [], summary_of({}), groups=groups)
+    assert "By patient, time" in page.text
+    row = groups.table.iloc[0]
+    interval = f"{100 * row['El+Sk low']:.1f} to {100 * row['El+Sk high']:.1f} %"
+    assert f"P1, time 0 2 100 0 50 a megapixel 100 ± 0 px 30.0 % {interval}" in page.text
+    assert "P1, time 6 1 50 0 50 a megapixel 100 ± 0 px 10.0 % – 4.3 to 21.4 %" in page.text
+    assert "Of P1, time 6 there is one field" in page.text
+    assert "Of P1, time 0 there are fewer than 5 fields" in page.text
+
+
+def test_differences_and_time_course_are_shown_where_there_are_some(tmp_path: Path) -> None:
+    fields = [("P1", time, 40, 5 + 5 * time) for time in (0, 2, 2, 0)]
+    page = report(tmp_path, [], summary_of({}), groups=patients(*fields))
+    assert "El+Sk, time 0 and 2 (patient P1): -16.2 points (" in page.text
+    assert "Share of El+Sk against time" in page.text
+    labels = page.attributes("svg", "aria-label")
+    assert "Share of El+Sk against time" in labels
+    assert "Share of each class of cells with its interval, by group" in labels
+
+
+def test_without_a_second_time_there_is_no_course(tmp_path: Path) -> None:
+    page = report(tmp_path, [], summary_of({}), groups=patients(("P1", 0, 4, 5), ("P2", 6, 4, 5)))
+    assert "against time" not in page.text
+
+
+def test_names_of_patients_are_text_and_nothing_else(tmp_path: Path) -> None:
+    page = report(tmp_path, [], summary_of({}), groups=patients(("<script>$x$", 0, 4, 5)))
+    assert "<script>" not in page.source
+    assert "<script>$x$, time 0" in page.text
+
+
+def test_cells_without_classes_are_counted_by_patient_too(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        [{"field": "a", "patient": "P", **summarise_field(no_cells(BINARY), (10, 10), BINARY)}]
+    )
+    groups = groups_of(rows, no_cells(BINARY).assign(field=[]), ("patient",), BINARY)
+    page = report(tmp_path, [], summary_of({}, BINARY), taxonomy=BINARY, groups=groups)
+    assert "P 1 0 0 0 a megapixel –" in page.text
+    assert "sickled" not in page.text

@@ -1,7 +1,20 @@
-"""From a segmentation to cells and from cells to counts."""
+"""From a segmentation to cells, from cells to counts, from counts to shares and how sure they are."""
 
-from drepano.cells.instances import drop_small, find_cells
-from drepano.cells.measurements import COLUMNS, measure_cells
+from drepano.cells.groups import compare_groups, summarise_groups
+from drepano.cells.instances import between_cells, drop_small, find_cells
+from drepano.cells.measurements import measure_cells
+from drepano.cells.schema import Column, cell_columns, no_cells
 from drepano.cells.statistics import summarise_field
 
-__all__ = ["COLUMNS", "drop_small", "find_cells", "measure_cells", "summarise_field"]
+__all__ = [
+    "Column",
+    "between_cells",
+    "cell_columns",
+    "compare_groups",
+    "drop_small",
+    "find_cells",
+    "measure_cells",
+    "no_cells",
+    "summarise_field",
+    "summarise_groups",
+]

@@ -73,6 +73,14 @@ def _fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
     return filled
 
 
+def between_cells(instances: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels (H, W) that have two cells among themselves and their eight neighbours."""
+    smallest = np.where(instances > 0, instances, instances.max(initial=0) + 1)
+    lowest, highest = ndimage.minimum_filter(smallest, 3), ndimage.maximum_filter(instances, 3)
+    between: NDArray[np.bool_] = (highest > 0) & (lowest != highest)
+    return between
+
+
 def drop_small(instances: NDArray, smallest: float) -> NDArray[np.int32]:
     """The instance map (H, W) without instances of fewer than `smallest` px, numbered from 1 again."""
     sizes = np.bincount(instances.ravel())

@@ -10,7 +10,9 @@ import pandas as pd
 from drepano.taxonomy import Taxonomy
 
 
-def summarise_field(cells: pd.DataFrame, shape: tuple[int, int], taxonomy: Taxonomy) -> dict[str, Any]:
+def summarise_field(
+    cells: pd.DataFrame, shape: tuple[int, int], taxonomy: Taxonomy, pixel_size: float | None = None
+) -> dict[str, Any]:
     """Count, density, mean area and class fractions of one field's cells.
 
     Parameters
@@ -20,21 +22,34 @@ def summarise_field(cells: pd.DataFrame, shape: tuple[int, int], taxonomy: Taxon
     shape : (int, int)
         Height and width of the field in px.
     taxonomy : Taxonomy
+    pixel_size : float, optional
+        Side of a pixel in micrometres.
 
     Returns
     -------
     dict
-        ``cells``; ``density_per_megapixel``, cells in a million pixels; ``mean_area_px`` over the cells
-        that the border does not cut (NaN where there are none) and ``whole_cells``, their number; for
-        every class of cells its number
+        ``cells``, ``uncertain_cells`` and ``touching_cells`` among them; ``megapixels``, the field's size in
+        millions of pixels; ``pixel_size_um``; ``density_per_megapixel`` and ``density_per_mm2``;
+        ``mean_area_px`` and ``mean_area_um2`` over the cells that the border does not cut (NaN where there
+        are none) and ``whole_cells``, their number. What needs a pixel size is NaN without one. For every
+        class of cells its number
         ``<class> cells`` and its share of all cells ``<class> fraction`` (NaN where there are no cells).
     """
     count = len(cells)
     whole = cells.loc[~cells["touches_border"].astype(bool), "area_px"]
+    megapixels = shape[0] * shape[1] / 1e6
+    scale = np.nan if pixel_size is None else pixel_size
+    mean_area = float(whole.mean()) if len(whole) else np.nan
     summary: dict[str, Any] = {
         "cells": count,
-        "density_per_megapixel": count / (shape[0] * shape[1]) * 1e6,
-        "mean_area_px": float(whole.mean()) if len(whole) else np.nan,
+        "uncertain_cells": int(cells["uncertain"].sum()),
+        "touching_cells": int(cells["touches_cell"].sum()),
+        "megapixels": megapixels,
+        "pixel_size_um": scale,
+        "density_per_megapixel": count / megapixels,
+        "density_per_mm2": count / (megapixels * scale**2),
+        "mean_area_px": mean_area,
+        "mean_area_um2": mean_area * scale**2,
         "whole_cells": len(whole),
     }
     for name in taxonomy.cell_classes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from drepano.cli.console import err, out, progress_bar
+from drepano.errors import DrepanoError
 
 
 def predict(
@@ -26,6 +28,30 @@ def predict(
             "scale, which fits cells of about 45 px; a warning says when they are not."
         ),
     ] = None,
+    pixel_size: Annotated[
+        float | None,
+        typer.Option(
+            help="Side of a pixel, micrometres: areas and lengths are then given in µm too. Without it that "
+            "of the file's metadata, where there is one."
+        ),
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file with the columns file, patient and any others (time, oxygen, drug ...): fields "
+            "that agree in all but the file are counted together. Without it every folder is a patient."
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a sheet: a regular expression for file names with a group (?P<patient>...) "
+            "and any others."
+        ),
+    ] = None,
+    share_precision: Annotated[
+        float, typer.Option(help="Half width wanted of the interval of a patient's sickled share.")
+    ] = 0.05,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="float32, or bfloat16 (plain convolutions only) where the device has it.")
@@ -34,10 +60,10 @@ def predict(
         bool, typer.Option("--overwrite", help="Redo fields that are done already.")
     ] = False,
 ) -> None:
-    """Segment fields: class maps, overlays, cells.csv, summary.csv and report.html."""
+    """Segment fields: class maps, overlays, tables of cells, fields and patients, and report.html."""
     from rich.markup import escape
 
-    from drepano.prediction import Outcome, predict_fields
+    from drepano.prediction import Outcome, Scale, predict_fields
     from drepano.segmenter import load_model
 
     segmenter = load_model(model, device, precision)
@@ -59,7 +85,9 @@ def predict(
             fields,
             folder,
             segmenter,
-            cell_diameter,
+            Scale(cell_diameter, pixel_size),
+            _grouping(samples, pattern),
+            share_precision,
             overwrite,
             started=lambda total: progress.update(task, total=total),
             finished=show,
@@ -68,3 +96,14 @@ def predict(
     out.print(f"{len(outcomes) - failed} fields done, {failed} failed; report: {folder / 'report.html'}")
     if failed:
         raise typer.Exit(1)
+
+
+def _grouping(samples: Path | None, pattern: str | None) -> Any:
+    """How fields are grouped: by a sheet, by their names, or by their folders."""
+    from drepano.prediction import match_samples, read_samples, samples_of_folders
+
+    if samples is not None and pattern is not None:
+        raise DrepanoError("--samples and --pattern: both say whose a field is; give one of them")
+    if samples is not None:
+        return partial(read_samples, samples)
+    return samples_of_folders if pattern is None else partial(match_samples, pattern)

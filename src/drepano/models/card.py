@@ -53,6 +53,9 @@ class ModelCard(BaseModel):
         Resolved training configuration.
     data : list of DataUse
     metrics : list of Metric
+    cell_confusion : list of lists of int
+        Cells of each true class (row) called each class (column) in a test, classes of cells only; empty
+        where there was none. Counts of patients are corrected with it.
     notes : str
     version : str
         Version of Drepano that wrote the file.
@@ -69,6 +72,7 @@ class ModelCard(BaseModel):
     training: dict[str, Any]
     data: list[DataUse]
     metrics: list[Metric] = []
+    cell_confusion: list[list[int]] = []
     notes: str = ""
     version: str
 

@@ -2,7 +2,8 @@
 
 from drepano.prediction.field_files import FieldFile, list_fields
 from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, FieldRecord
-from drepano.prediction.run import Outcome, predict_fields
+from drepano.prediction.run import Outcome, Scale, predict_fields
+from drepano.prediction.samples import match_samples, read_samples, samples_of_folders
 
 __all__ = [
     "RECORDS",
@@ -10,6 +11,10 @@ __all__ = [
     "FieldFile",
     "FieldRecord",
     "Outcome",
+    "Scale",
     "list_fields",
+    "match_samples",
     "predict_fields",
+    "read_samples",
+    "samples_of_folders",
 ]

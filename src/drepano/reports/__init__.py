@@ -2,11 +2,13 @@
 
 from drepano.reports.chart import class_fractions_svg
 from drepano.reports.contact_sheet import draw_contact_sheet
+from drepano.reports.groups import Groups
 from drepano.reports.html import Failure, ReportedField, write_report
 from drepano.reports.overlay import draw_outlines, draw_overlay
 
 __all__ = [
     "Failure",
+    "Groups",
     "ReportedField",
     "class_fractions_svg",
     "draw_contact_sheet",

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 from typing import TYPE_CHECKING
 
 from drepano.reports.lettering import printable, shorten
+from drepano.reports.svg import INK, as_inline, drawing, hexadecimal
 from drepano.taxonomy import Colour, Taxonomy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_INK = "#010203"  # stands for the colour of the page's text, which a dark page makes light
-_WIDTH = 5.0  # inches, so that the letters can be read on a phone
 _ROW_HEIGHT = 0.29  # inches
 _HEAD_HEIGHT = 0.85  # inches, for the legend and the axis
 _LONGEST_NAME = 22  # letters
@@ -37,9 +33,6 @@ def class_fractions_svg(summary: pd.DataFrame, taxonomy: Taxonomy) -> str:
         An ``<svg>`` element to put into a web page. Its letters are text in the reader's own font and in
         the colour of the text around it. The same summary gives the same string.
     """
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     names = list(taxonomy.cell_classes)
@@ -50,29 +43,19 @@ def class_fractions_svg(summary: pd.DataFrame, taxonomy: Taxonomy) -> str:
     # The row of all fields stands half a row apart.
     heights = [0.0, *(row + 0.5 for row in range(1, len(labels)))]
 
-    with (
-        matplotlib.rc_context({"svg.hashsalt": "drepano", "svg.fonttype": "none", "font.size": 9}),
-        warnings.catch_warnings(),
-    ):
-        # The reader's fonts draw the letters, so it does not matter which of them matplotlib's own has.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(
-            figsize=(_WIDTH, _HEAD_HEIGHT + _ROW_HEIGHT * (len(labels) + 0.5)), layout="constrained"
-        )
-        FigureCanvasSVG(figure)
-        figure.patch.set_visible(False)
+    with drawing(_HEAD_HEIGHT + _ROW_HEIGHT * (len(labels) + 0.5)) as figure:
         axes = figure.add_subplot()
         axes.patch.set_visible(False)
         for height, row, total in zip(heights, rows, totals, strict=True):
             if total == 0:
-                axes.text(0.01, height, "no cells", color=_INK, va="center", style="italic", alpha=0.7)
+                axes.text(0.01, height, "no cells", color=INK, va="center", style="italic", alpha=0.7)
                 continue
             left = 0.0
             for count, colour in zip(row, taxonomy.colours[1:], strict=True):
                 if count == 0:
                     continue
                 share = count / total
-                axes.barh(height, share, left=left, height=0.78, color=_hexadecimal(colour), clip_on=False)
+                axes.barh(height, share, left=left, height=0.78, color=hexadecimal(colour), clip_on=False)
                 if share >= _NARROWEST_LABELLED:
                     middle = left + share / 2
                     axes.text(
@@ -81,12 +64,12 @@ def class_fractions_svg(summary: pd.DataFrame, taxonomy: Taxonomy) -> str:
                 left += share
         axes.set_xlim(0, 1)
         axes.set_ylim(heights[-1] + 0.6, -0.6)
-        axes.set_yticks(heights, labels, parse_math=False, color=_INK)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"], color=_INK)
+        axes.set_yticks(heights, labels, parse_math=False, color=INK)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"], color=INK)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         swatches = [
-            Patch(color=_hexadecimal(colour), label=name)
+            Patch(color=hexadecimal(colour), label=name)
             for name, colour in zip(names, taxonomy.colours[1:], strict=True)
         ]
         legend = figure.legend(
@@ -94,29 +77,12 @@ def class_fractions_svg(summary: pd.DataFrame, taxonomy: Taxonomy) -> str:
             loc="outside upper left",
             ncols=4,
             frameon=False,
-            labelcolor=_INK,
+            labelcolor=INK,
             handlelength=1,
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
-        written = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(written, format="svg", metadata=nothing)
-    return _as_inline(written.getvalue())
-
-
-def _as_inline(document: str) -> str:
-    """The ``<svg>`` element of an SVG document, without what a web page does not need."""
-    element = document[document.index("<svg") :].strip()
-    element = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", element, count=2)
-    element = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", element, count=1, flags=re.DOTALL)
-    element = re.sub(r"font-family: [^;]*; ", "", element)
-    element = element.replace("<svg", '<svg role="img" aria-label="Share of each class of cells"', 1)
-    return element.replace(_INK, "currentColor")
-
-
-def _hexadecimal(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+        return as_inline(figure, "Share of each class of cells")
 
 
 def _ink_on(colour: Colour) -> str:

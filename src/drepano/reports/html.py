@@ -15,6 +15,7 @@ from drepano.errors import DrepanoError
 from drepano.io.files import atomic_path
 from drepano.reports import wording
 from drepano.reports.chart import class_fractions_svg
+from drepano.reports.groups import Groups, view_groups
 from drepano.taxonomy import Colour, Taxonomy
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def write_report(
     fields: Sequence[ReportedField],
     failures: Sequence[Failure],
     summary: pd.DataFrame,
+    groups: Groups,
     taxonomy: Taxonomy,
     model: Mapping[str, Any],
     settings: Mapping[str, str],
@@ -126,6 +128,8 @@ def write_report(
         px), `mean_area_px` (float, px, over the `whole_cells` (int) that no border cuts, NaN without
         them), and for each cell class `<class> cells` (int)
         and `<class> fraction` (float, NaN without cells).
+    groups : Groups
+        Patients, or whatever the fields were grouped by.
     taxonomy : Taxonomy
         The classes.
     model : mapping
@@ -163,6 +167,7 @@ def write_report(
         failures=failures,
         warned=[view for view in views if view.field.warnings],
         rows=rows,
+        groups=view_groups(groups, taxonomy),
         total=_total(summary, taxonomy),
         classes_differ=classes_differ,
         chart=Markup(class_fractions_svg(summary, taxonomy)) if classes_differ else None,

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from drepano.cells import between_cells
 from drepano.errors import DrepanoError
 from drepano.field import Field
 from drepano.preprocessing import Normalisation, measure_light, normalise, scale_image, scale_labels
@@ -35,15 +35,7 @@ class PreparedField:
 
 def part_touching_cells(classes: NDArray[np.uint8], instances: NDArray[np.int32]) -> NDArray[np.uint8]:
     """The class map with background wherever two cells meet, so that a method learns to part them."""
-    return np.where((instances > 0) & _between_cells(instances), 0, classes).astype(np.uint8)
-
-
-def _between_cells(instances: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels that have two cells among themselves and their eight neighbours."""
-    smallest = np.where(instances > 0, instances, instances.max() + 1)
-    lowest, highest = ndimage.minimum_filter(smallest, 3), ndimage.maximum_filter(instances, 3)
-    between: NDArray[np.bool_] = (highest > 0) & (lowest != highest)
-    return between
+    return np.where((instances > 0) & between_cells(instances), 0, classes).astype(np.uint8)
 
 
 def prepare_field(field: Field, scale: float, binary: bool, normalisation: Normalisation) -> PreparedField:
@@ -60,7 +52,7 @@ def prepare_field(field: Field, scale: float, binary: bool, normalisation: Norma
     if binary:
         classes = (classes > 0).astype(np.uint8)
     if field.instances is not None:
-        between = _between_cells(scale_labels(field.instances, scale))
+        between = between_cells(scale_labels(field.instances, scale))
         classes = np.where(between, BETWEEN_CELLS, classes).astype(np.uint8)
     image = scale_image(field.image, scale)
     return PreparedField(normalise(image, measure_light(image, normalisation)).astype(np.float16), classes)

@@ -1,0 +1,184 @@
+"""A row for every group of fields: a patient, or a patient at one time, under one drug."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from drepano.cells.shares import (
+    binomial_interval,
+    corrected_intervals,
+    difference_interval,
+    field_interval,
+    fields_for,
+    undo_confusion,
+)
+from drepano.taxonomy import SICKLED_CLASS, Taxonomy
+
+
+def summarise_groups(
+    fields: pd.DataFrame,
+    cells: pd.DataFrame,
+    keys: Sequence[str],
+    taxonomy: Taxonomy,
+    confusion: NDArray | None = None,
+    precision: float = 0.05,
+) -> pd.DataFrame:
+    """Counts, areas and class shares of every group of fields, with 95 % intervals.
+
+    Parameters
+    ----------
+    fields : pandas.DataFrame
+        A row a field: ``field``, the columns `keys`, and those of `summarise_field`.
+    cells : pandas.DataFrame
+        A row a cell: ``field`` and the columns of `measure_cells`.
+    keys : sequence of str
+        Columns of `fields`; fields that agree in all of them are a group.
+    taxonomy : Taxonomy
+    confusion : (K, K) array, optional
+        For the K classes of cells, cells of a true class (row) called each class (column) in a test.
+    precision : float
+        Half width wanted of the interval of the sickled share.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns `keys`, then ``fields``, ``cells``, ``uncertain_cells``, ``density_per_megapixel``, and
+        ``density_per_mm2`` where every field has a pixel size; ``mean_area_px``, ``sd_area_px``,
+        ``mean_area_um2`` and ``sd_area_um2`` over the ``whole_cells``, which the border does not cut; and for
+        every class ``<class> cells``, ``<class> fraction``, ``<class> low`` and ``<class> high`` (bootstrap
+        over fields, `field_interval`), ``<class> binomial low`` and ``<class> binomial high``; with
+        `confusion` also ``<class> corrected``, ``<class> corrected low`` and ``<class> corrected high``.
+        With a sickled class ``fields_for_precision``, how many fields like these give `precision`, and
+        ``more_fields_to_halve``, how many more would halve the interval. NaN where it is not defined.
+    """
+    rows = []
+    for values, members in fields.groupby(list(keys), sort=True, dropna=False):
+        of_group = cells[cells["field"].isin(members["field"])]
+        summary = _summarise(members, of_group, taxonomy, confusion, precision)
+        rows.append({**dict(zip(keys, values, strict=True)), **summary})
+    columns = [*keys, *_summarise(fields[:0], cells[:0], taxonomy, confusion, precision)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _summarise(
+    fields: pd.DataFrame,
+    cells: pd.DataFrame,
+    taxonomy: Taxonomy,
+    confusion: NDArray | None,
+    precision: float,
+) -> dict[str, Any]:
+    whole = cells.loc[~cells["touches_border"].astype(bool), ["area_px", "area_um2"]]
+    mean, spread = whole.mean(), whole.std()
+    counts = fields[[f"{name} cells" for name in taxonomy.cell_classes]].to_numpy(dtype=np.int64)
+    of_fields = counts.sum(axis=1)
+    total = int(of_fields.sum())
+    area = fields["megapixels"].sum()
+    area_mm2 = (fields["megapixels"] * fields["pixel_size_um"] ** 2).sum(skipna=False)
+    summary: dict[str, Any] = {
+        "fields": len(fields),
+        "cells": total,
+        "uncertain_cells": int(cells["uncertain"].sum()),
+        "density_per_megapixel": total / area if area else np.nan,
+        "density_per_mm2": total / area_mm2 if area_mm2 else np.nan,
+        "mean_area_px": mean["area_px"],
+        "sd_area_px": spread["area_px"],
+        "mean_area_um2": mean["area_um2"],
+        "sd_area_um2": spread["area_um2"],
+        "whole_cells": len(whole),
+    }
+    if confusion is not None:
+        corrected = undo_confusion(counts.sum(axis=0), confusion)
+        corrected_ends = corrected_intervals(counts, confusion)
+    for index, name in enumerate(taxonomy.cell_classes):
+        hits = counts[:, index]
+        interval = field_interval(hits, of_fields)
+        binomial = binomial_interval(hits.sum(), total)
+        summary |= {
+            f"{name} cells": int(hits.sum()),
+            f"{name} fraction": hits.sum() / total if total else np.nan,
+            f"{name} low": interval.low,
+            f"{name} high": interval.high,
+            f"{name} binomial low": binomial.low,
+            f"{name} binomial high": binomial.high,
+        }
+        if confusion is not None:
+            summary |= {
+                f"{name} corrected": corrected[index],
+                f"{name} corrected low": corrected_ends[index].low,
+                f"{name} corrected high": corrected_ends[index].high,
+            }
+        if name == SICKLED_CLASS:
+            known = interval.is_known
+            summary["fields_for_precision"] = (
+                fields_for(interval.half_width, len(fields), precision) if known else np.nan
+            )
+            summary["more_fields_to_halve"] = 3 * len(fields) if known else np.nan
+    return summary
+
+
+def compare_groups(fields: pd.DataFrame, keys: Sequence[str], taxonomy: Taxonomy) -> pd.DataFrame:
+    """Differences of class shares between groups that differ in one key only.
+
+    Parameters
+    ----------
+    fields, keys, taxonomy
+        As in `summarise_groups`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a pair of groups and class of cells: ``differ_in``, ``first``, ``second``, ``same`` (the keys
+        that agree), ``class``, ``difference`` (share in the first less that in the second; NaN without
+        cells), ``low`` and ``high`` (95 %, bootstrap over the fields of both), ``more_than_chance``.
+    """
+    rows = []
+    groups = list(fields.groupby(list(keys), sort=True, dropna=False))
+    for (first, first_fields), (second, second_fields) in combinations(groups, 2):
+        different = [i for i in range(len(keys)) if first[i] != second[i]]
+        if len(different) != 1:
+            continue
+        (key,) = different
+        same = ", ".join(f"{keys[i]} {first[i]}" for i in range(len(keys)) if i != key)
+        for name in taxonomy.cell_classes:
+            first_side, second_side = _hits(first_fields, name), _hits(second_fields, name)
+            interval = difference_interval(first_side, second_side)
+            rows.append(
+                {
+                    "differ_in": keys[key],
+                    "first": first[key],
+                    "second": second[key],
+                    "same": same,
+                    "class": name,
+                    "difference": _share(*first_side) - _share(*second_side),
+                    "low": interval.low,
+                    "high": interval.high,
+                    "more_than_chance": interval.low > 0 or interval.high < 0,
+                }
+            )
+    columns = [
+        "differ_in",
+        "first",
+        "second",
+        "same",
+        "class",
+        "difference",
+        "low",
+        "high",
+        "more_than_chance",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _hits(fields: pd.DataFrame, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cells of a class and all cells, field by field."""
+    return fields[f"{name} cells"].to_numpy(np.int64), fields["cells"].to_numpy(np.int64)
+
+
+def _share(hits: NDArray[np.int64], cells: NDArray[np.int64]) -> float:
+    return float(hits.sum() / cells.sum()) if cells.sum() else float("nan")

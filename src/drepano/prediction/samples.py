@@ -1,0 +1,176 @@
+"""Whose field it is: a sheet of samples, or a pattern on file names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from drepano.errors import DrepanoError
+from drepano.prediction.field_files import FieldFile, printable
+from drepano.reports import Failure
+
+PATIENT = "patient"
+_FILE = "file"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is known of the fields besides their pixels.
+
+    Parameters
+    ----------
+    keys : tuple of str
+        "patient" first, then the sheet's other columns or the pattern's other groups.
+    values : dict
+        For a field's name its value of every key.
+    failures : tuple of Failure
+        Rows of the sheet without a field.
+    """
+
+    keys: tuple[str, ...]
+    values: dict[str, tuple[str, ...]]
+    failures: tuple[Failure, ...] = ()
+
+    def join(self, summary: pd.DataFrame) -> pd.DataFrame:
+        """The rows of fields with the columns `keys` before them, as numbers where they are."""
+        known = pd.DataFrame([self.values[name] for name in summary["field"]], columns=list(self.keys))
+        for key in self.keys[1:]:
+            numbers = pd.to_numeric(known[key], errors="coerce")
+            known[key] = known[key] if numbers.isna().any() else numbers
+        return pd.concat([known, summary.reset_index(drop=True)], axis=1)
+
+
+def samples_of_folders(fields: Sequence[FieldFile]) -> Samples:
+    """A folder a patient, called as the folder, or by more of its path where two have the same name."""
+    folders = {field.name: field.path.resolve().parent for field in fields}
+    distinct = set(folders.values())
+    parts = 1
+    while len({folder.parts[-parts:] for folder in distinct}) < len(distinct):
+        parts += 1
+    return Samples(
+        (PATIENT,),
+        {name: (printable("/".join(folder.parts[-parts:])),) for name, folder in folders.items()},
+    )
+
+
+def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
+    """Samples from a CSV file with the columns file, patient and any others.
+
+    Parameters
+    ----------
+    sheet : Path
+        ``file`` is a path, from the sheet's folder where it is relative, or the name of one of the files. All
+        pages of a file share its row.
+    fields : sequence of FieldFile
+
+    Raises
+    ------
+    DrepanoError
+        If the sheet cannot be read, lacks a column or a field, or names a file twice or one of several of a
+        name.
+    """
+    table = _read_table(sheet)
+    keys = (PATIENT, *(name for name in table.columns if name not in (_FILE, PATIENT)))
+    pages: dict[Path, list[FieldFile]] = {}
+    for field in fields:
+        pages.setdefault(field.path.resolve(), []).append(field)
+    values: dict[str, tuple[str, ...]] = {}
+    failures = []
+    for row in table.to_dict("records"):
+        members = _fields_of(row[_FILE], sheet, pages)
+        if not members:
+            failures.append(
+                Failure(f"{sheet}: {row[_FILE]}", "no such field among those given; correct the name")
+            )
+        for field in members:
+            if field.name in values:
+                raise DrepanoError(f"{sheet}: names {row[_FILE]} twice; leave one row a file")
+            values[field.name] = tuple(row[key] for key in keys)
+    _refuse_unlisted(str(sheet), fields, values, "has no row for")
+    return Samples(keys, values, tuple(failures))
+
+
+def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
+    """Samples from file names by a regular expression with named groups.
+
+    Parameters
+    ----------
+    pattern : str
+        Such as ``(?P<patient>[A-Z]+[0-9]+)_(?P<time>[0-9]+)h``, searched for in the file name without suffix;
+        a group "patient" is needed.
+    fields : sequence of FieldFile
+
+    Raises
+    ------
+    DrepanoError
+        If it is no regular expression, has no such group, or does not fit every file name.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise DrepanoError(f"pattern {pattern!r}: no regular expression ({error}); correct it") from error
+    if PATIENT not in compiled.groupindex:
+        raise DrepanoError(
+            f"pattern {pattern!r}: has no group called patient; write the part that names the patient as "
+            "(?P<patient>...)"
+        )
+    keys = (PATIENT, *(name for name in compiled.groupindex if name != PATIENT))
+    found = {field.name: compiled.search(printable(field.path.stem)) for field in fields}
+    values = {
+        name: tuple(match[key] or "" for key in keys) for name, match in found.items() if match is not None
+    }
+    _refuse_unlisted(f"pattern {pattern!r}", fields, values, "does not fit")
+    return Samples(keys, values)
+
+
+def _refuse_unlisted(
+    what: str, fields: Sequence[FieldFile], values: dict[str, tuple[str, ...]], problem: str
+) -> None:
+    unlisted = [printable(field.path.name) for field in fields if field.name not in values]
+    if unlisted:
+        some = ", ".join(unlisted[:3]) + (", ..." if len(unlisted) > 3 else "")
+        raise DrepanoError(
+            f"{what}: {problem} {len(unlisted)} of {len(fields)} fields ({some}); correct it, or leave "
+            "these fields out"
+        )
+
+
+def _read_table(sheet: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(
+            sheet, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
+        )
+    except FileNotFoundError as error:
+        raise DrepanoError(f"{sheet}: there is no such file; give the sheet of samples") from error
+    except (OSError, ValueError) as error:
+        raise DrepanoError(
+            f"{sheet}: cannot be read as CSV ({str(error).splitlines()[0]}); save it as CSV, UTF-8"
+        ) from error
+    table.columns = [str(name).strip() for name in table.columns]
+    missing = [name for name in (_FILE, PATIENT) if name not in table.columns]
+    if missing:
+        raise DrepanoError(
+            f"{sheet}: has no column {missing[0]!r} (it has {', '.join(table.columns)}); a header with file, "
+            "patient and any others, separated by commas, is needed"
+        )
+    empty = table.index[(table[_FILE] == "") | (table[PATIENT] == "")]
+    if len(empty):
+        raise DrepanoError(f"{sheet}: row {empty[0] + 2} has no file or no patient; fill it in")
+    return table
+
+
+def _fields_of(file: str, sheet: Path, pages: dict[Path, list[FieldFile]]) -> list[FieldFile]:
+    path = (sheet.parent / file).resolve()
+    if path in pages:
+        return pages[path]
+    named = [members for path, members in pages.items() if path.name == file]
+    if len(named) > 1:
+        raise DrepanoError(
+            f"{sheet}: {file} could be any of {len(named)} files of that name; write its path from the "
+            "sheet's folder"
+        )
+    return named[0] if named else []

@@ -1,0 +1,125 @@
+"""Shares of classes in every group of fields with their intervals, and how they change with time."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from drepano.reports.lettering import printable, shorten
+from drepano.reports.svg import INK, as_inline, drawing, hexadecimal
+from drepano.taxonomy import Colour, Taxonomy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HEAD_HEIGHT = 0.85  # inches, for the legend and the axis
+_CLASS_HEIGHT = 0.16  # inches
+_LONGEST_NAME = 26  # letters
+_TIME_HEIGHT = 3.2  # inches
+_MARKERS = "osD^vP*X"
+
+
+def group_shares_svg(labels: list[str], groups: pd.DataFrame, taxonomy: Taxonomy) -> str:
+    """For every group a dot a class with its 95 % interval over fields, dotted where only Wilson's is known.
+
+    Parameters
+    ----------
+    labels : list of str
+        Names of the groups.
+    groups : pandas.DataFrame
+        From `drepano.cells.summarise_groups`.
+    taxonomy : Taxonomy
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element.
+    """
+    names = taxonomy.cell_classes
+    step = len(names) + 1.5
+    with drawing(_HEAD_HEIGHT + _CLASS_HEIGHT * step * len(labels)) as figure:
+        axes = _plain_axes(figure)
+        for index, (name, colour) in enumerate(zip(names, taxonomy.colours[1:], strict=True)):
+            heights = step * np.arange(len(labels)) + index
+            for height, (_, row) in zip(heights, groups.iterrows(), strict=True):
+                low, high, over_fields = _ends(row, name)
+                style = "-" if over_fields else ":"
+                axes.plot([low, high], [height, height], style, color=hexadecimal(colour), linewidth=2)
+            axes.plot(
+                groups[f"{name} fraction"], heights, "o", color=hexadecimal(colour), label=name, markersize=5
+            )
+        middles = step * np.arange(len(labels)) + (len(names) - 1) / 2
+        shown = [shorten(printable(label), _LONGEST_NAME) for label in labels]
+        axes.set_yticks(middles, shown, parse_math=False, color=INK)
+        axes.set_ylim(step * len(labels) - 1, -1)
+        axes.set_xlim(0, 1)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"], color=INK)
+        axes.grid(axis="x", color=INK, alpha=0.15)
+        _legend(figure, columns=4)
+        return as_inline(figure, "Share of each class of cells with its interval, by group")
+
+
+def time_course_svg(courses: dict[str, pd.DataFrame], time: str, name: str, colours: list[Colour]) -> str:
+    """The share of one class against time, a line a course, bars the 95 % intervals.
+
+    Parameters
+    ----------
+    courses : dict of str to pandas.DataFrame
+        Rows of `drepano.cells.summarise_groups` in order of time, with that column as numbers.
+    time : str
+        Its name.
+    name : str
+        The class.
+    colours : list of Colour
+        For the lines, again from the start when there are more; markers differ too.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element.
+    """
+    with drawing(_TIME_HEIGHT) as figure:
+        axes = _plain_axes(figure)
+        for (label, course), colour, marker in zip(courses.items(), cycle(colours), cycle(_MARKERS)):
+            share = course[f"{name} fraction"].to_numpy()
+            ends = np.array([_ends(row, name)[:2] for _, row in course.iterrows()])
+            axes.errorbar(
+                course[time].to_numpy(),
+                share,
+                yerr=np.abs(ends.T - share),
+                marker=marker,
+                color=hexadecimal(colour),
+                label=shorten(printable(label), _LONGEST_NAME),
+                capsize=2,
+                linewidth=1.5,
+            )
+        axes.set_ylim(0, None)
+        axes.yaxis.set_major_formatter("{x:.0%}")
+        axes.tick_params(colors=INK)
+        axes.set_xlabel(printable(time), color=INK, parse_math=False)
+        axes.grid(color=INK, alpha=0.15)
+        _legend(figure, columns=3)
+        return as_inline(figure, f"Share of {name} against {printable(time)}")
+
+
+def _ends(row: pd.Series, name: str) -> tuple[float, float, bool]:
+    """Interval over fields, or the binomial one where there is none, and whether it is over fields."""
+    over_fields = bool(np.isfinite(row[f"{name} low"]))
+    kind = "" if over_fields else "binomial "
+    return float(row[f"{name} {kind}low"]), float(row[f"{name} {kind}high"]), over_fields
+
+
+def _plain_axes(figure: Any) -> Any:
+    axes = figure.add_subplot()
+    axes.patch.set_visible(False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return axes
+
+
+def _legend(figure: Any, columns: int) -> None:
+    legend = figure.legend(loc="outside upper left", ncols=columns, frameon=False, labelcolor=INK)
+    for text in legend.get_texts():
+        text.set_parse_math(False)

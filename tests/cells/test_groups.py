@@ -1,0 +1,157 @@
+"""Rows of patients and the differences between them, worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
+from drepano.taxonomy import BINARY, SCD
+
+
+def field(name, classes, areas=100, **keys):
+    """A field of 1000 x 500 px with a cell of each of `classes`: its cells and its row."""
+    cells = no_cells(SCD).reindex(range(len(classes)))
+    cells = cells.assign(
+        **{"class": classes, "area_px": areas, "area_um2": np.asarray(areas) / 4},
+        uncertain=False,
+        touches_border=False,
+        touches_cell=False,
+    )
+    row = summarise_field(cells, (500, 1000), SCD, pixel_size=0.5)
+    return cells.assign(field=name), pd.DataFrame([{"field": name, **keys, **row}])
+
+
+def tables(*fields):
+    cells, rows = zip(*fields, strict=True)
+    return pd.concat(rows, ignore_index=True), pd.concat(cells, ignore_index=True)
+
+
+DIC, SICKLED, GRL = "Dic+Ovl", "El+Sk", "Grl"
+
+
+@pytest.fixture
+def two_patients():
+    return tables(
+        field("a", [DIC] * 8 + [SICKLED] * 2, [100] * 10, patient="P"),
+        field("b", [DIC] * 6 + [SICKLED] * 4, [200] * 10, patient="P"),
+        field("c", [SICKLED] * 5, patient="Q"),
+    )
+
+
+def test_a_row_a_patient_with_counts_density_and_area(two_patients):
+    rows = summarise_groups(*two_patients, ["patient"], SCD)
+    assert rows["patient"].tolist() == ["P", "Q"]
+    first = rows.iloc[0]
+    assert (first["fields"], first["cells"], first["El+Sk cells"]) == (2, 20, 6)
+    assert first["El+Sk fraction"] == 0.3
+    assert first["density_per_megapixel"] == 20
+    assert first["density_per_mm2"] == 80
+    assert (first["mean_area_px"], first["mean_area_um2"]) == (150, 37.5)
+    assert first["sd_area_px"] == pytest.approx(np.std([100] * 10 + [200] * 10, ddof=1))
+
+
+def test_cells_that_the_border_cuts_have_no_say_in_areas_and_uncertain_ones_are_counted(two_patients):
+    fields, cells = two_patients
+    cells.loc[cells["field"] == "b", "touches_border"] = True
+    cells.loc[0, "uncertain"] = True
+    first = summarise_groups(fields, cells, ["patient"], SCD).iloc[0]
+    assert (first["mean_area_px"], first["whole_cells"]) == (100, 10)
+    assert first["uncertain_cells"] == 1
+
+
+def test_the_interval_over_fields_stands_beside_the_binomial_one(two_patients):
+    rows = summarise_groups(*two_patients, ["patient"], SCD)
+    first, second = rows.iloc[0], rows.iloc[1]
+    assert first["El+Sk low"] <= first["El+Sk binomial low"] < 0.3
+    assert first["El+Sk high"] >= first["El+Sk binomial high"] > 0.3
+    assert np.isnan(second["El+Sk low"]), "one field"
+    assert second["El+Sk binomial high"] == 1
+
+
+def test_how_many_fields_would_be_enough(two_patients):
+    rows = summarise_groups(*two_patients, ["patient"], SCD, precision=0.05)
+    first = rows.iloc[0]
+    half_width = (first["El+Sk high"] - first["El+Sk low"]) / 2
+    assert first["fields_for_precision"] == np.ceil(2 * (half_width / 0.05) ** 2)
+    assert first["more_fields_to_halve"] == 6
+    assert np.isnan(rows.iloc[1]["fields_for_precision"])
+
+
+def test_with_a_confusion_matrix_the_corrected_share_stands_beside_the_counted_one(two_patients):
+    confusion = np.array([[80, 20, 0, 0], [0, 100, 0, 0], [0, 0, 50, 0], [0, 0, 0, 50]])
+    first = summarise_groups(*two_patients, ["patient"], SCD, confusion).iloc[0]
+    assert first["El+Sk fraction"] == 0.3
+    assert first["El+Sk corrected"] == pytest.approx(0.125, abs=1e-3), "0.7 = 0.8 x 0.875"
+    assert first["El+Sk corrected low"] <= 0.125 <= first["El+Sk corrected high"]
+
+
+def test_fields_that_agree_in_all_keys_are_a_group():
+    both = tables(
+        field("a", [DIC], patient="P", time=0),
+        field("b", [DIC], patient="P", time=6),
+        field("c", [DIC, DIC], patient="P", time=6),
+    )
+    rows = summarise_groups(*both, ["patient", "time"], SCD)
+    assert rows[["time", "fields", "cells"]].to_numpy().tolist() == [[0, 1, 1], [6, 2, 3]]
+
+
+@pytest.mark.parametrize("confusion", [None, np.eye(4) * 10])
+def test_without_fields_there_are_the_same_columns(two_patients, confusion):
+    fields, cells = two_patients
+    rows = summarise_groups(fields, cells, ["patient"], SCD, confusion)
+    nothing = summarise_groups(fields[:0], cells[:0], ["patient"], SCD, confusion)
+    assert len(nothing) == 0
+    assert nothing.columns.tolist() == rows.columns.tolist()
+
+
+def test_a_patient_without_cells_has_counts_of_zero():
+    rows = summarise_groups(*tables(field("a", [], [], patient="P")), ["patient"], SCD, np.eye(4))
+    assert rows.loc[0, ["cells", "El+Sk cells", "density_per_mm2"]].tolist() == [0, 0, 0]
+    assert rows.loc[0, ["El+Sk fraction", "El+Sk binomial low", "El+Sk corrected"]].isna().all()
+
+
+def test_a_network_that_knows_no_sickled_cells_says_nothing_of_their_precision():
+    cells = no_cells(BINARY)
+    row = pd.DataFrame([{"field": "a", "patient": "P", **summarise_field(cells, (10, 10), BINARY)}])
+    rows = summarise_groups(row, cells.assign(field=[]), ["patient"], BINARY)
+    assert "fields_for_precision" not in rows
+    assert rows["cell cells"].tolist() == [0]
+
+
+class TestDifferences:
+    def test_patients_are_compared_class_by_class(self, two_patients):
+        rows = compare_groups(two_patients[0], ["patient"], SCD)
+        assert rows["class"].tolist() == list(SCD.cell_classes)
+        sickled = rows.set_index("class").loc["El+Sk"]
+        assert (sickled["first"], sickled["second"], sickled["differ_in"]) == ("P", "Q", "patient")
+        assert sickled["difference"] == pytest.approx(0.3 - 1)
+        assert np.isnan(sickled["low"])
+        assert not sickled["more_than_chance"]
+
+    def test_a_difference_far_larger_than_that_between_fields_is_more_than_chance(self):
+        fields, _ = tables(
+            *(field(f"a{i}", [DIC] * 45 + [SICKLED] * 5, drug="none") for i in range(4)),
+            *(field(f"b{i}", [DIC] * 20 + [SICKLED] * 30, drug="some") for i in range(4)),
+        )
+        rows = compare_groups(fields, ["drug"], SCD).set_index("class")
+        assert rows.loc["El+Sk", "more_than_chance"]
+        assert not rows.loc["Grl", "more_than_chance"]
+
+    def test_only_groups_that_differ_in_one_thing_are_compared(self):
+        fields, _ = tables(
+            *(field(f"{p}{t}", [DIC], patient=p, time=t) for p in "PQ" for t in (0, 6)),
+        )
+        rows = compare_groups(fields, ["patient", "time"], SCD)
+        pairs = set(zip(rows["differ_in"], rows["first"], rows["second"], rows["same"], strict=True))
+        assert pairs == {
+            ("time", 0, 6, "patient P"),
+            ("time", 0, 6, "patient Q"),
+            ("patient", "P", "Q", "time 0"),
+            ("patient", "P", "Q", "time 6"),
+        }
+
+    def test_one_group_has_nothing_to_be_compared_with(self, two_patients):
+        fields = two_patients[0]
+        assert compare_groups(fields[fields["patient"] == "P"], ["patient"], SCD).empty

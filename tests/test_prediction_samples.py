@@ -1,0 +1,124 @@
+"""Whose field it is: sheets, patterns and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from drepano.errors import DrepanoError
+from drepano.prediction import FieldFile, match_samples, read_samples, samples_of_folders
+
+PATTERN = r"(?P<patient>P\d+)_(?P<time>\d+)h"
+FIELDS = [
+    FieldFile("a", Path("/data/P/a.png")),
+    FieldFile("b", Path("/data/Q/b.png")),
+    FieldFile("s.page001", Path("/data/Q/s.tif"), 0),
+    FieldFile("s.page002", Path("/data/Q/s.tif"), 1),
+]
+
+
+def sheet(folder: Path, text: str) -> Path:
+    path = folder / "samples.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(call, *arguments) -> str:
+    with pytest.raises(DrepanoError) as error:
+        call(*arguments)
+    return str(error.value)
+
+
+class TestSheet:
+    def test_names_find_fields_wherever_they_are_and_pages_share_a_row(self, tmp_path):
+        samples = read_samples(
+            sheet(tmp_path, "file,patient,time\na.png,P1,0\nb.png, P1,6\ns.tif,P2,0\n"), FIELDS
+        )
+        assert samples.keys == ("patient", "time")
+        assert samples.values == {
+            "a": ("P1", "0"),
+            "b": ("P1", "6"),
+            "s.page001": ("P2", "0"),
+            "s.page002": ("P2", "0"),
+        }
+
+    def test_paths_from_the_sheets_folder_tell_files_of_one_name_apart(self, tmp_path):
+        fields = [FieldFile(f"{p}-x", tmp_path / p / "x.png") for p in "PQ"]
+        path = sheet(tmp_path, "patient,file\n1,P/x.png\n2,Q/x.png\n")
+        assert read_samples(path, fields).values == {"P-x": ("1",), "Q-x": ("2",)}
+        message = refusal(read_samples, sheet(tmp_path, "file,patient\nx.png,1\n"), fields)
+        assert "x.png could be any of 2 files of that name; write its path" in message
+
+    def test_a_sheet_as_a_spreadsheet_program_writes_it(self, tmp_path):
+        path = sheet(tmp_path, "\ufefffile,patient\r\na.png,Å\r\n")
+        assert read_samples(path, FIELDS[:1]).values == {"a": ("Å",)}
+
+    def test_rows_without_a_field_are_failures_of_their_own(self, tmp_path):
+        path = sheet(tmp_path, "file,patient\na.png,P\nlost.png,P\n")
+        (failure,) = read_samples(path, FIELDS[:1]).failures
+        assert failure.source == f"{path}: lost.png"
+        assert "no such field" in failure.reason
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("file,patient\na.png,P\n", "has no row for 3 of 4 fields (b.png, s.tif, s.tif); correct it"),
+            ("file,who\na.png,P\n", "has no column 'patient' (it has file, who)"),
+            ("file,patient\na.png,\n", "row 2 has no file or no patient"),
+            ("file,patient\na.png,P\na.png,Q\n", "names a.png twice"),
+            ("", "cannot be read as CSV"),
+            ('file,patient\n"a.png', "cannot be read as CSV"),
+        ],
+    )
+    def test_a_bad_sheet_is_refused_in_one_line(self, tmp_path, text, message):
+        path = sheet(tmp_path, text)
+        said = refusal(read_samples, path, FIELDS)
+        assert message in said
+        assert str(path) in said
+        assert "\n" not in said
+
+    def test_a_sheet_that_is_not_there_or_no_text(self, tmp_path):
+        assert "there is no such file" in refusal(read_samples, tmp_path / "no.csv", FIELDS)
+        (tmp_path / "samples.csv").write_bytes(b"\xff\xfe\x00\x01")
+        assert "cannot be read as CSV" in refusal(read_samples, tmp_path / "samples.csv", FIELDS)
+
+
+class TestPattern:
+    def test_groups_of_the_pattern_become_keys(self):
+        fields = [FieldFile(name, Path(f"{name}.png")) for name in ("P1_0h", "P1_12h_b")]
+        samples = match_samples(PATTERN, fields)
+        assert samples.keys == ("patient", "time")
+        assert samples.values == {"P1_0h": ("P1", "0"), "P1_12h_b": ("P1", "12")}
+
+    @pytest.mark.parametrize(
+        ("pattern", "message"),
+        [
+            ("(", "no regular expression"),
+            (r"(\w+)", "has no group called patient"),
+            (r"(?P<patient>X\d)", "does not fit 4 of 4 fields (a.png, b.png, s.tif, ...)"),
+        ],
+    )
+    def test_a_bad_pattern_is_refused_in_one_line(self, pattern, message):
+        assert message in refusal(match_samples, pattern, FIELDS)
+
+
+class TestFolders:
+    def test_a_folder_is_a_patient(self):
+        assert samples_of_folders(FIELDS).values["s.page002"] == ("Q",)
+
+    def test_folders_of_one_name_are_told_apart_by_those_above(self):
+        fields = [FieldFile(p, Path(f"/data/{p}/images/x.png")) for p in "PQ"]
+        assert samples_of_folders(fields).values == {"P": ("P/images",), "Q": ("Q/images",)}
+
+
+def test_keys_stand_before_the_fields_rows_as_numbers_where_they_are(tmp_path):
+    samples = match_samples(PATTERN, [FieldFile(name, Path(f"{name}.png")) for name in ("P01_12h", "P01_6h")])
+    joined = samples.join(pd.DataFrame({"field": ["P01_6h", "P01_12h"], "cells": [1, 2]}, index=[7, 9]))
+    assert joined.to_dict("list") == {
+        "patient": ["P01", "P01"],
+        "time": [6, 12],
+        "field": ["P01_6h", "P01_12h"],
+        "cells": [1, 2],
+    }
