@@ -17,9 +17,10 @@ from PIL import Image
 
 from drepano.cells import cell_columns
 from drepano.errors import DrepanoError
+from drepano.exports import FORMATS
 from drepano.io import OutputError
 from drepano.models import ModelCard, create
-from drepano.prediction import RECORDS, Scale, list_fields, predict_fields, read_samples
+from drepano.prediction import RECORDS, Options, list_fields, predict_fields, read_samples
 from drepano.segmenter import Segmenter
 from drepano.taxonomy import SCD
 
@@ -219,7 +220,7 @@ class TestResults:
         assert patients.loc[0, "El+Sk corrected"] == pytest.approx(2 / 3)
 
     def test_a_pixel_size_gives_micrometres(self, segmenter, fields, out):
-        predict_fields([fields], out, segmenter, scale=Scale(pixel_size=0.5))
+        predict_fields([fields], out, segmenter, options=Options(pixel_size=0.5))
         cells = pd.read_csv(out / "cells.csv")
         np.testing.assert_allclose(cells["area_um2"], cells["area_px"] / 4)
         assert pd.read_csv(out / "summary.csv")["pixel_size_um"].tolist() == [0.5, 0.5]
@@ -230,6 +231,40 @@ class TestResults:
         )
         predict_fields([tmp_path / "a.tif"], out, segmenter)
         assert pd.read_csv(out / "summary.csv")["pixel_size_um"].tolist() == [0.25]
+
+    def test_other_formats_are_written_beside_and_those_of_all_fields_together(self, segmenter, fields, out):
+        formats = (*FORMATS, "parquet")
+        predict_fields([fields], out, segmenter, options=Options(formats=formats))
+        for name in "ab":
+            assert all((out / f"{name}{one.suffix}").is_file() for one in FORMATS.values())
+        assert len(json.loads((out / "coco.json").read_text())["annotations"]) == 3
+        for table in ("cells", "summary", "patients", "differences"):
+            read = pd.read_parquet(out / f"{table}.parquet")
+            pd.testing.assert_frame_equal(
+                read, pd.read_csv(out / f"{table}.csv"), check_dtype=False, rtol=1e-4
+            )
+
+    def test_their_files_are_no_fields_of_a_later_run(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter, options=Options(formats=tuple(FORMATS)))
+        listed, _ = list_fields([fields, out], out)
+        assert [field.name for field in listed] == ["a", "b"]
+
+    def test_a_format_that_is_not_there_yet_does_the_field_again(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        outcomes = predict_fields([fields], out, segmenter, options=Options(formats=("labels",)))
+        assert [outcome.skipped for outcome in outcomes] == [False, False]
+        outcomes = predict_fields([fields], out, segmenter)
+        assert [outcome.skipped for outcome in outcomes] == [True, True]
+
+    def test_files_of_formats_that_are_no_longer_true_are_removed(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter, options=Options(formats=("labels",)))
+        predict_fields([fields], out, segmenter, options=Options(cell_diameter=60))
+        assert not (out / "a.labels.tif").exists()
+
+    def test_an_unknown_format_is_refused_before_anything_is_done(self, segmenter, fields, out):
+        with pytest.raises(DrepanoError, match="format 'svg' is unknown; use some of labels, geojson"):
+            predict_fields([fields], out, segmenter, options=Options(formats=("svg",)))
+        assert not out.exists()
 
     def test_a_field_without_cells_is_a_result_too(self, segmenter, out, tmp_path):
         predict_fields([save(tmp_path / "empty.png", draw())], out, segmenter)
@@ -248,7 +283,7 @@ class TestResults:
 
     def test_cells_are_measured_in_the_pixels_of_the_image(self, segmenter, fields, out):
         """A network that knows smaller cells does not change what the table says about size."""
-        predict_fields([fields / "b.tif"], out, segmenter, scale=Scale(80))
+        predict_fields([fields / "b.tif"], out, segmenter, options=Options(80))
         cells = pd.read_csv(out / "cells.csv")
         assert cells["area_px"].item() == pytest.approx(np.pi * 20**2, rel=0.1)
         assert read_classes(out / "b.classes.png").shape == (160, 200)
@@ -277,7 +312,7 @@ class TestWarnings:
         assert "--cell-diameter" in warning
 
     def test_giving_the_diameter_settles_it(self, segmenter, tmp_path):
-        assert self.warnings(segmenter, tmp_path, 40, scale=Scale(80)) == []
+        assert self.warnings(segmenter, tmp_path, 40, options=Options(80)) == []
 
     def test_too_few_cells_to_judge_give_none(self, segmenter, tmp_path):
         assert self.warnings(segmenter, tmp_path, 40, cells=4) == []
@@ -412,8 +447,8 @@ class TestRerun:
         assert self.rerun(make_segmenter(name="renamed"), fields, out) == ["a", "b"]
 
     def test_another_cell_diameter_does_all_again(self, segmenter, fields, out):
-        assert self.rerun(segmenter, fields, out, scale=Scale(60)) == ["a", "b"]
-        assert self.rerun(segmenter, fields, out, scale=Scale(60)) == []
+        assert self.rerun(segmenter, fields, out, options=Options(60)) == ["a", "b"]
+        assert self.rerun(segmenter, fields, out, options=Options(60)) == []
         assert self.rerun(segmenter, fields, out) == ["a", "b"]
 
     def test_another_version_of_drepano_does_all_again(self, segmenter, fields, out, monkeypatch):
@@ -576,7 +611,7 @@ class TestInterruption:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr("drepano.prediction.run.draw_overlay", stop)
+            patched.setattr("drepano.prediction.one_field.draw_overlay", stop)
             predict_fields([fields], out, segmenter)
         assert files(out) == {"a.classes.png"}
         assert not any(outcome.skipped for outcome in predict_fields([fields], out, segmenter))
@@ -589,7 +624,7 @@ class TestRefusals:
     def test_a_bad_diameter_costs_no_earlier_result(self, segmenter, fields, out, diameter):
         predict_fields([fields], out, segmenter)
         with pytest.raises(DrepanoError, match="give a number of pixels from 1 to 5000"):
-            predict_fields([fields], out, segmenter, scale=Scale(diameter))
+            predict_fields([fields], out, segmenter, options=Options(diameter))
         assert files(out) == expected_files("a", "b")
 
     def test_a_folder_without_images(self, segmenter, tmp_path, out):

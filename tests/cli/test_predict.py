@@ -248,7 +248,7 @@ class TestInterruption:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr("drepano.prediction.run.write_report", interrupt)
+            patched.setattr("drepano.prediction.tables.write_report", interrupt)
             code, output, messages = run(*command)
         assert code == 130
         assert "interrupted; run the same command again to go on" in messages

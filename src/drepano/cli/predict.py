@@ -52,6 +52,13 @@ def predict(
     share_precision: Annotated[
         float, typer.Option(help="Half width wanted of the interval of a patient's sickled share.")
     ] = 0.05,
+    formats: Annotated[
+        str,
+        typer.Option(
+            help="Other files to write, separated by commas: labels (16-bit TIFF), geojson (QuPath), imagej "
+            "(ROI zip), coco, probabilities (OME-TIFF), parquet."
+        ),
+    ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="float32, or bfloat16 (plain convolutions only) where the device has it.")
@@ -63,7 +70,7 @@ def predict(
     """Segment fields: class maps, overlays, tables of cells, fields and patients, and report.html."""
     from rich.markup import escape
 
-    from drepano.prediction import Outcome, Scale, predict_fields
+    from drepano.prediction import Options, Outcome, predict_fields
     from drepano.segmenter import load_model
 
     segmenter = load_model(model, device, precision)
@@ -85,7 +92,9 @@ def predict(
             fields,
             folder,
             segmenter,
-            Scale(cell_diameter, pixel_size),
+            Options(
+                cell_diameter, pixel_size, tuple(name.strip() for name in formats.split(",") if name.strip())
+            ),
             _grouping(samples, pattern),
             share_precision,
             overwrite,

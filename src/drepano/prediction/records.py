@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from drepano.exports import FORMATS
 from drepano.io import write_text
 
 RECORDS = ".records"
 """Folder in OUT with one JSON file a finished field, written after all its other results."""
 
-RESULT_SUFFIXES = (".classes.png", ".overlay.png")
-"""What the names of a field's own results end with."""
+CLASSES, OVERLAY = ".classes.png", ".overlay.png"
+RESULT_SUFFIXES = (CLASSES, OVERLAY, *(one.suffix for one in FORMATS.values()))
+"""What the names of a field's own results can end with."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""GeoJSON for QuPath: a detection a cell, with its class and measurements."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drepano.exports.outlines import Outline, Ring, trace_outlines
+from drepano.exports.result import FieldResult
+from drepano.io import write_text
+
+_NOT_MEASURED = ("cell", "class", "uncertain", "touches_border", "touches_cell")
+
+
+def write_geojson(path: Path, result: FieldResult) -> None:
+    """Cells as QuPath reads them (File > Import objects from file); the origin is the upper left corner."""
+    outlines = trace_outlines(result.instances)
+    features = [_feature(row, outlines[row["cell"]], result) for row in result.cells.to_dict("records")]
+    write_text(path, json.dumps({"type": "FeatureCollection", "features": features}))
+
+
+def _feature(row: dict[Any, Any], outline: Outline, result: FieldResult) -> dict[str, Any]:
+    colour = result.taxonomy.colours[result.taxonomy.index(row["class"])]
+    measured = {name: value for name, value in row.items() if name not in _NOT_MEASURED}
+    return {
+        "type": "Feature",
+        "geometry": {
+            "type": "Polygon",
+            "coordinates": [_closed(ring) for ring in (outline.outer, *outline.holes)],
+        },
+        "properties": {
+            "objectType": "detection",
+            "name": str(row["cell"]),
+            "classification": {"name": row["class"], "color": list(colour)},
+            "measurements": {name: float(value) for name, value in measured.items() if np.isfinite(value)},
+            "metadata": {name: str(row[name]).lower() for name in _NOT_MEASURED[2:]},
+        },
+    }
+
+
+def _closed(ring: Ring) -> list[list[int]]:
+    return [*ring.tolist(), ring[0].tolist()]

@@ -1,0 +1,40 @@
+"""What an export is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from drepano.field import Segmentation
+from drepano.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, eq=False)
+class FieldResult:
+    """One field with all that was found in it.
+
+    Parameters
+    ----------
+    image_name : str
+        Name of the image file.
+    segmentation : Segmentation
+    instances : (H, W) int32 array
+        Cells numbered from 1.
+    cells : pandas.DataFrame
+        From `drepano.cells.measure_cells`.
+    pixel_size : float, optional
+        Side of a pixel in micrometres.
+    """
+
+    image_name: str
+    segmentation: Segmentation
+    instances: NDArray[np.int32]
+    cells: pd.DataFrame
+    pixel_size: float | None = None
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return self.segmentation.taxonomy

@@ -1,0 +1,98 @@
+"""One field: segment it, measure its cells, write its own results."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from drepano.cells import find_cells, measure_cells, summarise_field
+from drepano.exports import FORMATS, FieldResult
+from drepano.io import atomic_path, pixel_size, read_image, write_class_map
+from drepano.prediction.field_files import FieldFile
+from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
+from drepano.reports import draw_overlay
+from drepano.segmenter import Segmenter
+
+_SIZE_TOLERANCE = 1.5
+_CELLS_TO_JUDGE_SIZE = 5
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked for of every field.
+
+    Parameters
+    ----------
+    cell_diameter : float, optional
+        Of a typical cell, px; see `Segmenter.segment`.
+    pixel_size : float, optional
+        Side of a pixel in micrometres; without it that of the file's metadata, where there is one.
+    formats : tuple of str
+        Other kinds of files to write, names in `drepano.exports.FORMATS`.
+    """
+
+    cell_diameter: float | None = None
+    pixel_size: float | None = None
+    formats: tuple[str, ...] = ()
+
+
+def result_files(field: FieldFile, out: Path, formats: tuple[str, ...]) -> list[Path]:
+    """Files that belong to `field` alone."""
+    suffixes = (CLASSES, OVERLAY, *(FORMATS[name].suffix for name in formats if name in FORMATS))
+    return [out / f"{field.name}{suffix}" for suffix in suffixes]
+
+
+def predict_field(
+    field: FieldFile, identity: FieldIdentity, out: Path, segmenter: Segmenter, options: Options
+) -> FieldRecord:
+    """Write the field's own results into `out`, and return what the tables need of it.
+
+    Raises
+    ------
+    DrepanoError
+        If the image cannot be read or segmented, or (`OutputError`) a result cannot be written.
+    """
+    begin = time.perf_counter()
+    image = read_image(field.path, page=field.page)
+    segmentation = segmenter.segment(image, options.cell_diameter)
+    instances = find_cells(segmentation)
+    side = options.pixel_size or pixel_size(field.path)
+    cells = measure_cells(segmentation, instances, image, side)
+    taxonomy = segmentation.taxonomy
+    write_class_map(out / f"{field.name}{CLASSES}", segmentation.classes, taxonomy)
+    classes = {
+        int(cell): taxonomy.index(name) for cell, name in zip(cells["cell"], cells["class"], strict=True)
+    }
+    with atomic_path(out / f"{field.name}{OVERLAY}") as path:
+        Image.fromarray(draw_overlay(image, instances, classes, taxonomy, title=field.name)).save(path)
+    result = FieldResult(field.path.name, segmentation, instances, cells, side)
+    for name in options.formats:
+        if name in FORMATS:
+            FORMATS[name].write(out / f"{field.name}{FORMATS[name].suffix}", result)
+    return FieldRecord(
+        identity=identity,
+        summary=summarise_field(cells, instances.shape, taxonomy, side),
+        cells={str(name): column.tolist() for name, column in cells.items()},
+        warnings=_warnings(cells, segmentation.cell_diameter),
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _warnings(cells: pd.DataFrame, cell_diameter: float) -> list[str]:
+    if cells.empty:
+        return ["no cells found"]
+    whole = cells.loc[~cells["touches_border"]]
+    if len(whole) < _CELLS_TO_JUDGE_SIZE:
+        return []
+    measured = float(np.median(2 * np.sqrt(whole["area_px"] / np.pi)))
+    if 1 / _SIZE_TOLERANCE < measured / cell_diameter < _SIZE_TOLERANCE:
+        return []
+    return [
+        f"cells look about {measured:.0f} px across where {cell_diameter:.0f} px were expected; "
+        f"measure a few and try --cell-diameter {measured:.0f}"
+    ]

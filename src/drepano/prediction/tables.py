@@ -1,0 +1,95 @@
+"""Tables and report over all fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
+from drepano.exports import FORMATS, PARQUET, merge_coco
+from drepano.io import atomic_path, write_text
+from drepano.models import ModelCard
+from drepano.prediction.field_files import FieldFile
+from drepano.prediction.records import OVERLAY, FieldRecord
+from drepano.prediction.samples import Samples
+from drepano.reports import Failure, Groups, ReportedField, write_report
+from drepano.taxonomy import Taxonomy
+
+_FORMAT = "%.6g"
+
+
+def write_tables_and_report(
+    out: Path,
+    done: Sequence[tuple[FieldFile, FieldRecord]],
+    failures: Sequence[Failure],
+    samples: Samples,
+    share_precision: float,
+    formats: Sequence[str],
+    card: ModelCard,
+    settings: dict[str, str],
+) -> None:
+    """Write what ``drepano predict`` leaves for all fields together.
+
+    Parameters
+    ----------
+    out : Path
+    done : sequence of (FieldFile, FieldRecord)
+    failures : sequence of Failure
+    samples : Samples
+        Of all fields that are done.
+    share_precision, formats
+        As `predict_fields` takes them.
+    card : ModelCard
+    settings : dict
+        What the run was asked to do.
+    """
+    taxonomy = card.class_taxonomy
+    cells, fields = _tables(done, taxonomy)
+    of_samples = samples.join(fields)
+    confusion = np.array(card.cell_confusion) if card.cell_confusion else None
+    patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, confusion, share_precision)
+    differences = compare_groups(of_samples, samples.keys, taxonomy)
+    tables = {"cells": cells, "summary": fields, "patients": patients, "differences": differences}
+    for name, table in tables.items():
+        write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=_FORMAT))
+        if PARQUET in formats:
+            with atomic_path(out / f"{name}.parquet") as path:
+                table.to_parquet(path, index=False)
+    if "coco" in formats:
+        merge_coco(out / "coco.json", [out / f"{field.name}{FORMATS['coco'].suffix}" for field, _ in done])
+    write_report(
+        out / "report.html",
+        title="Red blood cells",
+        fields=[
+            ReportedField(
+                name=field.name,
+                source=field.source,
+                overlay=out / f"{field.name}{OVERLAY}",
+                warnings=tuple(record.warnings),
+                seconds=record.seconds,
+            )
+            for field, record in done
+        ],
+        failures=failures,
+        summary=fields,
+        groups=Groups(patients, differences, samples.keys, share_precision),
+        taxonomy=taxonomy,
+        model=card.model_dump(),
+        settings=settings,
+    )
+
+
+def _tables(
+    done: Sequence[tuple[FieldFile, FieldRecord]], taxonomy: Taxonomy
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A row a cell, and a row a field; with all columns also where there is no row."""
+    nothing = no_cells(taxonomy)
+    cells = [pd.DataFrame(record.cells).assign(field=field.name) for field, record in done]
+    filled = [table for table in cells if len(table)] or [nothing.assign(field=[])]
+    columns = ["field", *summarise_field(nothing, (1, 1), taxonomy)]
+    rows = [{"field": field.name, **record.summary} for field, record in done]
+    all_cells = pd.concat(filled, ignore_index=True)[["field", *nothing.columns]]
+    return all_cells, pd.DataFrame(rows, columns=columns)
