@@ -377,3 +377,24 @@ class TestWeightsDigest:
             network.state_dict()[name].view(-1)[-1:].add_(1)
             seen.add(self.digest(network))
         assert len(seen) == 1 + len(make_network().state_dict())
+
+
+# --- the size of cells, estimated
+
+
+def test_auto_takes_the_size_of_the_cells_that_are_there():
+    """Dark discs of 90 px for a network that knows cells of 45 px."""
+    y, x = np.mgrid[:400, :600]
+    grey = np.full((400, 600), 170, np.uint8)
+    for row, column in ((100, 100), (100, 300), (300, 200), (280, 450)):
+        grey[np.hypot(y - row, x - column) < 45] = 90
+    segmenter = load_model("rbc")
+    result = segmenter.segment(grey, "auto")
+    assert result.cell_diameter == pytest.approx(90, rel=0.1)
+    given = segmenter.segment(grey, result.cell_diameter)
+    np.testing.assert_array_equal(result.classes, given.classes)
+
+
+def test_auto_takes_a_field_without_cells_as_it_is():
+    segmenter = load_model("rbc")
+    assert segmenter.segment(np.full((64, 64), 170, np.uint8), "auto").cell_diameter == 45

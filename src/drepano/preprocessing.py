@@ -48,13 +48,28 @@ def measure_light(image: NDArray[np.uint8], normalisation: Normalisation) -> Lig
     background = background_colour(image)
     if normalisation == "background":
         return Light(background, _KEPT_CONTRAST)
-    difference = np.abs(_some_pixels(image) - background).mean(axis=1)
-    cells = difference > threshold_otsu(difference)
-    if not cells.any():
+    difference = difference_from_background(_some_pixels(image), background)
+    threshold = difference_threshold(difference)
+    if threshold is None:
         return Light(background, _LEAST_CONTRAST)
+    return Light(background, max(_LEAST_CONTRAST, float(difference[difference > threshold].mean())))
+
+
+def difference_from_background(
+    pixels: NDArray[np.uint8], background: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Mean over channels of the absolute difference of pixels (..., 3) from a colour, (...) grey levels."""
+    difference: NDArray[np.float32] = np.abs(pixels - background).mean(axis=-1)
+    return difference
+
+
+def difference_threshold(difference: NDArray[np.float32]) -> float | None:
+    """The difference from the background above which a pixel belongs to a cell; None in a flat field."""
+    above = difference > threshold_otsu(difference)
+    if not above.any():
+        return None
     # Of several best thresholds Otsu's is the lowest, at the edge of the noise; midway is clear of it.
-    midway = (difference[cells].mean() + difference[~cells].mean()) / 2
-    return Light(background, max(_LEAST_CONTRAST, float(difference[difference > midway].mean())))
+    return float(difference[above].mean() + difference[~above].mean()) / 2
 
 
 def _some_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from drepano.cell_size import estimate_cell_diameter
+from drepano.cells import find_cells, typical_diameter
 from drepano.devices import check_precision, resolve_device
 from drepano.errors import DrepanoError
 from drepano.field import Segmentation
@@ -23,6 +26,12 @@ from drepano.preprocessing import measure_light, normalise, scale_image, scaled_
 TILE = 768
 """Side in px of the part of a tile that is kept; a multiple of the networks' stride."""
 _SMALLEST_DIAMETER, _LARGEST_DIAMETER = 1, 5000
+
+CellDiameter = float | Literal["auto"] | None
+"""Of a typical cell in an image, px: given, to be estimated, or the one that the network knows."""
+
+_ESTIMATE_TOLERANCE = 0.15
+"""Where cells found differ more than this from the estimate, the field is segmented again at their size."""
 
 WIDEST_MARGIN = 256
 """Border in px for networks that look at the whole image, as PSPNet does; no border is exact for them."""
@@ -81,17 +90,17 @@ class Segmenter:
         self._weights_digest = _digest(network)
         self._network = for_inference(network).to(device)
 
-    def segment(self, image: str | Path | NDArray, cell_diameter: float | None = None) -> Segmentation:
+    def segment(self, image: str | Path | NDArray, cell_diameter: CellDiameter = None) -> Segmentation:
         """The class of every pixel.
 
         Parameters
         ----------
         image : path or array
             File, or (H, W), (H, W, 3) or (H, W, 4) array of 8 or 16 bit; see `drepano.io.to_rgb8`.
-        cell_diameter : float, optional
+        cell_diameter : float or "auto", optional
             Diameter in px of a typical cell in `image`, which is then scaled to the size that the network
-            knows. Without it the image is taken as it is: its cells should be about as large as
-            ``card.cell_diameter``.
+            knows; "auto" estimates it from the image, which is taken as it is where no cell is seen. Without
+            it the image is taken as it is: its cells should be about as large as ``card.cell_diameter``.
 
         Returns
         -------
@@ -104,7 +113,16 @@ class Segmenter:
             If the image cannot be read, or the diameter is not positive or makes the image too large.
         """
         pixels = read_image(Path(image)) if isinstance(image, str | Path) else to_rgb8(image)
-        diameter = self.diameter_or_known(cell_diameter)
+        if cell_diameter != "auto":
+            return self._segment(pixels, self.diameter_or_known(cell_diameter))
+        estimate = self.diameter_or_known(estimate_cell_diameter(pixels))
+        segmentation = self._segment(pixels, estimate)
+        found = typical_diameter(find_cells(segmentation))
+        if found is None or abs(found / estimate - 1) < _ESTIMATE_TOLERANCE:
+            return segmentation
+        return self._segment(pixels, self.diameter_or_known(found))
+
+    def _segment(self, pixels: NDArray[np.uint8], diameter: float) -> Segmentation:
         factor, size = scale_for(self.card, diameter, pixels.shape[:2])
         probabilities = self._probabilities(scale_image(pixels, factor))
         if size != pixels.shape[:2]:

@@ -81,6 +81,16 @@ def between_cells(instances: NDArray[np.int32]) -> NDArray[np.bool_]:
     return between
 
 
+def typical_diameter(instances: NDArray[np.int32]) -> float | None:
+    """Diameter in px of a disc as large as the median cell that the border does not cut; None without any."""
+    border = np.concatenate([instances[[0, -1]].ravel(), instances[:, [0, -1]].ravel()])
+    areas = np.bincount(instances.ravel())
+    areas[0] = 0
+    areas[border] = 0
+    whole = areas[areas > 0]
+    return float(2 * np.sqrt(np.median(whole) / np.pi)) if len(whole) else None
+
+
 def drop_small(instances: NDArray, smallest: float) -> NDArray[np.int32]:
     """The instance map (H, W) without instances of fewer than `smallest` px, numbered from 1 again."""
     sizes = np.bincount(instances.ravel())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from drepano.cli.console import err, out, progress_bar
 from drepano.errors import DrepanoError
+
+if TYPE_CHECKING:
+    from drepano.segmenter import CellDiameter
 
 
 def predict(
@@ -22,10 +25,11 @@ def predict(
         ),
     ] = "scd",
     cell_diameter: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            help="Diameter of a typical cell in these images, px. Without it they are taken at their own "
-            "scale, which fits cells of about 45 px; a warning says when they are not."
+            help="Diameter of a typical cell in these images, px, or auto to estimate it in every field. "
+            "Without it they are taken at their own scale, which fits cells of about 45 px; a warning says "
+            "when they are not."
         ),
     ] = None,
     pixel_size: Annotated[
@@ -73,6 +77,8 @@ def predict(
     from drepano.prediction import Options, Outcome, predict_fields
     from drepano.segmenter import load_model
 
+    names = tuple(name.strip() for name in formats.split(",") if name.strip())
+    options = Options(_diameter(cell_diameter), pixel_size, names)
     segmenter = load_model(model, device, precision)
     with progress_bar() as progress:
         task = progress.add_task("segmenting", total=None)
@@ -92,9 +98,7 @@ def predict(
             fields,
             folder,
             segmenter,
-            Options(
-                cell_diameter, pixel_size, tuple(name.strip() for name in formats.split(",") if name.strip())
-            ),
+            options,
             _grouping(samples, pattern),
             share_precision,
             overwrite,
@@ -105,6 +109,20 @@ def predict(
     out.print(f"{len(outcomes) - failed} fields done, {failed} failed; report: {folder / 'report.html'}")
     if failed:
         raise typer.Exit(1)
+
+
+def _diameter(text: str | None) -> CellDiameter:
+    """What ``--cell-diameter`` says: a number, "auto" or nothing."""
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text} is neither a number of pixels nor auto", param_hint="--cell-diameter"
+        ) from error
 
 
 def _grouping(samples: Path | None, pattern: str | None) -> Any:

@@ -16,7 +16,7 @@ from drepano.io import atomic_path, pixel_size, read_image, write_class_map
 from drepano.prediction.field_files import FieldFile
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
 from drepano.reports import draw_overlay
-from drepano.segmenter import Segmenter
+from drepano.segmenter import CellDiameter, Segmenter
 
 _SIZE_TOLERANCE = 1.5
 _CELLS_TO_JUDGE_SIZE = 5
@@ -28,7 +28,7 @@ class Options:
 
     Parameters
     ----------
-    cell_diameter : float, optional
+    cell_diameter : float or "auto", optional
         Of a typical cell, px; see `Segmenter.segment`.
     pixel_size : float, optional
         Side of a pixel in micrometres; without it that of the file's metadata, where there is one.
@@ -36,7 +36,7 @@ class Options:
         Other kinds of files to write, names in `drepano.exports.FORMATS`.
     """
 
-    cell_diameter: float | None = None
+    cell_diameter: CellDiameter = None
     pixel_size: float | None = None
     formats: tuple[str, ...] = ()
 
@@ -76,7 +76,8 @@ def predict_field(
             FORMATS[name].write(out / f"{field.name}{FORMATS[name].suffix}", result)
     return FieldRecord(
         identity=identity,
-        summary=summarise_field(cells, instances.shape, taxonomy, side),
+        summary=summarise_field(cells, instances.shape, taxonomy, side)
+        | {"cell_diameter_px": segmentation.cell_diameter},
         cells={str(name): column.tolist() for name, column in cells.items()},
         warnings=_warnings(cells, segmentation.cell_diameter),
         seconds=time.perf_counter() - begin,
@@ -94,5 +95,5 @@ def _warnings(cells: pd.DataFrame, cell_diameter: float) -> list[str]:
         return []
     return [
         f"cells look about {measured:.0f} px across where {cell_diameter:.0f} px were expected; "
-        f"measure a few and try --cell-diameter {measured:.0f}"
+        f"try --cell-diameter auto, or measure a few cells and give their diameter"
     ]

@@ -18,7 +18,7 @@ from drepano.prediction.records import RECORDS, FieldIdentity, FieldRecord, read
 from drepano.prediction.samples import Samples, samples_of_folders
 from drepano.prediction.tables import write_tables_and_report
 from drepano.reports import Failure
-from drepano.segmenter import Segmenter
+from drepano.segmenter import CellDiameter, Segmenter
 
 Grouping = Callable[[Sequence[FieldFile]], Samples]
 """From the fields to whose they are."""
@@ -98,7 +98,8 @@ def predict_fields(
         can be written to `out`.
     """
     check_formats(options.formats)
-    segmenter.diameter_or_known(options.cell_diameter)  # refused here, before it costs any earlier result
+    if options.cell_diameter != "auto":
+        segmenter.diameter_or_known(options.cell_diameter)  # refused here, before it costs any earlier result
     fields, failures = list_fields(paths, out)
     samples = grouping(fields)
     failures += samples.failures
@@ -129,19 +130,23 @@ def predict_fields(
 def _settings(segmenter: Segmenter, options: Options) -> dict[str, str]:
     """What the results depend on besides the image."""
     card = segmenter.card.model_dump_json().encode()
-    known = f"{segmenter.card.cell_diameter:g} px"
     return {
         "model": segmenter.card.name,
         "model fingerprint": hashlib.sha256(card + segmenter.weights_digest).hexdigest()[:16],
-        "cell diameter": f"not given; fields taken at their own scale, the network knows cells of {known}"
-        if options.cell_diameter is None
-        else f"{options.cell_diameter:g} px, scaled to the network's {known}",
+        "cell diameter": _diameter_in_words(options.cell_diameter, segmenter.card.cell_diameter),
         "pixel size": "from the files' metadata, where they have it"
         if options.pixel_size is None
         else f"{options.pixel_size:g} µm",
         "precision": segmenter.precision,
         "drepano": version("drepano"),
     }
+
+
+def _diameter_in_words(diameter: CellDiameter, known: float) -> str:
+    if diameter is None:
+        return f"not given; fields taken at their own scale, the network knows cells of {known:g} px"
+    given = "estimated in every field" if diameter == "auto" else f"{diameter:g} px"
+    return f"{given}, scaled to the network's {known:g} px"
 
 
 def _predict_or_explain(

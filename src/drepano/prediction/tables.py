@@ -89,7 +89,7 @@ def _tables(
     nothing = no_cells(taxonomy)
     cells = [pd.DataFrame(record.cells).assign(field=field.name) for field, record in done]
     filled = [table for table in cells if len(table)] or [nothing.assign(field=[])]
-    columns = ["field", *summarise_field(nothing, (1, 1), taxonomy)]
+    columns = ["field", *summarise_field(nothing, (1, 1), taxonomy), "cell_diameter_px"]
     rows = [{"field": field.name, **record.summary} for field, record in done]
     all_cells = pd.concat(filled, ignore_index=True)[["field", *nothing.columns]]
     return all_cells, pd.DataFrame(rows, columns=columns)

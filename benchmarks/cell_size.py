@@ -1,0 +1,74 @@
+"""How well --cell-diameter auto does: python benchmarks/cell_size.py OUT.json NAME=MODEL:DATASET...
+
+Every field with known cells is taken at scales 0.5 to 3 of its own. Written are, for each data set, the error
+of the estimated diameter against the median cell that the border does not cut, and the Dice of cells beside
+that at the data set's own cell diameter and scale.
+"""
+
+import json
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from drepano import load_model
+from drepano.cells import typical_diameter
+from drepano.datasets import open_dataset
+from drepano.io import write_text
+from drepano.metrics.pixel import dice_per_class
+from drepano.preprocessing import nearest, scale_image
+
+SCALES = (0.5, 1.0, 2.0, 3.0)
+MOST_FIELDS = 10
+MOST_PIXELS = 4e6
+
+
+def main(out: Path, sets: dict[str, str]) -> None:
+    results = {}
+    for name, given in sets.items():
+        model, folder = given.split(":", 1)
+        results[name] = {"model": model, **measure(model, Path(folder))}
+    conditions = {
+        "machine": f"{platform.machine()}, {platform.system()}",
+        "versions": {package: version(package) for package in ("drepano", "torch", "scikit-image")},
+        "fields": f"at most {MOST_FIELDS} a data set, spread over it",
+    }
+    write_text(out, json.dumps({"conditions": conditions, "results": results}, indent=2))
+
+
+def measure(model: str, folder: Path) -> dict[str, object]:
+    segmenter, dataset = load_model(model), open_dataset(folder)
+    errors: dict[float, list[float]] = {scale: [] for scale in SCALES}
+    losses: dict[float, list[float]] = {scale: [] for scale in SCALES}
+    for index in np.linspace(0, len(dataset) - 1, min(MOST_FIELDS, len(dataset))).astype(int):
+        field = dataset[index]
+        true = typical_diameter(field.instances)
+        native = dice(field, segmenter.segment(field.image, dataset.cell_diameter).classes)
+        for scale in SCALES:
+            if field.image.size / 3 * scale**2 > MOST_PIXELS:
+                continue
+            result = segmenter.segment(scale_image(field.image, scale), "auto")
+            errors[scale].append(abs(result.cell_diameter / scale / true - 1))
+            losses[scale].append(native - dice(field, nearest(result.classes, field.classes.shape)))
+    return {
+        f"scale {scale:g}": {
+            "fields": len(errors[scale]),
+            "mean_error": round(float(np.mean(errors[scale])), 4),
+            "largest_error": round(float(np.max(errors[scale])), 4),
+            "mean_loss_of_dice": round(float(np.mean(losses[scale])), 4),
+            "largest_loss_of_dice": round(float(np.max(losses[scale])), 4),
+        }
+        for scale in SCALES
+        if errors[scale]
+    }
+
+
+def dice(field, classes) -> float:
+    both = ((one > 0).astype(np.uint8) for one in (field.classes, classes))
+    return float(dice_per_class(*both, 2)[1])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), dict(pair.split("=", 1) for pair in sys.argv[2:]))
