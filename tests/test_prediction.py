@@ -239,7 +239,7 @@ class TestResults:
             assert all((out / f"{name}{one.suffix}").is_file() for one in FORMATS.values())
         assert len(json.loads((out / "coco.json").read_text())["annotations"]) == 3
         for table in ("cells", "summary", "patients", "differences"):
-            read = pd.read_parquet(out / f"{table}.parquet")
+            read = pd.read_parquet(out / f"{table}.parquet").replace("", np.nan)
             pd.testing.assert_frame_equal(
                 read, pd.read_csv(out / f"{table}.csv"), check_dtype=False, rtol=1e-4
             )
@@ -313,6 +313,23 @@ class TestWarnings:
 
     def test_giving_the_diameter_settles_it(self, segmenter, tmp_path):
         assert self.warnings(segmenter, tmp_path, 40, options=Options(80)) == []
+
+    def test_warnings_stand_in_the_table_and_under_the_overlay(self, segmenter, tmp_path):
+        (warning,) = self.warnings(segmenter, tmp_path, 12)
+        summary = pd.read_csv(tmp_path / "out" / "summary.csv")
+        assert summary["warnings"].tolist() == [warning]
+        assert summary["uneven_light"].tolist() == [0]
+
+    def test_strict_leaves_doubtful_fields_out_of_all_tables(self, segmenter, fields, out):
+        save(fields / "empty.png", draw())
+        outcomes = predict_fields([fields], out, segmenter, strict=True)
+        assert [outcome.reason for outcome in outcomes if outcome.reason] == [
+            f"{fields / 'empty.png'}: no cells found (strict: not counted)"
+        ]
+        assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "b"]
+        assert pd.read_csv(out / "patients.csv")["fields"].tolist() == [2]
+        predict_fields([fields], out, segmenter)
+        assert pd.read_csv(out / "patients.csv")["fields"].tolist() == [3]
 
     def test_too_few_cells_to_judge_give_none(self, segmenter, tmp_path):
         assert self.warnings(segmenter, tmp_path, 40, cells=4) == []

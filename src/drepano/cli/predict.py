@@ -67,6 +67,10 @@ def predict(
     precision: Annotated[
         str, typer.Option(help="float32, or bfloat16 (plain convolutions only) where the device has it.")
     ] = "float32",
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Count fields with a warning as failed: they stay out of all tables."),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo fields that are done already.")
     ] = False,
@@ -101,6 +105,7 @@ def predict(
             options,
             _grouping(samples, pattern),
             share_precision,
+            strict,
             overwrite,
             started=lambda total: progress.update(task, total=total),
             finished=show,

@@ -49,6 +49,8 @@ class ModelCard(BaseModel):
         Diameter in px of a typical cell at the scale that the network knows.
     normalisation : {"background", "contrast"}
         What of a field's light is taken out before the network sees it.
+    appearance : dict
+        Range of each number of `drepano.quality.describe` over the fields of training; empty where not known.
     training : dict
         Resolved training configuration.
     data : list of DataUse
@@ -69,6 +71,7 @@ class ModelCard(BaseModel):
     classes: list[str]
     cell_diameter: float = Field(ge=1, le=5000)
     normalisation: Normalisation = "background"
+    appearance: dict[str, tuple[float, float]] = {}
     training: dict[str, Any]
     data: list[DataUse]
     metrics: list[Metric] = []

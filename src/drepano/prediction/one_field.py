@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from PIL import Image
 
 from drepano.cells import find_cells, measure_cells, summarise_field
@@ -15,11 +13,10 @@ from drepano.exports import FORMATS, FieldResult
 from drepano.io import atomic_path, pixel_size, read_image, write_class_map
 from drepano.prediction.field_files import FieldFile
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
+from drepano.preprocessing import scale_image
+from drepano.quality import Quality, check_quality
 from drepano.reports import draw_overlay
 from drepano.segmenter import CellDiameter, Segmenter
-
-_SIZE_TOLERANCE = 1.5
-_CELLS_TO_JUDGE_SIZE = 5
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,10 @@ class Options:
     cell_diameter: CellDiameter = None
     pixel_size: float | None = None
     formats: tuple[str, ...] = ()
+
+
+FIELD_COLUMNS = ("cell_diameter_px", *(entry.name for entry in fields(Quality)))
+"""Of the table of fields, after those of `drepano.cells.summarise_field`."""
 
 
 def result_files(field: FieldFile, out: Path, formats: tuple[str, ...]) -> list[Path]:
@@ -63,13 +64,21 @@ def predict_field(
     instances = find_cells(segmentation)
     side = options.pixel_size or pixel_size(field.path)
     cells = measure_cells(segmentation, instances, image, side)
+    quality = check_quality(
+        image,
+        scale_image(image, segmenter.card.cell_diameter / segmentation.cell_diameter),
+        cells,
+        segmentation.cell_diameter,
+        segmenter.card.appearance,
+    )
     taxonomy = segmentation.taxonomy
     write_class_map(out / f"{field.name}{CLASSES}", segmentation.classes, taxonomy)
     classes = {
         int(cell): taxonomy.index(name) for cell, name in zip(cells["cell"], cells["class"], strict=True)
     }
     with atomic_path(out / f"{field.name}{OVERLAY}") as path:
-        Image.fromarray(draw_overlay(image, instances, classes, taxonomy, title=field.name)).save(path)
+        title = " ! ".join([field.name, *quality.warnings])
+        Image.fromarray(draw_overlay(image, instances, classes, taxonomy, title)).save(path)
     result = FieldResult(field.path.name, segmentation, instances, cells, side)
     for name in options.formats:
         if name in FORMATS:
@@ -77,23 +86,12 @@ def predict_field(
     return FieldRecord(
         identity=identity,
         summary=summarise_field(cells, instances.shape, taxonomy, side)
-        | {"cell_diameter_px": segmentation.cell_diameter},
+        | {"cell_diameter_px": segmentation.cell_diameter, **_as_columns(quality)},
         cells={str(name): column.tolist() for name, column in cells.items()},
-        warnings=_warnings(cells, segmentation.cell_diameter),
+        warnings=list(quality.warnings),
         seconds=time.perf_counter() - begin,
     )
 
 
-def _warnings(cells: pd.DataFrame, cell_diameter: float) -> list[str]:
-    if cells.empty:
-        return ["no cells found"]
-    whole = cells.loc[~cells["touches_border"]]
-    if len(whole) < _CELLS_TO_JUDGE_SIZE:
-        return []
-    measured = float(np.median(2 * np.sqrt(whole["area_px"] / np.pi)))
-    if 1 / _SIZE_TOLERANCE < measured / cell_diameter < _SIZE_TOLERANCE:
-        return []
-    return [
-        f"cells look about {measured:.0f} px across where {cell_diameter:.0f} px were expected; "
-        f"try --cell-diameter auto, or measure a few cells and give their diameter"
-    ]
+def _as_columns(quality: Quality) -> dict[str, object]:
+    return {**asdict(quality), "warnings": "; ".join(quality.warnings)}

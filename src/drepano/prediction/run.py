@@ -59,6 +59,7 @@ def predict_fields(
     options: Options = _PLAIN,
     grouping: Grouping = samples_of_folders,
     share_precision: float = 0.05,
+    strict: bool = False,
     overwrite: bool = False,
     started: Callable[[int], None] = lambda total: None,
     finished: Callable[[Outcome], None] = lambda outcome: None,
@@ -80,6 +81,8 @@ def predict_fields(
         From the fields to `Samples`; by the folders that they are in where not given.
     share_precision : float
         Half width wanted of the interval of a patient's sickled share.
+    strict : bool
+        Leave fields with a warning out of the tables, and call them failed.
     overwrite : bool
         Segment again what was segmented before with the same model and settings.
     started, finished : callable
@@ -112,6 +115,9 @@ def predict_fields(
         finished(outcome)
     for field in fields:
         outcome = _predict_or_explain(field, out, segmenter, options, settings, overwrite)
+        if strict and outcome.record is not None and outcome.record.warnings:
+            doubts = "; ".join(outcome.record.warnings)
+            outcome = Outcome(field.source, field, reason=f"{field.source}: {doubts} (strict: not counted)")
         outcomes.append(outcome)
         finished(outcome)
     write_tables_and_report(

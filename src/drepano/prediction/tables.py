@@ -13,6 +13,7 @@ from drepano.exports import FORMATS, PARQUET, merge_coco
 from drepano.io import atomic_path, write_text
 from drepano.models import ModelCard
 from drepano.prediction.field_files import FieldFile
+from drepano.prediction.one_field import FIELD_COLUMNS
 from drepano.prediction.records import OVERLAY, FieldRecord
 from drepano.prediction.samples import Samples
 from drepano.reports import Failure, Groups, ReportedField, write_report
@@ -89,7 +90,7 @@ def _tables(
     nothing = no_cells(taxonomy)
     cells = [pd.DataFrame(record.cells).assign(field=field.name) for field, record in done]
     filled = [table for table in cells if len(table)] or [nothing.assign(field=[])]
-    columns = ["field", *summarise_field(nothing, (1, 1), taxonomy), "cell_diameter_px"]
+    columns = ["field", *summarise_field(nothing, (1, 1), taxonomy), *FIELD_COLUMNS]
     rows = [{"field": field.name, **record.summary} for field, record in done]
     all_cells = pd.concat(filled, ignore_index=True)[["field", *nothing.columns]]
     return all_cells, pd.DataFrame(rows, columns=columns)

@@ -21,6 +21,7 @@ from drepano.devices import resolve_device
 from drepano.errors import DrepanoError
 from drepano.io import ensure_writable_folder, write_text
 from drepano.models import DataUse, ModelCard, create, load_network, save_model
+from drepano.quality import ranges
 from drepano.taxonomy import BINARY, Taxonomy
 from drepano.training.config import TrainingConfig
 from drepano.training.samples import PreparedField, prepare_field
@@ -120,6 +121,7 @@ def fit(
         classes=list(taxonomy.classes),
         cell_diameter=config.cell_diameter,
         normalisation=config.normalisation,
+        appearance=ranges(field.appearance for group in groups for field in group),
         training=record,
         data=[_data_use(dataset) for dataset in datasets],
         version=version("drepano"),

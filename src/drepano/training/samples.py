@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from drepano.cells import between_cells
 from drepano.errors import DrepanoError
 from drepano.field import Field
 from drepano.preprocessing import Normalisation, measure_light, normalise, scale_image, scale_labels
+from drepano.quality import describe
 from drepano.training.augmentation import ZOOM, change_light_and_focus, flip_and_turn
 
 BETWEEN_CELLS = 255
@@ -24,13 +25,17 @@ BETWEEN_CELLS = 255
 
 @dataclass(frozen=True, eq=False)
 class PreparedField:
-    """A field at the network's scale: image (3, H, W) float16, classes (H, W) uint8 with `BETWEEN_CELLS`.
+    """A field at the network's scale.
+
+    Image (3, H, W) float16, classes (H, W) uint8 with `BETWEEN_CELLS`, and what `drepano.quality.describe`
+    says of the image.
 
     Half precision rounds a normalised image by less than a twentieth of a grey level.
     """
 
     image: NDArray[np.float16]
     classes: NDArray[np.uint8]
+    appearance: dict[str, float] = field(default_factory=dict)
 
 
 def part_touching_cells(classes: NDArray[np.uint8], instances: NDArray[np.int32]) -> NDArray[np.uint8]:
@@ -55,7 +60,8 @@ def prepare_field(field: Field, scale: float, binary: bool, normalisation: Norma
         between = between_cells(scale_labels(field.instances, scale))
         classes = np.where(between, BETWEEN_CELLS, classes).astype(np.uint8)
     image = scale_image(field.image, scale)
-    return PreparedField(normalise(image, measure_light(image, normalisation)).astype(np.float16), classes)
+    normalised = normalise(image, measure_light(image, normalisation)).astype(np.float16)
+    return PreparedField(normalised, classes, describe(image))
 
 
 class TrainingCrops(Dataset[tuple[Tensor, Tensor]]):
