@@ -33,6 +33,16 @@ def train(
     crop_size: Annotated[int | None, typer.Option(help="Side of the crops, px.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
     loss: Annotated[str | None, typer.Option(help="ce or ce+dice.")] = None,
+    touching_weight: Annotated[
+        float | None,
+        typer.Option(help="Weight in the loss of the background where two cells meet, 1 to 100."),
+    ] = None,
+    normalisation: Annotated[
+        str | None,
+        typer.Option(
+            help="What of a field's light is taken out: background, or contrast (of its cells) too."
+        ),
+    ] = None,
     cell_diameter: Annotated[
         float | None, typer.Option(help="Scale the fields so that a cell has this diameter, px.")
     ] = None,
@@ -55,6 +65,8 @@ def train(
         "crop_size": crop_size,
         "learning_rate": learning_rate,
         "loss": loss,
+        "touching_weight": touching_weight,
+        "normalisation": normalisation,
         "cell_diameter": cell_diameter,
         "validate_every": validate_every,
     }
