@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drepano.cells import find_cells
+from drepano.cells import count_debris, find_cells
 from drepano.field import Segmentation
 from drepano.taxonomy import BINARY
 
@@ -156,10 +156,19 @@ class TestHolesAndSpecks:
         mask = disc(80, 100) & ~((np.abs(Y - 80) < 3) & (X > 100))
         np.testing.assert_array_equal(find_cells(segmentation(mask)) > 0, mask)
 
-    @pytest.mark.parametrize(("radius", "cells"), [(1, 0), (3, 0), (5, 0), (7, 1), (20, 1)])
+    @pytest.mark.parametrize(("radius", "cells"), [(1, 0), (5, 0), (9, 0), (11, 1), (20, 1)])
     def test_specks_are_dropped_and_cells_are_not(self, radius, cells):
-        """The limit is 8 % of a disc of the cell diameter: a radius of 5.7 px here."""
+        """The limit is a quarter of a disc of the cell diameter: a radius of 10 px here."""
         assert count(disc(80, 100, radius)) == cells
+
+    def test_a_part_of_a_cell_at_the_border_is_a_cell(self):
+        mask = disc(80, 100, 20)
+        assert count(mask[:, 112:]) == 1
+        assert count(np.pad(mask[:, 112:], 1)) == 0
+
+    def test_debris_is_counted_and_specks_are_not(self):
+        given = segmentation(disc(80, 100, 20) | disc(30, 30, 8) | disc(30, 150, 6) | disc(120, 30, 2))
+        assert count_debris(given, find_cells(given)) == 2
 
     def test_a_speck_is_measured_against_the_cells_of_the_field(self):
         assert count(disc(80, 100, 5), diameter=12) == 1

@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from PIL import Image
 
 from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
 from drepano.errors import DrepanoError
-from drepano.reports import Failure, Groups, ReportedField, write_report
+from drepano.io import read_image
+from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_report
 from drepano.taxonomy import BINARY, SCD, Taxonomy
 
 MODEL = {
@@ -85,11 +87,24 @@ def groups_of(
     return Groups(table, compare_groups(rows, keys, taxonomy), keys, precision=0.05)
 
 
+RING = (100, 50, 160, 50, 160, 90, 100, 90)
+
+
+def cell(number: int = 1, name: str = "Dic+Ovl", probability: float = 0.9, **changes: Any) -> OutlinedCell:
+    known = {"uncertain": False, "whole": True, "ring": RING} | changes
+    return OutlinedCell(number, name, probability, **known)
+
+
+def reported(
+    name: str, source: str, image: Any, warnings: tuple[str, ...] = (), cells: tuple[OutlinedCell, ...] = ()
+) -> ReportedField:
+    return ReportedField(name, source, image, cells, warnings, 1.0)
+
+
 @pytest.fixture
-def overlay(tmp_path: Path) -> Path:
-    path = tmp_path / "overlay.png"
-    Image.new("RGB", (2000, 500), (10, 200, 30)).save(path)
-    return path
+def overlay() -> Any:
+    """Reads a field of one colour."""
+    return lambda: np.full((500, 2000, 3), (10, 200, 30), np.uint8)
 
 
 def report(
@@ -103,6 +118,7 @@ def report(
     given: dict[str, Any] = {
         "title": "Slides of March",
         "groups": no_groups(taxonomy),
+        "cells": no_cells(taxonomy),
         "model": MODEL,
         "settings": {"device": "cpu"},
     } | changes
@@ -111,8 +127,8 @@ def report(
     return Page(path)
 
 
-def test_headline_numbers_count_every_cell_once(tmp_path: Path, overlay: Path) -> None:
-    fields = [ReportedField(name, f"{name}.tif", overlay, (), 1.0) for name in ("a", "b")]
+def test_headline_numbers_count_every_cell_once(tmp_path: Path, overlay: Any) -> None:
+    fields = [reported(name, f"{name}.tif", overlay, ()) for name in ("a", "b")]
     page = report(tmp_path, fields, summary_of({"a": (900, 50, 0, 50), "b": (300, 0, 0, 0)}))
     assert "2 fields" in page.text
     assert "0 failed" in page.text
@@ -120,50 +136,110 @@ def test_headline_numbers_count_every_cell_once(tmp_path: Path, overlay: Path) -
     assert "92.3 % Dic+Ovl 1,200 of 1,300 cells" in page.text
 
 
-def test_table_has_a_row_a_field_and_one_for_all(tmp_path: Path, overlay: Path) -> None:
-    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+def test_table_has_a_row_a_field_and_one_for_all(tmp_path: Path, overlay: Any) -> None:
+    page = report(tmp_path, [reported("a", "a.tif", overlay, ())], summary_of({"a": (3, 1, 0, 0)}))
     assert "a 4 400 1,500 3 75.0 % 1 25.0 % 0 0.0 % 0 0.0 %" in page.text
     assert "All fields 4 – 1,500 3 75.0 % 1 25.0 % 0 0.0 % 0 0.0 %" in page.text
 
 
-def test_page_loads_nothing(tmp_path: Path, overlay: Path) -> None:
-    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
-    assert not re.search(r"https?://|url\(|@import", page.source)
-    assert {"script", "link", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
-    assert all(source.startswith("data:image/jpeg;base64,") for source in page.attributes("img", "src"))
+def test_page_loads_nothing(tmp_path: Path, overlay: Any) -> None:
+    fields = [reported("a", "a.tif", overlay, cells=(cell(), cell(2, probability=0.5)))]
+    page = report(tmp_path, fields, summary_of({"a": (3, 1, 0, 0)}))
+    assert not re.search(r"https?://|url\(|@import|fetch|XMLHttpRequest", page.source)
+    assert {"link", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
+    assert page.attributes("script", "src") == []
+    pictures = [*page.attributes("img", "src"), *page.attributes("image", "href")]
+    assert len(pictures) == 3
+    assert all(source.startswith("data:image/jpeg;base64,") for source in pictures)
     assert all(target.startswith("#") for target in page.attributes("a", "href"))
 
 
-def test_pictures_are_embedded_at_most_1600_pixels_wide(tmp_path: Path, overlay: Path) -> None:
-    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
-    (source,) = page.attributes("img", "src")
+def test_fields_are_embedded_at_most_1600_pixels_wide(tmp_path: Path, overlay: Any) -> None:
+    page = report(tmp_path, [reported("a", "a.tif", overlay)], summary_of({"a": (3, 1, 0, 0)}))
+    (source,) = page.attributes("image", "href")
     picture = Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))
     assert (picture.format, picture.size) == ("JPEG", (1600, 400))
     assert np.abs(np.asarray(picture, dtype=int) - (10, 200, 30)).max() <= 3
-    assert page.attributes("img", "alt") == [
-        "Field a with its cells outlined: 3 Dic+Ovl, 1 El+Sk, 0 Grl, 0 Ret+Sto+Ech"
+    assert "Field a with its cells outlined: 3 Dic+Ovl, 1 El+Sk, 0 Grl, 0 Ret+Sto+Ech" in page.attributes(
+        "svg", "aria-label"
+    )
+
+
+def test_many_fields_are_embedded_smaller(tmp_path: Path, overlay: Any) -> None:
+    names = [f"f{number}" for number in range(120)]
+    fields = [reported(name, f"{name}.tif", overlay) for name in names]
+    page = report(tmp_path, fields, summary_of(dict.fromkeys(names, (1, 0, 0, 0))))
+    picture = Image.open(io.BytesIO(base64.b64decode(page.attributes("image", "href")[0].split(",")[1])))
+    assert picture.size == (800, 200)
+
+
+def test_outlines_are_drawn_in_pixels_of_the_image_by_class(tmp_path: Path, overlay: Any) -> None:
+    fields = [reported("a", "a.tif", overlay, cells=(cell(), cell(7, "El+Sk", 0.41, uncertain=True)))]
+    page = report(tmp_path, fields, summary_of({"a": (1, 1, 0, 0)}))
+    assert 'viewBox="0 0 2000 500"' in page.source
+    assert '<path class="k1" d="M100,50l60,0 0,40 -60,0z"><title>1: Dic+Ovl, 0.90</title>' in page.source
+    assert '<path class="k2 uncertain"' in page.source
+    assert page.attributes("input", "id") == ["show-1", "show-2", "show-3", "show-4"]
+
+
+def test_the_gallery_has_the_surest_and_the_least_sure_whole_cells(tmp_path: Path, overlay: Any) -> None:
+    probabilities = [0.3 + number / 50 for number in range(30)]
+    cells = tuple(cell(number + 1, probability=p) for number, p in enumerate(probabilities))
+    cut = cell(99, "El+Sk", whole=False)
+    fields = [reported("a", "a.tif", overlay, cells=(*cells, cut))]
+    page = report(tmp_path, fields, summary_of({"a": (30, 1, 0, 0)}))
+    shown = page.attributes("img", "alt")
+    assert len(shown) == 16
+    assert shown[0] == "Dic+Ovl, cell 30 of a"
+    assert shown[8] == "Dic+Ovl, cell 1 of a"
+    assert not any("cell 99" in text for text in shown)
+
+
+def test_no_cell_is_both_surest_and_least_sure(tmp_path: Path, overlay: Any) -> None:
+    fields = [
+        reported("a", "a.tif", overlay, cells=(cell(1), cell(2, probability=0.4), cell(3, probability=0.6)))
     ]
+    page = report(tmp_path, fields, summary_of({"a": (3, 0, 0, 0)}))
+    assert [text.split()[2] for text in page.attributes("img", "alt")] == ["1", "3", "2"]
 
 
-def test_names_cannot_smuggle_in_markup(tmp_path: Path, overlay: Path) -> None:
+def test_size_and_shape_are_drawn_where_there_are_whole_cells(tmp_path: Path, overlay: Any) -> None:
+    cells = no_cells(SCD).reindex(range(20)).assign(**{"class": "Grl"}, touches_border=False)
+    cells = cells.assign(area_px=np.arange(20), aspect_ratio=1.2, circularity=0.9)
+    page = report(tmp_path, [], summary_of({}), cells=cells)
+    assert "Size and shape" in page.text
+    assert "area, px" in page.text
+    page = report(tmp_path, [], summary_of({}), cells=cells.assign(touches_border=True))
+    assert "Size and shape" not in page.text
+
+
+def test_the_page_has_a_paragraph_for_a_paper(tmp_path: Path) -> None:
+    page = report(tmp_path, [], summary_of({}))
+    assert "network drepano-scd, a convolutional network trained on xu2017" in page.text
+    assert "Corrected shares" not in page.text
+    page = report(tmp_path, [], summary_of({}), model=MODEL | {"cell_confusion": [[1]]})
+    assert "Corrected shares" in page.text
+
+
+def test_names_cannot_smuggle_in_markup(tmp_path: Path, overlay: Any) -> None:
     hostile = f'"{SCRIPT}'
     page = report(
         tmp_path,
-        [ReportedField(hostile, hostile, overlay, (hostile,), 1.0)],
+        [reported(hostile, hostile, overlay, (hostile,))],
         summary_of({hostile: (3, 1, 0, 0)}),
         (Failure(hostile, hostile),),
         title=hostile,
-        model={hostile: hostile, "name": hostile, "data": [{hostile: [hostile]}]},
+        model=MODEL | {hostile: hostile, "name": hostile, "notes": hostile},
         settings={hostile: hostile},
     )
-    assert "<script" not in page.source
+    assert page.source.count("<script") == 1, "our own"
     assert page.text.count(SCRIPT) >= 10
     assert not [name for _, attributes in page.tags for name in attributes if "script" in name]
 
 
-def test_failures_stand_before_the_counts_with_their_reasons(tmp_path: Path, overlay: Path) -> None:
+def test_failures_stand_before_the_counts_with_their_reasons(tmp_path: Path, overlay: Any) -> None:
     failures = (Failure("notes.txt", "not an image"), Failure("cut.tif", "ends too early"))
-    fields = [ReportedField("a", "a.tif", overlay, (), 1.0)]
+    fields = [reported("a", "a.tif", overlay, ())]
     page = report(tmp_path, fields, summary_of({"a": (3, 1, 0, 0)}), failures)
     assert "2 failed" in page.text
     assert "2 files could not be segmented" in page.text
@@ -171,16 +247,16 @@ def test_failures_stand_before_the_counts_with_their_reasons(tmp_path: Path, ove
     assert page.text.index("could not be segmented") < page.text.index("Counts")
 
 
-def test_without_failures_none_are_spoken_of(tmp_path: Path, overlay: Path) -> None:
-    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+def test_without_failures_none_are_spoken_of(tmp_path: Path, overlay: Any) -> None:
+    page = report(tmp_path, [reported("a", "a.tif", overlay, ())], summary_of({"a": (3, 1, 0, 0)}))
     assert "could not be segmented" not in page.text
     assert "before trusting" not in page.text
 
 
-def test_warnings_are_listed_and_lead_to_their_field(tmp_path: Path, overlay: Path) -> None:
+def test_warnings_are_listed_and_lead_to_their_field(tmp_path: Path, overlay: Any) -> None:
     fields = [
-        ReportedField("a", "a.tif", overlay, (), 1.0),
-        ReportedField("b", "b.tif", overlay, ("out of focus",), 1.0),
+        reported("a", "a.tif", overlay, ()),
+        reported("b", "b.tif", overlay, ("out of focus",)),
     ]
     page = report(tmp_path, fields, summary_of({"a": (3, 1, 0, 0), "b": (1, 0, 0, 0)}))
     assert "1 field to look at before trusting the counts b out of focus" in page.text
@@ -189,8 +265,8 @@ def test_warnings_are_listed_and_lead_to_their_field(tmp_path: Path, overlay: Pa
     assert page.attributes("a", "href")[0] == "#field-2"
 
 
-def test_page_says_how_it_was_made(tmp_path: Path, overlay: Path) -> None:
-    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+def test_page_says_how_it_was_made(tmp_path: Path, overlay: Any) -> None:
+    page = report(tmp_path, [reported("a", "a.tif", overlay, ())], summary_of({"a": (3, 1, 0, 0)}))
     made = page.text[page.text.index("How this was made") :]
     assert "Cell diameter, px 45" in made
     assert "Channels 32, 64" in made
@@ -212,35 +288,35 @@ def test_no_fields_make_a_page_of_failures(tmp_path: Path) -> None:
     assert "nan" not in page.text
 
 
-def test_fields_without_cells_have_dashes_for_shares(tmp_path: Path, overlay: Path) -> None:
-    page = report(tmp_path, [ReportedField("a", "a.tif", overlay, (), 1.0)], summary_of({"a": (0, 0, 0, 0)}))
+def test_fields_without_cells_have_dashes_for_shares(tmp_path: Path, overlay: Any) -> None:
+    page = report(tmp_path, [reported("a", "a.tif", overlay, ())], summary_of({"a": (0, 0, 0, 0)}))
     assert "a 0 0 – 0 – 0 – 0 – 0 –" in page.text
     assert "no cells" in page.text
     assert "nan" not in page.text
 
 
-def test_one_class_of_cells_has_no_shares_to_show(tmp_path: Path, overlay: Path) -> None:
-    fields = [ReportedField("a", "a.tif", overlay, (), 1.0)]
+def test_one_class_of_cells_has_no_shares_to_show(tmp_path: Path, overlay: Any) -> None:
+    fields = [reported("a", "a.tif", overlay, ())]
     page = report(tmp_path, fields, summary_of({"a": (7,)}, BINARY), taxonomy=BINARY)
     assert "7 cells" in page.text
-    assert "100.0 %" not in page.text and "<svg" not in page.source
+    assert "100.0 %" not in page.text
 
 
-def test_names_that_are_no_text_are_shown_all_the_same(tmp_path: Path, overlay: Path) -> None:
-    field = ReportedField("a", "\udcff.tif", overlay, (), 1.0)
+def test_names_that_are_no_text_are_shown_all_the_same(tmp_path: Path, overlay: Any) -> None:
+    field = reported("a", "\udcff.tif", overlay, ())
     page = report(tmp_path, [field], summary_of({"a": (3, 1, 0, 0)}))
     assert "\\udcff.tif" in page.text
 
 
-def test_a_field_that_the_summary_lacks_is_refused(tmp_path: Path, overlay: Path) -> None:
+def test_a_field_that_the_summary_lacks_is_refused(tmp_path: Path, overlay: Any) -> None:
     with pytest.raises(DrepanoError, match="no row for field 'b'"):
-        report(tmp_path, [ReportedField("b", "b.tif", overlay, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+        report(tmp_path, [reported("b", "b.tif", overlay, ())], summary_of({"a": (3, 1, 0, 0)}))
 
 
-def test_an_overlay_that_cannot_be_read_leaves_no_half_a_page(tmp_path: Path) -> None:
-    lost = tmp_path / "lost.png"
-    with pytest.raises(DrepanoError, match=r"lost\.png: the overlay cannot be read"):
-        report(tmp_path, [ReportedField("a", "a.tif", lost, (), 1.0)], summary_of({"a": (3, 1, 0, 0)}))
+def test_an_image_that_can_no_longer_be_read_leaves_no_half_a_page(tmp_path: Path) -> None:
+    lost = partial(read_image, tmp_path / "lost.png")
+    with pytest.raises(DrepanoError, match=r"lost\.png"):
+        report(tmp_path, [reported("a", "a.tif", lost)], summary_of({"a": (3, 1, 0, 0)}))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -294,7 +370,7 @@ def test_without_a_second_time_there_is_no_course(tmp_path: Path) -> None:
 
 def test_names_of_patients_are_text_and_nothing_else(tmp_path: Path) -> None:
     page = report(tmp_path, [], summary_of({}), groups=patients(("<script>$x$", 0, 4, 5)))
-    assert "<script>" not in page.source
+    assert page.source.count("<script>") == 1, "our own"
     assert "<script>$x$, time 0" in page.text
 
 

@@ -1,7 +1,7 @@
 """From a segmentation to cells, from cells to counts, from counts to shares and how sure they are."""
 
 from drepano.cells.groups import compare_groups, summarise_groups
-from drepano.cells.instances import between_cells, drop_small, find_cells, typical_diameter
+from drepano.cells.instances import between_cells, count_debris, drop_small, find_cells, typical_diameter
 from drepano.cells.measurements import measure_cells
 from drepano.cells.schema import Column, cell_columns, no_cells
 from drepano.cells.statistics import summarise_field
@@ -11,6 +11,7 @@ __all__ = [
     "between_cells",
     "cell_columns",
     "compare_groups",
+    "count_debris",
     "drop_small",
     "find_cells",
     "measure_cells",

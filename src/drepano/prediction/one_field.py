@@ -6,10 +6,13 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from skimage.measure import approximate_polygon
 
-from drepano.cells import find_cells, measure_cells, summarise_field
-from drepano.exports import FORMATS, FieldResult
+from drepano.cells import count_debris, find_cells, measure_cells, summarise_field
+from drepano.exports import FORMATS, FieldResult, trace_outlines
 from drepano.io import atomic_path, pixel_size, read_image, write_class_map
 from drepano.prediction.field_files import FieldFile
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
@@ -38,7 +41,7 @@ class Options:
     formats: tuple[str, ...] = ()
 
 
-FIELD_COLUMNS = ("cell_diameter_px", *(entry.name for entry in fields(Quality)))
+FIELD_COLUMNS = ("debris", "cell_diameter_px", *(entry.name for entry in fields(Quality)))
 """Of the table of fields, after those of `drepano.cells.summarise_field`."""
 
 
@@ -83,14 +86,27 @@ def predict_field(
     for name in options.formats:
         if name in FORMATS:
             FORMATS[name].write(out / f"{field.name}{FORMATS[name].suffix}", result)
+    outlines = trace_outlines(instances)
     return FieldRecord(
         identity=identity,
         summary=summarise_field(cells, instances.shape, taxonomy, side)
-        | {"cell_diameter_px": segmentation.cell_diameter, **_as_columns(quality)},
+        | {
+            "debris": count_debris(segmentation, instances),
+            "cell_diameter_px": segmentation.cell_diameter,
+            **_as_columns(quality),
+        },
         cells={str(name): column.tolist() for name, column in cells.items()},
+        outlines=[_simplified(outlines[cell].outer, segmentation.cell_diameter) for cell in cells["cell"]],
         warnings=list(quality.warnings),
         seconds=time.perf_counter() - begin,
     )
+
+
+def _simplified(ring: NDArray[np.int64], cell_diameter: float) -> list[int]:
+    """The ring with fewer corners, none of its points farther off than a sixtieth of a cell."""
+    closed = np.vstack([ring, ring[:1]])
+    corners = approximate_polygon(closed, max(0.5, cell_diameter / 60))[:-1]
+    return [int(value) for value in corners.ravel()]
 
 
 def _as_columns(quality: Quality) -> dict[str, object]:

@@ -48,6 +48,8 @@ class FieldRecord:
         From `drepano.cells.summarise_field`.
     cells : dict of lists
         Columns of the table of cells.
+    outlines : list of lists of int
+        Corners of every cell's outline, x and y in turn, simplified for the report.
     warnings : list of str
     seconds : float
         Time from reading the image to its last result.
@@ -56,6 +58,7 @@ class FieldRecord:
     identity: FieldIdentity
     summary: dict[str, Any]
     cells: dict[str, list[Any]]
+    outlines: list[list[int]]
     warnings: list[str]
     seconds: float
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,13 @@ import pandas as pd
 
 from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
 from drepano.exports import FORMATS, PARQUET, merge_coco
-from drepano.io import atomic_path, write_text
+from drepano.io import atomic_path, read_image, write_text
 from drepano.models import ModelCard
 from drepano.prediction.field_files import FieldFile
 from drepano.prediction.one_field import FIELD_COLUMNS
-from drepano.prediction.records import OVERLAY, FieldRecord
+from drepano.prediction.records import FieldRecord
 from drepano.prediction.samples import Samples
-from drepano.reports import Failure, Groups, ReportedField, write_report
+from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_report
 from drepano.taxonomy import Taxonomy
 
 _FORMAT = "%.6g"
@@ -68,7 +69,8 @@ def write_tables_and_report(
             ReportedField(
                 name=field.name,
                 source=field.source,
-                overlay=out / f"{field.name}{OVERLAY}",
+                image=partial(read_image, field.path, field.page),
+                cells=_outlined(record),
                 warnings=tuple(record.warnings),
                 seconds=record.seconds,
             )
@@ -76,11 +78,21 @@ def write_tables_and_report(
         ],
         failures=failures,
         summary=fields,
+        cells=cells,
         groups=Groups(patients, differences, samples.keys, share_precision),
         taxonomy=taxonomy,
         model=card.model_dump(),
         settings=settings,
     )
+
+
+def _outlined(record: FieldRecord) -> list[OutlinedCell]:
+    columns = ("cell", "class", "class_probability", "uncertain", "touches_border")
+    rows = zip(*(record.cells[name] for name in columns), record.outlines, strict=True)
+    return [
+        OutlinedCell(number, name, probability, uncertain, not border, tuple(ring))
+        for number, name, probability, uncertain, border, ring in rows
+    ]
 
 
 def _tables(

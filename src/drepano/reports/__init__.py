@@ -2,13 +2,15 @@
 
 from drepano.reports.chart import class_fractions_svg
 from drepano.reports.contact_sheet import draw_contact_sheet
+from drepano.reports.field_picture import OutlinedCell, ReportedField
 from drepano.reports.groups import Groups
-from drepano.reports.html import Failure, ReportedField, write_report
+from drepano.reports.html import Failure, write_report
 from drepano.reports.overlay import draw_outlines, draw_overlay
 
 __all__ = [
     "Failure",
     "Groups",
+    "OutlinedCell",
     "ReportedField",
     "class_fractions_svg",
     "draw_contact_sheet",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,40 +13,20 @@ from drepano.errors import DrepanoError
 from drepano.io.files import atomic_path
 from drepano.reports import wording
 from drepano.reports.chart import class_fractions_svg
+from drepano.reports.distributions import distributions_svg
+from drepano.reports.field_picture import ReportedField, field_svg
+from drepano.reports.gallery import make_gallery
 from drepano.reports.groups import Groups, view_groups
+from drepano.reports.methods import methods_text
 from drepano.taxonomy import Colour, Taxonomy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LONGEST_SIDE = 1600  # px, of an embedded overlay
-_JPEG_QUALITY = 85
+_LONGEST_SIDE, _SHORTEST_SIDE = 1600, 600  # px, of an embedded field
+_FIELDS_IN_FULL = 30
+"""With more fields their pictures become smaller, so that the page stays under 20 MB for 200."""
 _SOFTWARE = ("drepano", "torch", "numpy", "scipy", "scikit-image", "pandas")
-
-
-@dataclass(frozen=True)
-class ReportedField:
-    """One field that was segmented.
-
-    Parameters
-    ----------
-    name : str
-        Its name in the summary.
-    source : str
-        The file it was read from.
-    overlay : Path
-        Image file with the outlined cells.
-    warnings : tuple of str
-        What the reader should know before trusting its counts.
-    seconds : float
-        How long it took, s.
-    """
-
-    name: str
-    source: str
-    overlay: Path
-    warnings: tuple[str, ...]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -94,9 +72,9 @@ class _FieldView:
         counts = ", ".join(f"{entry.cells} {entry.name}" for entry in self.row.classes)
         return f"Field {self.field.name} with its cells outlined: {counts}"
 
-    def picture(self) -> str:
-        """The overlay as a data URI; made when asked, so that only one is in memory."""
-        return _as_data_uri(self.field.overlay)
+    def picture(self, class_names: Sequence[str], longest_side: int) -> str:
+        """The field as ``<svg>``; made when asked, so that only one is in memory."""
+        return field_svg(self.field, class_names, self.description, longest_side)
 
 
 def write_report(
@@ -106,6 +84,7 @@ def write_report(
     fields: Sequence[ReportedField],
     failures: Sequence[Failure],
     summary: pd.DataFrame,
+    cells: pd.DataFrame,
     groups: Groups,
     taxonomy: Taxonomy,
     model: Mapping[str, Any],
@@ -128,6 +107,8 @@ def write_report(
         px), `mean_area_px` (float, px, over the `whole_cells` (int) that no border cuts, NaN without
         them), and for each cell class `<class> cells` (int)
         and `<class> fraction` (float, NaN without cells).
+    cells : DataFrame
+        One row a cell of all fields, from `drepano.cells.measure_cells`.
     groups : Groups
         Patients, or whatever the fields were grouped by.
     taxonomy : Taxonomy
@@ -141,7 +122,7 @@ def write_report(
     Raises
     ------
     DrepanoError
-        If the summary lacks a field, or an overlay cannot be read.
+        If the summary lacks a field, or an image can no longer be read.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -157,10 +138,12 @@ def write_report(
     environment.filters["plural"] = wording.plural
     environment.tests["table"] = wording.is_table
 
+    class_names = taxonomy.cell_classes
     rows = _rows(summary, taxonomy)
     views = list(_views(fields, rows))
     # With one class of cells every share is 100 %: nothing to draw.
-    classes_differ = len(taxonomy.cell_classes) > 1
+    classes_differ = len(class_names) > 1
+    software = _software()
     pieces = environment.get_template("report.html.j2").generate(
         title=title,
         views=views,
@@ -170,10 +153,16 @@ def write_report(
         groups=view_groups(groups, taxonomy),
         total=_total(summary, taxonomy),
         classes_differ=classes_differ,
+        class_names=class_names,
+        colours=[_css(colour) for colour in taxonomy.colours[1:]],
+        longest_side=_picture_side(len(fields)),
+        gallery=make_gallery(fields, class_names),
+        distributions=Markup(distributions_svg(cells, taxonomy)),
+        methods=methods_text(model, settings, software, bool(model.get("cell_confusion"))),
         chart=Markup(class_fractions_svg(summary, taxonomy)) if classes_differ else None,
         model=model,
         settings=settings,
-        software=_software(),
+        software=software,
         seconds=sum(field.seconds for field in fields),
     )
     with (
@@ -182,6 +171,12 @@ def write_report(
         temporary.open("w", encoding="utf-8", errors="backslashreplace") as page,
     ):
         page.writelines(pieces)
+
+
+def _picture_side(fields: int) -> int:
+    """Longest side of every embedded field, px."""
+    fitting = _LONGEST_SIDE * (_FIELDS_IN_FULL / max(fields, _FIELDS_IN_FULL)) ** 0.5
+    return max(_SHORTEST_SIDE, round(fitting))
 
 
 def _views(fields: Sequence[ReportedField], rows: Sequence[_Row]) -> Iterator[_FieldView]:
@@ -242,19 +237,3 @@ def _css(colour: Colour) -> str:
 
 def _software() -> dict[str, str]:
     return {"Python": platform.python_version(), **{name: version(name) for name in _SOFTWARE}}
-
-
-def _as_data_uri(path: Path) -> str:
-    """The image file as a JPEG inside a URI, at most 1600 px a side."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as opened:
-            picture = opened.convert("RGB")
-    except OSError as error:
-        raise DrepanoError(f"{path}: the overlay cannot be read ({error}); write it again as PNG") from error
-    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
-    encoded = io.BytesIO()
-    # Without subsampling: thin coloured lines would lose their colour.
-    picture.save(encoded, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")

@@ -1,0 +1,64 @@
+"""How size and shape of the cells are distributed, class by class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from drepano.reports.svg import INK, as_inline, drawing, hexadecimal
+from drepano.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BINS = 30
+_HEIGHT = 4.6  # inches
+_CLIPPED = (0.005, 0.995)
+_QUANTITIES = (("area", "area"), ("aspect_ratio", "aspect ratio"), ("circularity", "circularity"))
+
+
+def distributions_svg(cells: pd.DataFrame, taxonomy: Taxonomy) -> str:
+    """Histograms of area, aspect ratio and circularity of whole cells, a line a class.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        From `drepano.cells.measure_cells`, of all fields. Areas are in µm² where every cell has one.
+    taxonomy : Taxonomy
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element; "" where there is no whole cell.
+    """
+    whole = cells[~cells["touches_border"].astype(bool)]
+    if whole.empty:
+        return ""
+    unit = ("area_px", "px") if whole["area_um2"].isna().any() else ("area_um2", "µm²")
+    with drawing(_HEIGHT) as figure:
+        panels = figure.subplots(len(_QUANTITIES))
+        for panel, (column, label) in zip(panels, _QUANTITIES, strict=True):
+            name = unit[0] if column == "area" else column
+            low, high = np.quantile(whole[name], _CLIPPED)
+            edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+            for class_name, colour in zip(taxonomy.cell_classes, taxonomy.colours[1:], strict=True):
+                values = whole.loc[whole["class"] == class_name, name].clip(low, high)
+                counts, _ = np.histogram(values, edges)
+                panel.stairs(
+                    counts,
+                    edges,
+                    color=hexadecimal(colour),
+                    linewidth=1.5,
+                    label=class_name if panel is panels[0] else None,
+                )
+            panel.set_xlabel(f"{label}, {unit[1]}" if column == "area" else label, color=INK)
+            panel.set_ylabel("cells", color=INK)
+            panel.patch.set_visible(False)
+            panel.tick_params(colors=INK)
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.spines[["left", "bottom"]].set_color(INK)
+        legend = figure.legend(loc="outside upper left", ncols=4, frameon=False, labelcolor=INK)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        return as_inline(figure, "Histograms of area, aspect ratio and circularity of whole cells by class")

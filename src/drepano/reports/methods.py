@@ -1,0 +1,50 @@
+"""How the counts were made, in sentences for a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NETWORKS = {
+    "dunet": "a U-Net with deformable convolutions (dU-Net; Zhang, Li, Xu and Li)",
+    "unet": "a U-Net (Ronneberger et al. 2015)",
+    "pspnet": "a PSPNet (Zhao et al. 2017)",
+    "deeplabv3plus": "a DeepLabV3+ (Chen et al. 2018)",
+}
+
+
+def methods_text(
+    model: Mapping[str, Any], settings: Mapping[str, str], software: Mapping[str, str], corrected: bool
+) -> str:
+    """A paragraph that names network, scale, counting, intervals and versions.
+
+    Parameters
+    ----------
+    model : mapping
+        The model card.
+    settings : mapping
+        What the run was asked to do.
+    software : mapping
+        Versions by package.
+    corrected : bool
+        Whether shares were corrected for the network's confusion.
+    """
+    network = _NETWORKS.get(str(model["architecture"]["name"]), "a convolutional network")
+    data = ", ".join(entry["name"] for entry in model["data"]) or "data that its card does not name"
+    scale = settings.get("cell diameter", "not given")
+    correction = (
+        " Corrected shares are the non-negative least-squares solution for the confusion matrix of the model "
+        "card; their intervals include the uncertainty of that matrix (Dirichlet, Jeffreys prior)."
+        if corrected
+        else ""
+    )
+    network_in_words = f"network {model['name']}, {network} trained on {data}"
+    return (
+        f"Fields were segmented with Drepano {software.get('drepano', '')} (PyTorch "
+        f"{software.get('torch', '')}), {network_in_words} (fingerprint "
+        f"{settings.get('model fingerprint', 'unknown')}). Cell diameter: {scale}. Touching cells were "
+        "parted by a watershed on the distance transform; a cell's class has the largest probability "
+        "summed over its pixels; cells that the border cuts were counted but left out of mean sizes. 95 % "
+        "intervals of shares are from a bootstrap over fields (expanded percentiles, never narrower than "
+        f"Wilson's binomial interval).{correction} Research use only, not for diagnosis."
+    )
