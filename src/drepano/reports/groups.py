@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TIME = "time"
 _FEW_FIELDS = 5
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,14 +164,18 @@ def _few(groups: Groups, labels: Sequence[str]) -> str:
     sentences = []
     if one:
         sentences.append(
-            f"Of {', '.join(one)} there is one field: how fields differ is not known, and the binomial "
+            f"Of {_listed(one)} there is one field: how fields differ is not known, and the binomial "
             "interval, the only one, is too narrow."
         )
     if few:
         sentences.append(
-            f"Of {', '.join(few)} there are fewer than {_FEW_FIELDS} fields: the interval is too narrow."
+            f"Of {_listed(few)} there are fewer than {_FEW_FIELDS} fields: the interval is too narrow."
         )
     return " ".join(sentences)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "; ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} groups"
 
 
 def _difference(row: Mapping[Any, Any]) -> str:
