@@ -1,8 +1,9 @@
 """Gather the figures of the shipped networks: python benchmarks/shipped_metrics.py RUNS RESULTS
 
 Reads what `drepano train` and `drepano evaluate` wrote into RUNS and writes scd-metrics.json and
-rbc-metrics.json, lists of {name, value, conditions} for the model cards, and shipped.json with all of it into
-RESULTS. Without a run of rbc its figures stay as they are.
+rbc-metrics.json, lists of {name, value, conditions} for the model cards, scd-confusion.json, how many crops
+of each class were called each class, and shipped.json with all of it into RESULTS. Without a run of rbc its
+figures stay as they are.
 """
 
 import json
@@ -16,6 +17,7 @@ import pandas as pd
 
 from drepano.experiments import summarise_crops
 from drepano.io import write_text
+from drepano.taxonomy import SCD
 
 SHIPPED = "dunet"
 CROPS = (
@@ -60,6 +62,9 @@ def main(runs: Path, results: Path) -> None:
         "command": "benchmarks/train_shipped.sh DATA RUNS",
     }
     write_text(results / "scd-metrics.json", json.dumps(scd, indent=2))
+    names = SCD.cell_classes
+    confusion = [[pooled["confusion"][true].get(called, 0) for called in names] for true in names]
+    write_text(results / "scd-confusion.json", json.dumps(confusion))
     scd_figures = {
         "conditions": conditions,
         "choice": {network: choice(runs, network) for network in ("unet", "dunet")},

@@ -42,7 +42,9 @@ wait
 
 python "$here/shipped_metrics.py" "$runs" "$here/results"
 for name in rbc scd; do
-  drepano models publish "$runs/$name/model.safetensors" --name "$name" \
+  confusion=()
+  [ "$name" = rbc ] || confusion=(--confusion "$here/results/$name-confusion.json")
+  drepano models publish "$runs/$name/model.safetensors" --name "$name" "${confusion[@]}" \
     --metrics "$here/results/$name-metrics.json" \
     --out "$here/../src/drepano/models/shipped/$name.safetensors"
 done

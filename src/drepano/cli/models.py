@@ -39,15 +39,22 @@ def publish(
     target: Annotated[Path, typer.Option("--out", help="File to write.")],
     name: Annotated[str, typer.Option(help="Name on the card.")],
     metrics: Annotated[Path, typer.Option(help="JSON file with a list of {name, value, conditions}.")],
+    confusion: Annotated[
+        Path | None,
+        typer.Option(help="JSON file: for each class of cells a list of how many were called each class."),
+    ] = None,
     notes: Annotated[str, typer.Option(help="Free text on the card.")] = "",
 ) -> None:
     """Copy a network with measured figures added to its card."""
     from drepano.models import Metric, load_network, save_model
-    from drepano.models.card import parse_metrics
+    from drepano.models.card import parse_confusion, parse_metrics
 
     network, card = load_network(model)
     measured: list[Metric] = parse_metrics(metrics)
-    save_model(target, network, card.model_copy(update={"name": name, "metrics": measured, "notes": notes}))
+    changes = {"name": name, "metrics": measured, "notes": notes}
+    if confusion is not None:
+        changes["cell_confusion"] = parse_confusion(confusion, len(card.classes) - 1)
+    save_model(target, network, card.model_copy(update=changes))
     out.print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
 
 
@@ -64,8 +71,9 @@ def export(
 ) -> None:
     """Write a network for ONNX Runtime or OpenVINO, run it there and compare it with ours on a real field.
 
-    The file takes (image - median of each channel) / 64 as float32 (N, 3, H, W), H and W multiples of 8 (32
-    for PSPNet and DeepLabV3+), and gives logits (N, classes, H, W).
+    The file takes (image - median of each channel) / contrast as float32 (N, 3, H, W), H and W multiples of 8
+    (32 for PSPNet and DeepLabV3+), and gives logits (N, classes, H, W). The contrast is 64 where the card's
+    "normalisation" is "background", else the field's own (drepano.preprocessing.measure_light).
     """
     from drepano.models import find_weights, load_network
     from drepano.models.export import CHECK_FIELD, SUFFIXES

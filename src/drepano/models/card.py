@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from drepano.errors import DrepanoError
 from drepano.preprocessing import Normalisation
@@ -102,6 +102,28 @@ def parse_card(text: str, where: str) -> ModelCard:
             f"{where}: its model card is not valid ({place}: {first['msg']}); "
             "use a file written by this version of drepano train"
         ) from error
+
+
+def parse_confusion(path: Path, classes: int) -> list[list[int]]:
+    """A confusion matrix from a JSON file: for each class of cells how many were called each class.
+
+    Raises
+    ------
+    DrepanoError
+        If the file cannot be read, or is no such matrix of `classes` classes of cells with cells in every row.
+    """
+    try:
+        matrix = TypeAdapter(list[list[NonNegativeInt]]).validate_json(path.read_bytes())
+    except OSError as error:
+        raise DrepanoError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise DrepanoError(f"{path}: {reason}; expected a list of lists of counts") from error
+    if len(matrix) != classes or any(len(row) != classes or not sum(row) for row in matrix):
+        raise DrepanoError(
+            f"{path}: expected {classes} rows of {classes} counts, one class of cells each, none of them empty"
+        )
+    return matrix
 
 
 def parse_metrics(path: Path) -> list[Metric]:
