@@ -110,7 +110,7 @@ def parse_confusion(path: Path, classes: int) -> list[list[int]]:
     Raises
     ------
     DrepanoError
-        If the file cannot be read, or is no such matrix of `classes` classes of cells with cells in every row.
+        If the file cannot be read, or is no such matrix of `classes` classes of cells, each with some cells.
     """
     try:
         matrix = TypeAdapter(list[list[NonNegativeInt]]).validate_json(path.read_bytes())
@@ -121,7 +121,7 @@ def parse_confusion(path: Path, classes: int) -> list[list[int]]:
         raise DrepanoError(f"{path}: {reason}; expected a list of lists of counts") from error
     if len(matrix) != classes or any(len(row) != classes or not sum(row) for row in matrix):
         raise DrepanoError(
-            f"{path}: expected {classes} rows of {classes} counts, one class of cells each, none of them empty"
+            f"{path}: expected {classes} rows of {classes} counts, a class of cells each, none of them empty"
         )
     return matrix
 
