@@ -212,6 +212,16 @@ class TestResults:
         ]
         assert [outcome.source for outcome in outcomes if outcome.reason] == [f"{sheet}: lost.png"]
 
+    @pytest.mark.parametrize("name", ["field", "cells", "fields", "El+Sk fraction", "warnings"])
+    def test_a_sheet_with_a_column_named_like_a_result_is_refused_first(
+        self, segmenter, fields, out, tmp_path, name
+    ):
+        sheet = tmp_path / "samples.csv"
+        sheet.write_text(f"file,patient,{name}\na.png,P,1\nb.tif,P,1\n")
+        with pytest.raises(DrepanoError, match=r"is the name of a result; rename that column"):
+            predict_fields([fields], out, segmenter, grouping=partial(read_samples, sheet))
+        assert segmenter.calls == 0
+
     def test_a_confusion_matrix_on_the_card_corrects_the_shares_of_patients(self, fields, out):
         known = make_card().model_copy(update={"cell_confusion": (np.eye(4, dtype=int) * 50).tolist()})
         segmenter = CountingSegmenter(threshold_unet(), known, torch.device("cpu"))

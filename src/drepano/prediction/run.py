@@ -16,7 +16,7 @@ from drepano.prediction.field_files import FieldFile, list_fields, printable
 from drepano.prediction.one_field import Options, predict_field, result_files
 from drepano.prediction.records import RECORDS, FieldIdentity, FieldRecord, read_finished, write_record
 from drepano.prediction.samples import Samples, samples_of_folders
-from drepano.prediction.tables import write_tables_and_report
+from drepano.prediction.tables import check_keys, write_tables_and_report
 from drepano.reports import Failure
 from drepano.segmenter import CellDiameter, Segmenter
 
@@ -105,6 +105,7 @@ def predict_fields(
         segmenter.diameter_or_known(options.cell_diameter)  # refused here, before it costs any earlier result
     fields, failures = list_fields(paths, out)
     samples = grouping(fields)
+    check_keys(samples, segmenter.card)
     failures += samples.failures
     ensure_writable_folder(out)
     ensure_writable_folder(out / RECORDS)

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
+from drepano.errors import DrepanoError
 from drepano.exports import FORMATS, PARQUET, merge_coco
 from drepano.io import atomic_path, read_image, write_text
 from drepano.models import ModelCard
 from drepano.prediction.field_files import FieldFile
 from drepano.prediction.one_field import FIELD_COLUMNS
 from drepano.prediction.records import FieldRecord
-from drepano.prediction.samples import Samples
+from drepano.prediction.samples import PATIENT, Samples
 from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_report
 from drepano.taxonomy import Taxonomy
 
@@ -51,8 +53,7 @@ def write_tables_and_report(
     taxonomy = card.class_taxonomy
     cells, fields = _tables(done, taxonomy)
     of_samples = samples.join(fields)
-    confusion = np.array(card.cell_confusion) if card.cell_confusion else None
-    patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, confusion, share_precision)
+    patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, _confusion(card), share_precision)
     differences = compare_groups(of_samples, samples.keys, taxonomy)
     tables = {"cells": cells, "summary": fields, "patients": patients, "differences": differences}
     for name, table in tables.items():
@@ -84,6 +85,27 @@ def write_tables_and_report(
         model=card.model_dump(),
         settings=settings,
     )
+
+
+def check_keys(samples: Samples, card: ModelCard) -> None:
+    """Refuse columns of samples that have the name of a result.
+
+    Raises
+    ------
+    DrepanoError
+        If there is one.
+    """
+    cells, fields = _tables([], card.class_taxonomy)
+    unnamed = fields.assign(**{PATIENT: []})
+    groups = summarise_groups(unnamed, cells, [PATIENT], card.class_taxonomy, _confusion(card))
+    results = {*fields.columns, *groups.columns} - {PATIENT}
+    for key in samples.keys:
+        if key in results:
+            raise DrepanoError(f"samples: {key!r} is the name of a result; rename that column")
+
+
+def _confusion(card: ModelCard) -> NDArray[np.int64] | None:
+    return np.array(card.cell_confusion) if card.cell_confusion else None
 
 
 def _outlined(record: FieldRecord) -> list[OutlinedCell]:
