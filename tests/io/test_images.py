@@ -1,5 +1,6 @@
 """Every image file becomes RGB of 8 bits, or one line that says why not."""
 
+import math
 import struct
 import warnings
 import zlib
@@ -384,6 +385,61 @@ def test_a_page_of_a_stack_is_read(stack):
 @pytest.mark.parametrize("page", [3, -1])
 def test_a_page_that_is_not_there_is_refused(stack, page):
     assert f"has no page {page}; its pages are 0 to 2" in refusal(read_image, stack, page)
+
+
+def values(*lengths: int) -> np.ndarray:
+    """16-bit pages of 6 x 8 px, each of one value: 1, 2, 3 and so on."""
+    pages = np.arange(1, 1 + math.prod(lengths), dtype=np.uint16).reshape(*lengths, 1, 1)
+    return np.broadcast_to(pages, (*lengths, 6, 8)).copy()
+
+
+@pytest.mark.parametrize(
+    ("axes", "lengths", "of_first", "of_second"),
+    [
+        ("CYX", (2,), [1], [2]),
+        ("TCYX", (3, 2), [1, 3, 5], [2, 4, 6]),
+        ("CZYX", (2, 3), [1, 2, 3], [4, 5, 6]),
+        ("TCZYX", (2, 2, 2), [1, 2, 5, 6], [3, 4, 7, 8]),
+    ],
+)
+def test_channels_of_an_ome_tiff_are_told_apart_and_all_else_is_a_page(
+    tmp_path, axes, lengths, of_first, of_second
+):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, values(*lengths), ome=True, photometric="minisblack", metadata={"axes": axes})
+    assert count_pages(path) == len(of_first)
+    for channel, expected in enumerate((of_first, of_second)):
+        read = [read_image(path, page, channel)[0, 0, 0] for page in range(len(of_first))]
+        assert read == expected
+
+
+def test_channels_of_an_imagej_hyperstack(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values(3, 2).astype(np.uint8), imagej=True, metadata={"axes": "TCYX"})
+    assert count_pages(path) == 3
+    assert [read_image(path, page, 1)[0, 0, 0] for page in range(3)] == [2, 4, 6]
+
+
+def test_rgb_is_one_channel(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    image = np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8)
+    tifffile.imwrite(path, image, ome=True, photometric="rgb")
+    assert count_pages(path) == 1
+    np.testing.assert_array_equal(read_image(path), image)
+
+
+def test_a_channel_that_is_not_there_is_refused(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, values(2), ome=True, photometric="minisblack", metadata={"axes": "CYX"})
+    assert "has no channel 3; its channels are 1 to 2" in refusal(read_image, path, None, 2)
+    plain = tmp_path / "b.png"
+    Image.fromarray(values(1)[0].astype(np.uint8)).save(plain)
+    assert "has no channel 2; it has one channel only" in refusal(read_image, plain, None, 1)
+
+
+def test_plain_pages_are_pages_whatever_their_number(stack):
+    assert count_pages(stack) == 3
+    assert "it has one channel only" in refusal(read_image, stack, 0, 1)
 
 
 def test_an_ordinary_file_has_one_page(tmp_path):

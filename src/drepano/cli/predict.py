@@ -39,6 +39,13 @@ def predict(
             "of the file's metadata, where there is one."
         ),
     ] = None,
+    channel: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Channel of TIFF files whose metadata (OME, ImageJ) tell several apart; RGB is one channel.",
+        ),
+    ] = 1,
     samples: Annotated[
         Path | None,
         typer.Option(
@@ -82,7 +89,7 @@ def predict(
     from drepano.segmenter import load_model
 
     names = tuple(name.strip() for name in formats.split(",") if name.strip())
-    options = Options(_diameter(cell_diameter), pixel_size, names)
+    options = Options(_diameter(cell_diameter), pixel_size, channel - 1, names)
     segmenter = load_model(model, device, precision)
     with progress_bar() as progress:
         task = progress.add_task("segmenting", total=None)

@@ -47,7 +47,7 @@ def to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
     return np.array(np.broadcast_to(colours, (*colours.shape[:2], 3)), order="C")
 
 
-def read_image(path: Path | str, page: int | None = None) -> NDArray[np.uint8]:
+def read_image(path: Path | str, page: int | None = None, channel: int = 0) -> NDArray[np.uint8]:
     """Read an image file as RGB of 8 bits, upright.
 
     Parameters
@@ -57,6 +57,8 @@ def read_image(path: Path | str, page: int | None = None) -> NDArray[np.uint8]:
         mapped as `to_rgb8` says.
     page : int, optional
         Which image of a file that holds several, from 0.
+    channel : int
+        Which channel of a TIFF whose metadata (OME, ImageJ) tell channels apart, from 0; RGB is one channel.
 
     Returns
     -------
@@ -65,10 +67,10 @@ def read_image(path: Path | str, page: int | None = None) -> NDArray[np.uint8]:
     Raises
     ------
     DrepanoError
-        If the file is missing, damaged, cut short, larger than `MAX_PIXELS`, of another type, or holds
-        several images and `page` is not given.
+        If the file is missing, damaged, cut short, larger than `MAX_PIXELS`, of another type, has no
+        such channel, or holds several images and `page` is not given.
     """
-    raster = read_raster(path, page)
+    raster = read_raster(path, page, channel)
     samples = raster.samples if raster.palette is None else raster.palette[raster.samples]
     try:
         image = to_rgb8(samples)
@@ -77,17 +79,20 @@ def read_image(path: Path | str, page: int | None = None) -> NDArray[np.uint8]:
     return 255 - image if raster.inverted else image
 
 
-def read_raster(path: Path | str, page: int | None = None) -> Raster:
+def read_raster(path: Path | str, page: int | None = None, channel: int = 0) -> Raster:
     """Read an image file as it is stored, with the refusals of `read_image`."""
     path = Path(path)
     with refusals(path):
         check_file(path)
-        read_page = tiff.read_page if tiff.is_tiff(path) else pillow.read_page
-        return read_page(path, page)
+        if tiff.is_tiff(path):
+            return tiff.read_page(path, page, channel)
+        if channel != 0:
+            raise DrepanoError(f"{path}: has no channel {channel + 1}; it has one channel only")
+        return pillow.read_page(path, page)
 
 
 def count_pages(path: Path | str) -> int:
-    """Number of images in a file: 1, but for stacks and animations.
+    """Number of images in a file: 1, but for stacks and animations; channels of one image count once.
 
     Raises
     ------

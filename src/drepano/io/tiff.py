@@ -41,15 +41,15 @@ def is_tiff(path: Path) -> bool:
 
 
 def count_pages(path: Path) -> int:
-    """Number of images in the file, without its previews and masks."""
+    """Number of images in the file, without its previews and masks; channels of one image count once."""
     with TiffFile(path) as file:
-        return len(_pages(path, file))
+        return len(_pages_of_channel(path, file, 0))
 
 
-def read_page(path: Path, page: int | None) -> Raster:
+def read_page(path: Path, page: int | None, channel: int) -> Raster:
     """Read one image of the file; `page` may be None if there is only one."""
     with TiffFile(path) as file:
-        pages = _pages(path, file)
+        pages = _pages_of_channel(path, file, channel)
         chosen = pages[choose_page(path, page, len(pages))]
         _check_page(path, chosen)
         samples = upright(_samples(path, chosen), chosen.tags.valueof("Orientation", 1))
@@ -77,6 +77,37 @@ def _pages(path: Path, file: TiffFile) -> list[TiffPage]:
             "save its images as single files (ImageJ: Image > Stacks > Stack to Images)"
         )
     return [page for page in pages if not (page.is_reduced or page.is_mask)] or pages
+
+
+def _pages_of_channel(path: Path, file: TiffFile, channel: int) -> list[TiffPage]:
+    """The pages of one channel, where the metadata (OME, ImageJ) tell channels apart; else all of them."""
+    pages = _pages(path, file)
+    channels = _channels(file) if file.is_ome or file.is_imagej else []
+    if len(channels) != len(pages):
+        channels = [0] * len(pages)
+    count = max(channels) + 1
+    if not 0 <= channel < count:
+        raise DrepanoError(
+            f"{path}: has no channel {channel + 1}; "
+            + (f"its channels are 1 to {count}" if count > 1 else "it has one channel only")
+        )
+    return [page for page, number in zip(pages, channels, strict=True) if number == channel]
+
+
+def _channels(file: TiffFile) -> list[int]:
+    """Number of the channel of every page, from 0, by the order of axes that the metadata state."""
+    channels: list[int] = []
+    for series in file.series:
+        axes = [
+            (axis, length)
+            for axis, length in zip(series.axes, series.shape, strict=True)
+            if axis not in "YXS"
+        ]
+        places = np.indices([length for _, length in axes])
+        names = [axis for axis, _ in axes]
+        numbers = places[names.index("C")] if "C" in names else np.zeros(places.shape[1:], int)
+        channels += numbers.ravel().tolist()
+    return channels
 
 
 def _next_offset(file: TiffFile, page: TiffPage) -> int:

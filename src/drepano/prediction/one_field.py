@@ -32,12 +32,15 @@ class Options:
         Of a typical cell, px; see `Segmenter.segment`.
     pixel_size : float, optional
         Side of a pixel in micrometres; without it that of the file's metadata, where there is one.
+    channel : int
+        Of TIFF files that have several, from 0; see `drepano.io.read_image`.
     formats : tuple of str
         Other kinds of files to write, names in `drepano.exports.FORMATS`.
     """
 
     cell_diameter: CellDiameter = None
     pixel_size: float | None = None
+    channel: int = 0
     formats: tuple[str, ...] = ()
 
 
@@ -62,7 +65,7 @@ def predict_field(
         If the image cannot be read or segmented, or (`OutputError`) a result cannot be written.
     """
     begin = time.perf_counter()
-    image = read_image(field.path, page=field.page)
+    image = read_image(field.path, field.page, options.channel)
     segmentation = segmenter.segment(image, options.cell_diameter)
     instances = find_cells(segmentation)
     side = options.pixel_size or pixel_size(field.path)

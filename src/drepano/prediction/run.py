@@ -127,7 +127,7 @@ def predict_fields(
         [Failure(one.source, one.reason) for one in outcomes if one.reason],
         samples,
         share_precision,
-        options.formats,
+        options,
         segmenter.card,
         settings,
     )
@@ -144,6 +144,7 @@ def _settings(segmenter: Segmenter, options: Options) -> dict[str, str]:
         "pixel size": "from the files' metadata, where they have it"
         if options.pixel_size is None
         else f"{options.pixel_size:g} µm",
+        "channel": str(options.channel + 1),
         "precision": segmenter.precision,
         "drepano": version("drepano"),
     }

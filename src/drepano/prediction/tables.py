@@ -16,7 +16,7 @@ from drepano.exports import FORMATS, PARQUET, merge_coco
 from drepano.io import atomic_path, read_image, write_text
 from drepano.models import ModelCard
 from drepano.prediction.field_files import FieldFile
-from drepano.prediction.one_field import FIELD_COLUMNS
+from drepano.prediction.one_field import FIELD_COLUMNS, Options
 from drepano.prediction.records import FieldRecord
 from drepano.prediction.samples import PATIENT, Samples
 from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_report
@@ -31,7 +31,7 @@ def write_tables_and_report(
     failures: Sequence[Failure],
     samples: Samples,
     share_precision: float,
-    formats: Sequence[str],
+    options: Options,
     card: ModelCard,
     settings: dict[str, str],
 ) -> None:
@@ -44,7 +44,7 @@ def write_tables_and_report(
     failures : sequence of Failure
     samples : Samples
         Of all fields that are done.
-    share_precision, formats
+    share_precision, options
         As `predict_fields` takes them.
     card : ModelCard
     settings : dict
@@ -58,10 +58,10 @@ def write_tables_and_report(
     tables = {"cells": cells, "summary": fields, "patients": patients, "differences": differences}
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=_FORMAT))
-        if PARQUET in formats:
+        if PARQUET in options.formats:
             with atomic_path(out / f"{name}.parquet") as path:
                 table.to_parquet(path, index=False)
-    if "coco" in formats:
+    if "coco" in options.formats:
         merge_coco(out / "coco.json", [out / f"{field.name}{FORMATS['coco'].suffix}" for field, _ in done])
     write_report(
         out / "report.html",
@@ -70,7 +70,7 @@ def write_tables_and_report(
             ReportedField(
                 name=field.name,
                 source=field.source,
-                image=partial(read_image, field.path, field.page),
+                image=partial(read_image, field.path, field.page, options.channel),
                 cells=_outlined(record),
                 warnings=tuple(record.warnings),
                 seconds=record.seconds,
