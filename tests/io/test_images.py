@@ -459,7 +459,7 @@ def test_pages_of_different_sizes_are_counted_and_previews_are_not(tmp_path):
 
 
 def test_imagej_stacks_are_counted(tmp_path):
-    path = save_tiff(tmp_path / "a.tif", np.stack([GREY, GREY]), imagej=True)
+    path = save_tiff(tmp_path / "a.tif", np.stack([GREY, GREY]), imagej=True, metadata={"axes": "ZYX"})
     assert count_pages(path) == 2
 
 
