@@ -210,7 +210,9 @@ class TestResults:
             ["P", "no", 0.5],
             ["P", "yes", 1.0],
         ]
-        assert [outcome.source for outcome in outcomes if outcome.reason] == [f"{sheet}: lost.png"]
+        assert [outcome.reason for outcome in outcomes if outcome.reason] == [
+            f"{sheet}: lost.png is not among the fields given; correct the name"
+        ]
 
     @pytest.mark.parametrize("name", ["field", "cells", "fields", "El+Sk fraction", "warnings"])
     def test_a_sheet_with_a_column_named_like_a_result_is_refused_first(
@@ -270,6 +272,28 @@ class TestResults:
         predict_fields([fields], out, segmenter, options=Options(formats=("labels",)))
         predict_fields([fields], out, segmenter, options=Options(cell_diameter=60))
         assert not (out / "a.labels.tif").exists()
+
+    def test_tables_of_formats_not_asked_for_any_more_are_removed(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter, options=Options(formats=("coco", "parquet")))
+        predict_fields([fields / "a.png"], out, segmenter)
+        assert not [path for path in out.iterdir() if path.name == "coco.json" or path.suffix == ".parquet"]
+
+    def test_numbers_that_make_no_sense_are_refused_before_anything_is_done(self, segmenter, fields, out):
+        for size in (0, -0.1, float("nan"), float("inf")):
+            with pytest.raises(DrepanoError, match="give the side of a pixel in micrometres"):
+                predict_fields([fields], out, segmenter, options=Options(pixel_size=size))
+        for share in (0, 1, -1, float("nan")):
+            with pytest.raises(DrepanoError, match="give a share between 0 and 1"):
+                predict_fields([fields], out, segmenter, share_precision=share)
+        assert segmenter.calls == 0
+
+    def test_times_and_patients_compared_fit_one_parquet_table(self, segmenter, fields, out, tmp_path):
+        save(fields / "c.png", TWO_CELLS)
+        sheet = tmp_path / "samples.csv"
+        sheet.write_text("file,patient,time\na.png,P,0\nb.tif,P,24\nc.png,Q,0\n")
+        options = Options(formats=("parquet",))
+        predict_fields([fields], out, segmenter, options=options, grouping=partial(read_samples, sheet))
+        assert set(pd.read_parquet(out / "differences.parquet")["first"]) == {"0", "P"}
 
     def test_an_unknown_format_is_refused_before_anything_is_done(self, segmenter, fields, out):
         with pytest.raises(DrepanoError, match="format 'svg' is unknown; use some of labels, geojson"):

@@ -395,6 +395,19 @@ def test_auto_takes_the_size_of_the_cells_that_are_there():
     np.testing.assert_array_equal(result.classes, given.classes)
 
 
+@pytest.mark.parametrize(("contrast", "noise"), [(15, 10), (25, 12), (40, 20)])
+def test_auto_does_not_take_noise_for_cells(contrast, noise):
+    """Discs of 44 px under heavy noise: either their size is found, or the field is taken as it is."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:300, :400]
+    grey = 180 + rng.normal(0, noise, (300, 400))
+    for row in range(50, 300, 80):
+        for column in range(50, 400, 80):
+            grey[np.hypot(y - row, x - column) < 22] -= contrast
+    result = load_model("rbc").segment(grey.clip(0, 255).astype(np.uint8), "auto")
+    assert 30 < result.cell_diameter < 60
+
+
 def test_auto_takes_a_field_without_cells_as_it_is():
     segmenter = load_model("rbc")
     assert segmenter.segment(np.full((64, 64), 170, np.uint8), "auto").cell_diameter == 45

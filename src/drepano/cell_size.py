@@ -16,6 +16,7 @@ from drepano.preprocessing import (
 
 _LONGEST_SIDE = 900  # px, of the image that is looked at
 _SMALLEST_AREA = 30  # px there
+_SMOOTHING = 1.5  # px there
 _SINGLE = 0.9
 """What fills this share of its convex hull is one cell, not several."""
 
@@ -39,6 +40,7 @@ def estimate_cell_diameter(image: NDArray[np.uint8]) -> float | None:
     factor = min(1.0, _LONGEST_SIDE / max(image.shape[:2]))
     scaled = scale_image(image, factor)
     difference = difference_from_background(scaled, background_colour(scaled))
+    difference = ndimage.gaussian_filter(difference, _SMOOTHING)  # lest noise be cells
     threshold = difference_threshold(difference)
     if threshold is None:
         return None

@@ -32,6 +32,8 @@ CellDiameter = float | Literal["auto"] | None
 
 _ESTIMATE_TOLERANCE = 0.15
 """Where cells found differ more than this from the estimate, the field is segmented again at their size."""
+_LARGEST_SCALE = 6.0
+"""Cells so many times larger or smaller than those that the network knows are no cells."""
 
 WIDEST_MARGIN = 256
 """Border in px for networks that look at the whole image, as PSPNet does; no border is exact for them."""
@@ -99,8 +101,9 @@ class Segmenter:
             File, or (H, W), (H, W, 3) or (H, W, 4) array of 8 or 16 bit; see `drepano.io.to_rgb8`.
         cell_diameter : float or "auto", optional
             Diameter in px of a typical cell in `image`, which is then scaled to the size that the network
-            knows; "auto" estimates it from the image, which is taken as it is where no cell is seen. Without
-            it the image is taken as it is: its cells should be about as large as ``card.cell_diameter``.
+            knows; "auto" estimates it from the image, which is taken as it is where no cells of a size are
+            seen. Without it the image is taken as it is: its cells should be about as large as
+            ``card.cell_diameter``.
 
         Returns
         -------
@@ -115,12 +118,21 @@ class Segmenter:
         pixels = read_image(Path(image)) if isinstance(image, str | Path) else to_rgb8(image)
         if cell_diameter != "auto":
             return self._segment(pixels, self.diameter_or_known(cell_diameter))
-        estimate = self.diameter_or_known(estimate_cell_diameter(pixels))
-        segmentation = self._segment(pixels, estimate)
-        found = typical_diameter(find_cells(segmentation))
-        if found is None or abs(found / estimate - 1) < _ESTIMATE_TOLERANCE:
-            return segmentation
-        return self._segment(pixels, self.diameter_or_known(found))
+        return self._segment_at_found_size(pixels)
+
+    def _segment_at_found_size(self, pixels: NDArray[np.uint8]) -> Segmentation:
+        """At the size estimated from the image, or that of the cells found; as it is where these disagree."""
+        known = self.card.cell_diameter
+        diameter = estimate_cell_diameter(pixels)
+        for tolerance in (_ESTIMATE_TOLERANCE, 2 * _ESTIMATE_TOLERANCE):
+            if diameter is None or not 1 / _LARGEST_SCALE < diameter / known < _LARGEST_SCALE:
+                break
+            segmentation = self._segment(pixels, diameter)
+            found = typical_diameter(find_cells(segmentation))
+            if found is not None and abs(found / diameter - 1) < tolerance:
+                return segmentation
+            diameter = found
+        return self._segment(pixels, known)
 
     def _segment(self, pixels: NDArray[np.uint8], diameter: float) -> Segmentation:
         factor, size = scale_for(self.card, diameter, pixels.shape[:2])

@@ -170,6 +170,12 @@ class TestHolesAndSpecks:
         given = segmentation(disc(80, 100, 20) | disc(30, 30, 8) | disc(30, 150, 6) | disc(120, 30, 2))
         assert count_debris(given, find_cells(given)) == 2
 
+    def test_debris_that_sticks_to_a_cell_is_counted_too(self):
+        given = segmentation(disc(80, 100, 20) | disc(80, 127, 8))
+        cells = find_cells(given)
+        assert cells.max() == 1
+        assert count_debris(given, cells) == 1
+
     def test_a_speck_is_measured_against_the_cells_of_the_field(self):
         assert count(disc(80, 100, 5), diameter=12) == 1
 

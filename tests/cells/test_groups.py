@@ -97,6 +97,20 @@ def test_fields_that_agree_in_all_keys_are_a_group():
     assert rows[["time", "fields", "cells"]].to_numpy().tolist() == [[0, 1, 1], [6, 2, 3]]
 
 
+def test_groups_come_in_the_order_of_numbers_and_keep_their_names():
+    both = tables(*(field(f"f{time}", [DIC], patient="P", time=time) for time in ("12", "6", "06", "late")))
+    rows = summarise_groups(*both, ["patient", "time"], SCD)
+    assert rows["time"].tolist() == ["06", "6", "12", "late"]
+
+
+def test_areas_in_micrometres_need_a_pixel_size_of_every_field(two_patients):
+    fields, cells = two_patients
+    fields.loc[0, "pixel_size_um"], cells.loc[cells["field"] == "a", "area_um2"] = np.nan, np.nan
+    first = summarise_groups(fields, cells, ["patient"], SCD).iloc[0]
+    assert first["mean_area_px"] == 150
+    assert first[["mean_area_um2", "sd_area_um2", "density_per_mm2"]].isna().all()
+
+
 @pytest.mark.parametrize("confusion", [None, np.eye(4) * 10])
 def test_without_fields_there_are_the_same_columns(two_patients, confusion):
     fields, cells = two_patients
@@ -146,8 +160,8 @@ class TestDifferences:
         rows = compare_groups(fields, ["patient", "time"], SCD)
         pairs = set(zip(rows["differ_in"], rows["first"], rows["second"], rows["same"], strict=True))
         assert pairs == {
-            ("time", 0, 6, "patient P"),
-            ("time", 0, 6, "patient Q"),
+            ("time", "0", "6", "patient P"),
+            ("time", "0", "6", "patient Q"),
             ("patient", "P", "Q", "time 0"),
             ("patient", "P", "Q", "time 6"),
         }

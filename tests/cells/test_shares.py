@@ -119,6 +119,14 @@ class TestConfusion:
             assert large_test[index].low <= share[index] <= large_test[index].high
         assert small_test[1].half_width > large_test[1].half_width
 
+    def test_no_hits_do_not_prove_that_there_are_none(self):
+        """0 of 500 with a network that calls 6 % of the first class the second."""
+        interval = corrected_intervals(
+            np.array([[100, 0, 0]] * 5), np.array([[94, 6, 0], [5, 95, 0], [0, 0, 100]])
+        )
+        assert interval[2].low == pytest.approx(0, abs=1e-6)
+        assert 0.002 < interval[2].high < 0.02
+
 
 class TestDifference:
     few, many = (np.array([2, 3, 1, 2]), np.full(4, 50)), (np.array([20, 22, 19, 25]), np.full(4, 50))

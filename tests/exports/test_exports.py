@@ -32,7 +32,7 @@ def result_of(instances, classes=None, pixel_size=None):
     probabilities = np.eye(5, dtype=np.float32)[class_map].transpose(2, 0, 1)
     segmentation = Segmentation(class_map, np.ascontiguousarray(probabilities), SCD, 20.0)
     cells = measure_cells(segmentation, instances, pixel_size=pixel_size)
-    return FieldResult("field-1.png", segmentation, instances, cells, pixel_size)
+    return FieldResult("field-1.png", None, segmentation, instances, cells, pixel_size)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def cells(count=6, diameter=45.0, touching=0, border=0):
 
 
 def check(image, table: pd.DataFrame | None = None, seen=None):
-    return check_quality(image, image, cells() if table is None else table, 45.0, seen or {})
+    return check_quality(image, image, cells() if table is None else table, 45.0, 45.0, seen or {})
 
 
 def test_a_good_field_has_no_warnings(field):
@@ -52,6 +52,12 @@ def test_blur_is_out_of_focus(field):
     assert check(field()).edge_width_px < 4
     quality = check(field(blur=6.0))
     assert any("out of focus" in warning for warning in quality.warnings)
+
+
+def test_blur_is_judged_by_the_size_of_the_cells(field):
+    image = field(blur=6.0)
+    sharp = check_quality(image, image, cells(), 45.0, 90.0, {})
+    assert sharp.edge_width_px == pytest.approx(check(image).edge_width_px / 2)
 
 
 def test_a_field_unlike_those_of_training_says_in_what(field):

@@ -349,7 +349,7 @@ def test_patients_have_their_sickled_share_with_both_intervals(tmp_path: Path) -
     interval = f"{100 * row['El+Sk low']:.1f} to {100 * row['El+Sk high']:.1f} %"
     assert f"P1, time 0 2 100 0 50 a megapixel 100 ± 0 px 30.0 % {interval}" in page.text
     assert "P1, time 6 1 50 0 50 a megapixel 100 ± 0 px 10.0 % – 4.3 to 21.4 %" in page.text
-    assert "Of P1, time 6 there is one field" in page.text
+    assert "Of P1, time 6 there is one field with cells" in page.text
     assert "Of P1, time 0 there are fewer than 5 fields" in page.text
 
 
@@ -366,6 +366,20 @@ def test_differences_and_time_course_are_shown_where_there_are_some(tmp_path: Pa
 def test_without_a_second_time_there_is_no_course(tmp_path: Path) -> None:
     page = report(tmp_path, [], summary_of({}), groups=patients(("P1", 0, 4, 5), ("P2", 6, 4, 5)))
     assert "against time" not in page.text
+
+
+def test_a_patient_has_one_course_where_other_things_change_with_time(tmp_path: Path) -> None:
+    groups = patients(("P1", 0, 4, 5), ("P1", 6, 4, 2))
+    drug = groups.table.assign(drug=["none", "some"])
+    changed = Groups(drug, groups.differences, ("patient", "time", "drug"), 0.05)
+    assert "against time" in report(tmp_path, [], summary_of({}), groups=changed).text
+
+
+def test_of_many_differences_some_are_shown(tmp_path: Path) -> None:
+    groups = patients(*((f"P{number}", 0, 20, number) for number in range(10) for _ in range(2)))
+    page = report(tmp_path, [], summary_of({}), groups=groups)
+    assert page.text.count("points (") == 30
+    assert "And 15 more pairs: see differences.csv." in page.text
 
 
 def test_names_of_patients_are_text_and_nothing_else(tmp_path: Path) -> None:

@@ -48,22 +48,36 @@ def summarise_groups(
     Returns
     -------
     pandas.DataFrame
-        The columns `keys`, then ``fields``, ``cells``, ``uncertain_cells``, ``density_per_megapixel``, and
-        ``density_per_mm2`` where every field has a pixel size; ``mean_area_px``, ``sd_area_px``,
-        ``mean_area_um2`` and ``sd_area_um2`` over the ``whole_cells``, which the border does not cut; and for
-        every class ``<class> cells``, ``<class> fraction``, ``<class> low`` and ``<class> high`` (bootstrap
+        The columns `keys`, then ``fields``, ``fields_with_cells``, ``cells``, ``uncertain_cells``,
+        ``density_per_megapixel``, and ``density_per_mm2`` where every field has a pixel size;
+        ``mean_area_px``, ``sd_area_px``, and likewise ``mean_area_um2`` and ``sd_area_um2``, over the
+        ``whole_cells``, which the border does not cut; and for every class
+        ``<class> cells``, ``<class> fraction``, ``<class> low`` and ``<class> high`` (bootstrap
         over fields, `field_interval`), ``<class> binomial low`` and ``<class> binomial high``; with
         `confusion` also ``<class> corrected``, ``<class> corrected low`` and ``<class> corrected high``.
         With a sickled class ``fields_for_precision``, how many fields like these give `precision`, and
         ``more_fields_to_halve``, how many more would halve the interval. NaN where it is not defined.
     """
     rows = []
-    for values, members in fields.groupby(list(keys), sort=True, dropna=False):
+    for values, members in _groups(fields, keys):
         of_group = cells[cells["field"].isin(members["field"])]
         summary = _summarise(members, of_group, taxonomy, confusion, precision)
         rows.append({**dict(zip(keys, values, strict=True)), **summary})
     columns = [*keys, *_summarise(fields[:0], cells[:0], taxonomy, confusion, precision)]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _groups(fields: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Values of the keys and fields of every group, numbers in the order of numbers."""
+    groups = [(values, members) for values, members in fields.groupby(list(keys), sort=False, dropna=False)]
+    return sorted(groups, key=lambda group: [_in_order(value) for value in group[0]])
+
+
+def _in_order(value: object) -> tuple[bool, float, str]:
+    try:
+        return False, float(str(value)), str(value)
+    except ValueError:
+        return True, 0.0, str(value)
 
 
 def _summarise(
@@ -74,7 +88,7 @@ def _summarise(
     precision: float,
 ) -> dict[str, Any]:
     whole = cells.loc[~cells["touches_border"].astype(bool), ["area_px", "area_um2"]]
-    mean, spread = whole.mean(), whole.std()
+    mean, spread = whole.mean(skipna=False), whole.std(skipna=False)
     counts = fields[[f"{name} cells" for name in taxonomy.cell_classes]].to_numpy(dtype=np.int64)
     of_fields = counts.sum(axis=1)
     total = int(of_fields.sum())
@@ -82,6 +96,7 @@ def _summarise(
     area_mm2 = (fields["megapixels"] * fields["pixel_size_um"] ** 2).sum(skipna=False)
     summary: dict[str, Any] = {
         "fields": len(fields),
+        "fields_with_cells": int((of_fields > 0).sum()),
         "cells": total,
         "uncertain_cells": int(cells["uncertain"].sum()),
         "density_per_megapixel": total / area if area else np.nan,
@@ -138,7 +153,7 @@ def compare_groups(fields: pd.DataFrame, keys: Sequence[str], taxonomy: Taxonomy
         cells), ``low`` and ``high`` (95 %, bootstrap over the fields of both), ``more_than_chance``.
     """
     rows = []
-    groups = list(fields.groupby(list(keys), sort=True, dropna=False))
+    groups = _groups(fields, keys)
     for (first, first_fields), (second, second_fields) in combinations(groups, 2):
         different = [i for i in range(len(keys)) if first[i] != second[i]]
         if len(different) != 1:
@@ -151,8 +166,8 @@ def compare_groups(fields: pd.DataFrame, keys: Sequence[str], taxonomy: Taxonomy
             rows.append(
                 {
                     "differ_in": keys[key],
-                    "first": first[key],
-                    "second": second[key],
+                    "first": str(first[key]),
+                    "second": str(second[key]),
                     "same": same,
                     "class": name,
                     "difference": _share(*first_side) - _share(*second_side),

@@ -35,6 +35,8 @@ def write_coco(path: Path, result: FieldResult) -> None:
         for row in result.cells.to_dict("records")
     ]
     image = {"id": 1, "file_name": result.image_name, "height": height, "width": width}
+    if result.page is not None:
+        image["page"] = result.page
     categories = [
         {"id": index, "name": name, "supercategory": "cell"}
         for index, name in enumerate(result.taxonomy.cell_classes, start=1)

@@ -19,7 +19,9 @@ class FieldResult:
     Parameters
     ----------
     image_name : str
-        Name of the image file.
+        The image file as it was given.
+    page : int or None
+        Of a file with several images, from 0.
     segmentation : Segmentation
     instances : (H, W) int32 array
         Cells numbered from 1.
@@ -30,6 +32,7 @@ class FieldResult:
     """
 
     image_name: str
+    page: int | None
     segmentation: Segmentation
     instances: NDArray[np.int32]
     cells: pd.DataFrame

@@ -14,7 +14,7 @@ from skimage.measure import approximate_polygon
 from drepano.cells import count_debris, find_cells, measure_cells, summarise_field
 from drepano.exports import FORMATS, FieldResult, trace_outlines
 from drepano.io import atomic_path, pixel_size, read_image, write_class_map
-from drepano.prediction.field_files import FieldFile
+from drepano.prediction.field_files import FieldFile, printable
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
 from drepano.preprocessing import scale_image
 from drepano.quality import Quality, check_quality
@@ -68,13 +68,14 @@ def predict_field(
     image = read_image(field.path, field.page, options.channel)
     segmentation = segmenter.segment(image, options.cell_diameter)
     instances = find_cells(segmentation)
-    side = options.pixel_size or pixel_size(field.path)
+    side = pixel_size(field.path) if options.pixel_size is None else options.pixel_size
     cells = measure_cells(segmentation, instances, image, side)
     quality = check_quality(
         image,
         scale_image(image, segmenter.card.cell_diameter / segmentation.cell_diameter),
         cells,
         segmentation.cell_diameter,
+        segmenter.card.cell_diameter,
         segmenter.card.appearance,
     )
     taxonomy = segmentation.taxonomy
@@ -85,7 +86,7 @@ def predict_field(
     with atomic_path(out / f"{field.name}{OVERLAY}") as path:
         title = " ! ".join([field.name, *quality.warnings])
         Image.fromarray(draw_overlay(image, instances, classes, taxonomy, title)).save(path)
-    result = FieldResult(field.path.name, segmentation, instances, cells, side)
+    result = FieldResult(printable(str(field.path)), field.page, segmentation, instances, cells, side)
     for name in options.formats:
         if name in FORMATS:
             FORMATS[name].write(out / f"{field.name}{FORMATS[name].suffix}", result)

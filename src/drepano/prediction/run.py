@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import inf
 from pathlib import Path
 
 from drepano.errors import DrepanoError
@@ -97,10 +98,11 @@ def predict_fields(
     Raises
     ------
     DrepanoError
-        If no field is found, the diameter is not positive, a format is unknown, or (`OutputError`) nothing
+        If no field is found, a number is not positive, a format is unknown, or (`OutputError`) nothing
         can be written to `out`.
     """
     check_formats(options.formats)
+    _check_numbers(options.pixel_size, share_precision)
     if options.cell_diameter != "auto":
         segmenter.diameter_or_known(options.cell_diameter)  # refused here, before it costs any earlier result
     fields, failures = list_fields(paths, out)
@@ -148,6 +150,13 @@ def _settings(segmenter: Segmenter, options: Options) -> dict[str, str]:
         "precision": segmenter.precision,
         "drepano": version("drepano"),
     }
+
+
+def _check_numbers(pixel_size: float | None, share_precision: float) -> None:
+    if pixel_size is not None and not 0 < pixel_size < inf:
+        raise DrepanoError(f"pixel size {pixel_size:g}: give the side of a pixel in micrometres, above 0")
+    if not 0 < share_precision < 1:
+        raise DrepanoError(f"share precision {share_precision:g}: give a share between 0 and 1, such as 0.05")
 
 
 def _diameter_in_words(diameter: CellDiameter, known: float) -> str:

@@ -36,11 +36,8 @@ class Samples:
     failures: tuple[Failure, ...] = ()
 
     def join(self, summary: pd.DataFrame) -> pd.DataFrame:
-        """The rows of fields with the columns `keys` before them, as numbers where they are."""
+        """The rows of fields with the columns `keys`, which are text, before them."""
         known = pd.DataFrame([self.values[name] for name in summary["field"]], columns=list(self.keys))
-        for key in self.keys[1:]:
-            numbers = pd.to_numeric(known[key], errors="coerce")
-            known[key] = known[key] if numbers.isna().any() else numbers
         return pd.concat([known, summary.reset_index(drop=True)], axis=1)
 
 
@@ -84,7 +81,7 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
         members = _fields_of(row[_FILE], sheet, pages)
         if not members:
             failures.append(
-                Failure(f"{sheet}: {row[_FILE]}", "no such field among those given; correct the name")
+                Failure(str(sheet), f"{sheet}: {row[_FILE]} is not among the fields given; correct the name")
             )
         for field in members:
             if field.name in values:
@@ -141,15 +138,14 @@ def _refuse_unlisted(
 
 def _read_table(sheet: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(
-            sheet, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
-        )
+        table = pd.read_csv(sheet, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise DrepanoError(f"{sheet}: there is no such file; give the sheet of samples") from error
     except (OSError, ValueError) as error:
         raise DrepanoError(
             f"{sheet}: cannot be read as CSV ({str(error).splitlines()[0]}); save it as CSV, UTF-8"
         ) from error
+    table = table.map(str.strip)
     table.columns = [str(name).strip() for name in table.columns]
     missing = [name for name in (_FILE, PATIENT) if name not in table.columns]
     if missing:

@@ -58,11 +58,17 @@ def write_tables_and_report(
     tables = {"cells": cells, "summary": fields, "patients": patients, "differences": differences}
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=_FORMAT))
+        parquet = out / f"{name}.parquet"
         if PARQUET in options.formats:
-            with atomic_path(out / f"{name}.parquet") as path:
+            with atomic_path(parquet) as path:
                 table.to_parquet(path, index=False)
+        else:
+            parquet.unlink(missing_ok=True)  # of an earlier run
+    coco = out / "coco.json"
     if "coco" in options.formats:
-        merge_coco(out / "coco.json", [out / f"{field.name}{FORMATS['coco'].suffix}" for field, _ in done])
+        merge_coco(coco, [out / f"{field.name}{FORMATS['coco'].suffix}" for field, _ in done])
+    else:
+        coco.unlink(missing_ok=True)
     write_report(
         out / "report.html",
         title="Red blood cells",

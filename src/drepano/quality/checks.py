@@ -15,7 +15,8 @@ from drepano.quality.appearance import UNLIKE, describe, in_words, unlikeness
 
 _SATURATED = 0.25
 _UNEVEN = 0.5
-_BLURRED = 7.0  # px, where cells are 45 px across
+_USUAL_DIAMETER = 45.0  # px
+_BLURRED = 7.0  # px, where cells have that diameter
 _TOUCHING = 0.5
 _SIZE_TOLERANCE = 1.5
 _CELLS_TO_JUDGE = 5
@@ -34,7 +35,7 @@ class Quality:
     uneven_light : float
         Range of the background over the field, in units of the contrast of cells; NaN where none is seen.
     edge_width_px : float
-        Contrast of cells through the steepest gradients, px at the network's scale; 0 without cells.
+        Contrast of cells through the steepest gradients, px where cells are 45 px across (or smaller); 0 without.
     unlikeness : float
         Distance from the fields of training, see `drepano.quality.appearance`; NaN where these are not known.
     warnings : tuple of str
@@ -52,6 +53,7 @@ def check_quality(
     scaled: NDArray[np.uint8],
     cells: pd.DataFrame,
     cell_diameter: float,
+    known_diameter: float,
     seen: Mapping[str, tuple[float, float]],
 ) -> Quality:
     """Measure what can spoil the counts of a field.
@@ -65,13 +67,16 @@ def check_quality(
         From `drepano.cells.measure_cells`.
     cell_diameter : float
         By which the image was scaled, px.
+    known_diameter : float
+        To which it was scaled: that of the cells that the network knows, px.
     seen : mapping
         Ranges of the fields of training, from the model card; may be empty.
     """
     numbers = describe(scaled)
     saturated = float(((image == 0) | (image == 255)).any(axis=2).mean())
     uneven = _uneven_light(scaled)
-    width = numbers["edge_width"]
+    # Where cells are smaller it is pixels, not the lens, that make edges wide.
+    width = numbers["edge_width"] * _USUAL_DIAMETER / max(known_diameter, _USUAL_DIAMETER)
     strange = unlikeness(numbers, seen) if seen else float("nan")
     warnings = []
     if saturated > _SATURATED:

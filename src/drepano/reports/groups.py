@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _TIME = "time"
 _FEW_FIELDS = 5
 _MOST_NAMED = 3
+_MOST_DIFFERENCES = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +104,7 @@ def view_groups(groups: Groups, taxonomy: Taxonomy) -> GroupsView:
         ],
         precision=f"{100 * groups.precision:g} %",
         few=_few(groups, labels),
-        differences=[
-            _difference(row) for row in groups.differences.to_dict("records") if row["class"] == sickled
-        ],
+        differences=_differences(groups.differences, sickled),
         chart=group_shares_svg(labels, groups.table, taxonomy) if differ and labels else "",
         course=_time_course(groups, sickled, taxonomy) if sickled else "",
     )
@@ -158,14 +157,14 @@ def _interval(low: float, high: float) -> str:
 
 def _few(groups: Groups, labels: Sequence[str]) -> str:
     """A sentence on groups whose intervals are narrower than they should be."""
-    pairs = list(zip(labels, groups.table["fields"], strict=True))
+    pairs = list(zip(labels, groups.table["fields_with_cells"], strict=True))
     one = [label for label, fields in pairs if fields == 1]
     few = [label for label, fields in pairs if 1 < fields < _FEW_FIELDS]
     sentences = []
     if one:
         sentences.append(
-            f"Of {_listed(one)} there is one field: how fields differ is not known, and the binomial "
-            "interval, the only one, is too narrow."
+            f"Of {_listed(one)} there is one field with cells: how fields differ is not known, and the "
+            "binomial interval, the only one, is too narrow."
         )
     if few:
         sentences.append(
@@ -178,28 +177,40 @@ def _listed(names: Sequence[str]) -> str:
     return "; ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} groups"
 
 
+def _differences(table: pd.DataFrame, sickled: str) -> list[str]:
+    """A sentence a pair with an interval, of the sickled share; not more than can be read."""
+    known = table[(table["class"] == sickled) & table["low"].notna()].to_dict("records")
+    rest = len(known) - _MOST_DIFFERENCES
+    more = [f"And {rest} more pairs: see differences.csv."] if rest > 0 else []
+    return [_difference(row) for row in known[:_MOST_DIFFERENCES]] + more
+
+
 def _difference(row: Mapping[Any, Any]) -> str:
     where = f" ({row['same']})" if row["same"] else ""
     pair = f"{row['differ_in']} {row['first']} and {row['second']}{where}"
     size = f"{100 * row['difference']:+.1f} points"
-    if isnan(row["low"]):
-        return f"{row['class']}, {pair}: {size}; one field tells no interval."
     verdict = "more than chance" if row["more_than_chance"] else "not told apart from chance"
     return f"{row['class']}, {pair}: {size} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f}), {verdict}."
 
 
 def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> str:
-    """The sickled share against time, where every group has a number for a time and some course has two."""
+    """The sickled share against time: a line a group of the other keys, or else a patient, with two times.
+
+    Groups whose time is no number are left out.
+    """
     import pandas as pd
 
     if _TIME not in groups.keys:
         return ""
     table = groups.table.assign(**{_TIME: pd.to_numeric(groups.table[_TIME], errors="coerce")})
+    table = table.dropna(subset=[_TIME, f"{name} fraction"])
     others = [key for key in groups.keys if key != _TIME]
-    courses = {
-        _label(dict(zip(others, values, strict=True)), others): course.sort_values(_TIME)
-        for values, course in table.dropna(subset=[_TIME, f"{name} fraction"]).groupby(others, sort=True)
-    }
-    if all(len(course) < 2 for course in courses.values()):
-        return ""
-    return time_course_svg(courses, _TIME, name, list(taxonomy.colours[1:]))
+    for keys in (others, others[:1]):
+        courses = {
+            _label(dict(zip(keys, values, strict=True)), keys): course.sort_values(_TIME)
+            for values, course in table.groupby(keys, sort=True)
+        }
+        distinct = all(course[_TIME].is_unique for course in courses.values())
+        if distinct and any(len(course) > 1 for course in courses.values()):
+            return time_course_svg(courses, _TIME, name, list(taxonomy.colours[1:]))
+    return ""
