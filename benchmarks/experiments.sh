@@ -3,8 +3,7 @@
 #
 # DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields and a folder an experiment. JOBS trainings (2) run
 # at a time, one core each. What is done already is not done again, so this can be stopped at any time. Tables,
-# figures without images, and the value of every field are copied to results/. Run so far: binary, without its two
-# controls (unet-width-10, dunet-scope-0).
+# figures without images, and the value of every field are copied to results/. Run so far: binary.
 set -euo pipefail
 data=$1 runs=$2 jobs=${3:-2}
 results=$(dirname "$0")/results
@@ -27,7 +26,7 @@ keep() { # keep NAME: what is small and shows nobody's images
 }
 
 # Tables I and II: cells of stained smears.
-drepano compare "$data/bbbc041seg" --binary --out "$runs/binary" --folds 5 "${seeds[@]}" --steps 500 \
+drepano compare "$data/bbbc041seg" --binary --out "$runs/binary" --folds 5 "${seeds[@]}" --steps 600 \
   --validate-every 100 "${crops[@]}" \
   --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest,unet-width-10,dunet-scope-0
 keep binary

@@ -35,7 +35,7 @@ class Quality:
     uneven_light : float
         Range of the background over the field, in units of the contrast of cells; NaN where none is seen.
     edge_width_px : float
-        Contrast of cells through the steepest gradients, px where cells are 45 px across (or smaller); 0 without.
+        Contrast of cells through the steepest gradients, px where cells are 45 px or less across; 0 without.
     unlikeness : float
         Distance from the fields of training, see `drepano.quality.appearance`; NaN where these are not known.
     warnings : tuple of str
