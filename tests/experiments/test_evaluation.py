@@ -74,6 +74,7 @@ class TestFields:
         assert table["field"].tolist() == ["a", "b"]
         assert table["patient"].tolist() == ["P1", "P2"]
         assert table["cells"].tolist() == table["true_cells"].tolist() == [2, 1]
+        assert table["matched_cells"].tolist() == [2, 1]
         dice = table.set_index("field").filter(like="dice ")
         assert dice.columns.tolist() == [f"dice {name}" for name in SCD.classes]
         assert dice.loc["a"].tolist()[:3] == [1, 1, 1]
@@ -139,6 +140,7 @@ class TestSummaryOfFields:
             "dice Grl": [0.5, np.nan, 0.7],
             "cells": [11, 8, 1],
             "true_cells": [10, 10, 0],
+            "matched_cells": [9, 8, 0],
         }
     )
 
@@ -149,7 +151,9 @@ class TestSummaryOfFields:
         assert summary["fields_without_class"] == {"background": 0, "Grl": 1}
 
     def test_the_error_of_the_count_is_relative_to_the_truth(self):
-        assert summarise_fields(self.table)["mean_count_error"] == pytest.approx((0.1 + 0.2 + 1) / 3)
+        summary = summarise_fields(self.table)
+        assert summary["mean_count_error"] == pytest.approx((0.1 + 0.2 + 1) / 3)
+        assert summary["f1"] == pytest.approx(2 * 17 / (self.table["cells"].sum() + 20))
 
 
 @pytest.fixture

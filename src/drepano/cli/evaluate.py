@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +25,7 @@ def evaluate(
     from drepano.datasets import open_dataset
     from drepano.errors import DrepanoError
     from drepano.experiments import evaluate_crops, evaluate_fields, summarise_crops, summarise_fields
-    from drepano.io import ensure_writable_folder, write_text
+    from drepano.io import ensure_writable_folder, write_json, write_text
     from drepano.segmenter import load_model
 
     if result.suffix != ".json":
@@ -54,6 +53,6 @@ def evaluate(
         "patients": list(dataset.patients),
         **summarise(table),
     }
-    write_text(result, json.dumps(summary, indent=2))
+    write_json(result, summary)
     write_text(result.with_suffix(".csv"), table.to_csv(index=False))
     out.print_json(data=summary)

@@ -15,7 +15,7 @@ from drepano.datasets import CellCrop, FieldDataset, read_crop
 from drepano.datasets.cell_mask import background_level
 from drepano.errors import DrepanoError
 from drepano.field import Segmentation
-from drepano.metrics import dice_per_class
+from drepano.metrics import dice_per_class, match_cells
 from drepano.segmenter import Segmenter
 from drepano.taxonomy import SCD
 
@@ -44,7 +44,8 @@ def evaluate_fields(
     -------
     pandas.DataFrame
         Columns ``field``, ``patient``, ``dice <class>`` (NaN where a class is absent from truth and
-        prediction), ``cells`` predicted and ``true_cells``.
+        prediction), ``cells`` predicted, ``true_cells``, and ``matched_cells``, those that overlap by
+        more than half (IoU); the last two empty where true cells are not known one by one.
 
     Raises
     ------
@@ -65,9 +66,13 @@ def evaluate_fields(
         dice = dice_per_class(true, result.classes, len(taxonomy))
         row: dict[str, Any] = {"field": field.id, "patient": field.patient}
         row |= {f"dice {name}": value for name, value in zip(taxonomy.classes, dice, strict=True)}
-        row["cells"] = int(find_cells(result).max())
+        cells = find_cells(result)
+        row["cells"] = int(cells.max())
         numbers = None if field.instances is None else np.unique(field.instances)
         row["true_cells"] = None if numbers is None else int(np.count_nonzero(numbers))
+        row["matched_cells"] = (
+            None if field.instances is None else match_cells(field.instances, cells).matched
+        )
         rows.append(row)
         advance()
     return pd.DataFrame(rows)
@@ -167,4 +172,6 @@ def summarise_fields(table: pd.DataFrame) -> dict[str, Any]:
     if table["true_cells"].notna().all():
         error = (table["cells"] - table["true_cells"]).abs() / table["true_cells"].clip(lower=1)
         summary["mean_count_error"] = float(error.mean())
+        cells = table["cells"].sum() + table["true_cells"].sum()
+        summary["f1"] = float(2 * table["matched_cells"].sum() / cells) if cells else None
     return summary

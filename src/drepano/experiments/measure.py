@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict, dataclass
-from math import isnan
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 from drepano.cells import find_cells
 from drepano.datasets import FieldDataset
 from drepano.field import Segmentation
+from drepano.io import without_nan
 from drepano.methods import TrainedMethod
 from drepano.metrics import (
     CellErrors,
@@ -97,7 +97,7 @@ def measure_method(
             **dict(zip(("pixels", "confidence", "right"), bins.tolist(), strict=True)),
         },
     }
-    return Measured(_without_nan(figures), maps)
+    return Measured(without_nan(figures), maps)
 
 
 def _measure_field(
@@ -120,15 +120,6 @@ def _thinned(rates: NDArray[np.float64]) -> list[float]:
     """At most 400 of the points, the ends among them."""
     places = np.unique(np.linspace(0, len(rates) - 1, min(_ROC_POINTS, len(rates))).astype(int))
     return [round(rate, 6) for rate in rates[places].tolist()]
-
-
-def _without_nan(value: Any) -> Any:
-    """None for every NaN: JSON has none."""
-    if isinstance(value, dict):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and isnan(value) else value
 
 
 def _as_png(classes: NDArray[np.uint8]) -> bytes:

@@ -1,6 +1,14 @@
 """Images and label maps in and out."""
 
-from drepano.io.files import OutputError, atomic_path, ensure_writable_folder, write_bytes, write_text
+from drepano.io.files import (
+    OutputError,
+    atomic_path,
+    ensure_writable_folder,
+    without_nan,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from drepano.io.images import count_pages, find_images, pixel_size, read_image, to_rgb8
 from drepano.io.labels import (
     LabelValues,
@@ -29,8 +37,10 @@ __all__ = [
     "read_image",
     "read_label_values",
     "to_rgb8",
+    "without_nan",
     "write_bytes",
     "write_class_map",
+    "write_json",
     "write_label_map",
     "write_text",
 ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import isnan
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 from drepano.errors import DrepanoError
 
@@ -98,6 +101,26 @@ def write_text(path: Path, text: str) -> None:
         If the file cannot be written.
     """
     write_bytes(path, text.encode("utf-8"))
+
+
+def without_nan(value: Any) -> Any:
+    """None for every NaN: JSON has none."""
+    if isinstance(value, dict):
+        return {key: without_nan(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [without_nan(part) for part in value]
+    return None if isinstance(value, float) and isnan(value) else value
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write `data` as JSON, every NaN as null, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    write_text(path, json.dumps(without_nan(data), indent=2, allow_nan=False))
 
 
 def ensure_writable_folder(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from drepano.experiments.summary import (
     summarise,
 )
 from drepano.experiments.working_copy import open_working_copy
-from drepano.io import write_bytes, write_text
+from drepano.io import write_bytes, write_json, write_text
 from drepano.reports.experiment import figures
 from drepano.reports.experiment.page import write_page
 from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
@@ -97,7 +96,7 @@ def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
 def _write_figures(
     experiment: Path, summary: dict[str, Any], plan: Plan, results: Sequence[dict[str, Any]]
 ) -> None:
-    write_text(experiment / SUMMARY, json.dumps(summary, indent=1))
+    write_json(experiment / SUMMARY, summary)
     table = fields_table(results, plan.classes)
     write_text(experiment / PER_FIELD, table.to_csv(index=False, float_format="%.5g"))
 

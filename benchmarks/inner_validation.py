@@ -1,0 +1,52 @@
+"""Choose among runs: python benchmarks/inner_validation.py OUT.json DATASET... -- RUN...
+
+The DATASETs are those that the RUNs were trained on, in the same order. Cells are looked for in the fields
+that each run's own splits.json held out of training; no test field is looked at.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from drepano import load_model
+from drepano.cells import find_cells
+from drepano.datasets import open_dataset
+from drepano.io import write_json
+from drepano.metrics.detection import Detection, match_cells
+from drepano.metrics.pixel import dice_per_class
+
+
+def main(out: Path, folders: list[str], runs: list[str]) -> None:
+    datasets = [open_dataset(Path(folder)) for folder in folders]
+    write_json(out, {Path(run).name: measure(Path(run), datasets) for run in runs})
+
+
+def measure(run: Path, datasets) -> dict[str, dict[str, float]]:
+    segmenter = load_model(run / "model.safetensors")
+    splits = json.loads((run / "splits.json").read_text())
+    figures = {}
+    for dataset, (name, split) in zip(datasets, splits.items(), strict=True):
+        found, dice, count_errors = Detection(), [], []
+        fields = dataset.with_ids(split["validation"])
+        for field in fields:
+            segmentation = segmenter.segment(field.image, dataset.cell_diameter)
+            cells = find_cells(segmentation)
+            found += match_cells(field.instances, cells)
+            dice.append(dice_per_class((field.classes > 0).astype(np.uint8), segmentation.classes, 2)[1])
+            true = len(np.unique(field.instances)) - 1
+            count_errors.append(abs(int(cells.max(initial=0)) - true) / true)
+        figures[name] = {
+            "fields": len(fields),
+            "dice": round(float(np.mean(dice)), 4),
+            "f1": round(found.f1, 4),
+            "panoptic_quality": round(found.panoptic_quality, 4),
+            "mean_count_error": round(float(np.mean(count_errors)), 4),
+        }
+    return figures
+
+
+if __name__ == "__main__":
+    middle = sys.argv.index("--")
+    main(Path(sys.argv[1]), sys.argv[2:middle], sys.argv[middle + 1 :])
