@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from drepano.errors import DrepanoError
 from drepano.models import create, load_network, read_card
-from drepano.preprocessing import measure_light, normalise
+from drepano.preprocessing import normalise
 from drepano.taxonomy import BINARY, SCD
 from drepano.training import fit, samples
 from drepano.training.fit import CHECKPOINT, _start_from
@@ -75,7 +75,7 @@ def test_a_run_leaves_everything_needed_to_judge_and_repeat_it(finished, toy):
     assert {*splits["training"], *splits["validation"]} == {source.id for source in toy.sources}
 
     card = read_card(weights)
-    assert json.loads((run / "card.json").read_text()) == card.model_dump()
+    assert json.loads((run / "card.json").read_text()) == card.model_dump(mode="json")
     assert card.name == "a toy" and card.classes == ["background", "dark", "bright"]
     assert card.cell_diameter == 14.0 and card.training == record
     assert [(use.name, use.fields, use.patients) for use in card.data] == [("toy", 10, ["P0", "P1"])]
@@ -151,7 +151,7 @@ def test_validation_fields_are_never_trained_on(toy, tiny, tmp_path, monkeypatch
     splits = json.loads((tmp_path / "splits.json").read_text())["toy"]
     assert len(splits["validation"]) == 3
     assert seen == {
-        normalise(field.image, measure_light(field.image, "background")).tobytes()
+        samples.prepare_field(field, 1.0, False, config.normalisation).image.astype(np.float32).tobytes()
         for field in toy
         if field.id in splits["training"]
     }
