@@ -73,7 +73,7 @@ def _part(region: NDArray[np.bool_], cell_diameter: float) -> NDArray[np.int32]:
     distance = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     smooth = ndimage.gaussian_filter(distance, cell_diameter / 30)
     # Middles are looked for where cells are at most some 45 px across: the search sorts all pixels.
-    sparse = (slice(None, None, max(1, round(cell_diameter / _FINEST_DIAMETER))),) * 2
+    sparse = (slice(None, None, coarse_step(cell_diameter)),) * 2
     depth = np.log(np.maximum(smooth[sparse], 0.5))
     found = label(local_maxima(reconstruction(depth + np.log(_NECK), depth)) & region[sparse])
     if found.max() <= 1:
@@ -82,6 +82,11 @@ def _part(region: NDArray[np.bool_], cell_diameter: float) -> NDArray[np.int32]:
     middles[sparse] = found
     parts: NDArray[np.int32] = watershed(-smooth, middles, mask=region)
     return parts
+
+
+def coarse_step(cell_diameter: float) -> int:
+    """Every how many pixels are enough where cells have that diameter, px."""
+    return max(1, round(cell_diameter / _FINEST_DIAMETER))
 
 
 def _fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:

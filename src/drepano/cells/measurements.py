@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import regionprops_table
 
-from drepano.cells.instances import between_cells, find_cells
+from drepano.cells.instances import between_cells, coarse_step, find_cells
 from drepano.cells.schema import cell_columns
 from drepano.field import Segmentation
 
 UNCERTAIN = 0.6
 """A cell whose class has less than this share of the summed probabilities is uncertain."""
-
-_FINEST_DIAMETER = 45  # px
 
 _PROPERTIES = {
     "label": "cell",
@@ -78,7 +76,7 @@ def measure_cells(
     table["aspect_ratio"] = table["major_axis_px"] / np.maximum(table["minor_axis_px"], 1)
     perimeter = np.maximum(table["perimeter_px"], 1e-9)
     table["circularity"] = np.minimum(1.0, 4 * np.pi * table["area_px"] / perimeter**2)
-    step = max(1, round(segmentation.cell_diameter / _FINEST_DIAMETER))
+    step = coarse_step(segmentation.cell_diameter)
     table["bend"] = _bends(instances[::step, ::step], cells)  # has no unit: large cells have pixels to spare
     table["mean_contrast"], table["sd_contrast"] = _contrasts(image, instances, cells)
     height, width = instances.shape
