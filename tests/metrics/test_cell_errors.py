@@ -50,6 +50,13 @@ def test_two_touching_discs_joined_are_one_error_of_the_first_kind():
     assert cell_errors(TOUCHING, joined) == CellErrors(true_cells=2, joined=1)
 
 
+def test_cells_found_apart_in_a_joined_region_are_no_error():
+    joined = classes((1, LEFT), (1, RIGHT), (1, disc(30, 43, 4)))
+    assert cell_errors(TOUCHING, joined).joined == 1
+    parted = np.where(joined > 0, 1 + (np.arange(SHAPE[1]) > 43), 0).astype(np.int32)
+    assert cell_errors(TOUCHING, joined, parted) == CellErrors(true_cells=2)
+
+
 def test_discs_far_apart_that_are_joined_are_none_of_the_first_kind():
     far = cells(disc(30, 20), disc(30, 90))
     band = np.zeros(SHAPE, bool)

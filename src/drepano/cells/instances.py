@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label, regionprops
 from skimage.morphology import local_maxima, reconstruction
-from skimage.segmentation import relabel_sequential, watershed
+from skimage.segmentation import watershed
 
 from drepano.field import Segmentation
 
@@ -23,7 +23,8 @@ _SPECK = 20
 _NECK = 0.85
 """Two parts of a region are two cells where the neck between them is narrower than this share of the
 narrower part; elongated cells, whose width varies less, stay whole."""
-_FINEST_DIAMETER = 45  # px
+_FINEST_DIAMETER = 45
+"""Shapes are looked at on a grid on which cells are at most some 45 px across, for speed."""
 
 
 def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
@@ -72,16 +73,23 @@ def _part(region: NDArray[np.bool_], cell_diameter: float) -> NDArray[np.int32]:
     """Number the cells of one connected region: a watershed from the middles that narrow necks part."""
     distance = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     smooth = ndimage.gaussian_filter(distance, cell_diameter / 30)
-    # Middles are looked for where cells are at most some 45 px across: the search sorts all pixels.
     sparse = (slice(None, None, coarse_step(cell_diameter)),) * 2
-    depth = np.log(np.maximum(smooth[sparse], 0.5))
-    found = label(local_maxima(reconstruction(depth + np.log(_NECK), depth)) & region[sparse])
+    found = _middles(smooth[sparse], region[sparse])
     if found.max() <= 1:
         return region.astype(np.int32)
     middles = np.zeros(region.shape, np.int32)
     middles[sparse] = found
     parts: NDArray[np.int32] = watershed(-smooth, middles, mask=region)
     return parts
+
+
+def _middles(distance: NDArray[np.float64], region: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Numbered peaks of the distance to the background, those without a neck between them joined."""
+    depth = np.log(np.maximum(distance, 0.5))
+    peaks: NDArray[np.int32] = label(local_maxima(depth) & region)
+    if peaks.max() > 1:
+        peaks = label(local_maxima(reconstruction(depth + np.log(_NECK), depth)) & region)
+    return peaks
 
 
 def coarse_step(cell_diameter: float) -> int:
@@ -91,9 +99,14 @@ def coarse_step(cell_diameter: float) -> int:
 
 def _fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
     """The mask without the holes that lie inside a cell: those of at most `largest` px that are round."""
+    outside = label(~mask, connectivity=1)
+    enclosed = np.ones(int(outside.max()) + 1, bool)
+    enclosed[_border_numbers(outside)] = False
     filled = mask.copy()
-    for hole in regionprops(label(ndimage.binary_fill_holes(mask) & ~mask, connectivity=1)):
-        if hole.area <= largest and (hole.area <= _SPECK or hole.solidity >= _LEAST_HOLE_SOLIDITY):
+    for hole in regionprops(outside):
+        if not enclosed[hole.label] or hole.area > largest:
+            continue
+        if hole.area <= _SPECK or hole.solidity >= _LEAST_HOLE_SOLIDITY:
             filled[hole.slice] |= hole.image
     return filled
 
@@ -121,5 +134,7 @@ def drop_small(instances: NDArray, smallest: float | NDArray) -> NDArray[np.int3
     `smallest` may be an array with a size for every number from 0 on.
     """
     sizes = np.bincount(instances.ravel())
-    numbered: NDArray[np.int32] = relabel_sequential(np.where((sizes < smallest)[instances], 0, instances))[0]
-    return numbered.astype(np.int32)
+    kept = sizes >= smallest
+    kept[0] = False
+    numbers = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
+    return numbers[instances]

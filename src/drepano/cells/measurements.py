@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.spatial import ConvexHull
 from skimage.measure import regionprops_table
 
 from drepano.cells.instances import between_cells, coarse_step, find_cells
@@ -23,7 +23,6 @@ _PROPERTIES = {
     "axis_major_length": "major_axis_px",
     "axis_minor_length": "minor_axis_px",
     "eccentricity": "eccentricity",
-    "solidity": "solidity",
     "perimeter_crofton": "perimeter_px",
     "bbox-0": "bbox_top_px",
     "bbox-1": "bbox_left_px",
@@ -62,7 +61,9 @@ def measure_cells(
         columns=_PROPERTIES
     )
     cells = table["cell"].to_numpy()
-    shares = _class_shares(segmentation, instances, cells)
+    count = int(cells.max(initial=0)) + 1
+    pixels = _Pixels(instances, count)
+    shares = _class_shares(segmentation.probabilities, pixels)[:, cells]
     names = segmentation.taxonomy.cell_classes
     table["class"] = [names[index] for index in shares.argmax(axis=0)]
     table["class_probability"] = shares.max(axis=0)
@@ -76,9 +77,15 @@ def measure_cells(
     table["aspect_ratio"] = table["major_axis_px"] / np.maximum(table["minor_axis_px"], 1)
     perimeter = np.maximum(table["perimeter_px"], 1e-9)
     table["circularity"] = np.minimum(1.0, 4 * np.pi * table["area_px"] / perimeter**2)
-    step = coarse_step(segmentation.cell_diameter)
-    table["bend"] = _bends(instances[::step, ::step], cells)  # has no unit: large cells have pixels to spare
-    table["mean_contrast"], table["sd_contrast"] = _contrasts(image, instances, cells)
+    places = table[["bbox_top_px", "bbox_bottom_px", "bbox_left_px", "bbox_right_px"]].to_numpy()
+    table["solidity"] = [
+        min(1.0, area / _hull_area(instances[top:bottom, left:right] == cell))
+        for cell, area, (top, bottom, left, right) in zip(cells, table["area_px"], places, strict=True)
+    ]
+    step = coarse_step(segmentation.cell_diameter)  # a bend has no unit: large cells have pixels to spare
+    table["bend"] = _bends(_Pixels(instances[::step, ::step], count))[cells]
+    means, deviations = (np.full(count, np.nan),) * 2 if image is None else _contrasts(image, pixels)
+    table["mean_contrast"], table["sd_contrast"] = means[cells], deviations[cells]
     height, width = instances.shape
     table["touches_border"] = (
         (table["bbox_top_px"] == 0)
@@ -91,30 +98,46 @@ def measure_cells(
     return table[[c.name for c in columns]].astype({c.name: c.dtype for c in columns})
 
 
-def _class_shares(
-    segmentation: Segmentation, instances: NDArray[np.int32], cells: NDArray[np.integer]
-) -> NDArray[np.float64]:
-    """Share of every class of cells in the probabilities summed over a cell, (classes, cells)."""
-    sums = np.array(
-        [ndimage.sum_labels(layer, instances, index=cells) for layer in segmentation.probabilities[1:]]
-    ).reshape(len(segmentation.taxonomy) - 1, len(cells))
+class _Pixels:
+    """The pixels of all cells, for sums over each cell."""
+
+    def __init__(self, instances: NDArray[np.int32], count: int):
+        self.inside = instances > 0
+        self.cell_of = instances[self.inside]
+        self._sizes = np.bincount(self.cell_of, minlength=count)
+
+    def sums(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Sum of the pixels' values by number of cell, from 0 on."""
+        return np.bincount(self.cell_of, values, len(self._sizes)).astype(np.float64)
+
+    def means(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Mean of the pixels' values by number of cell, from 0 on."""
+        return self.sums(values) / np.maximum(self._sizes, 1)
+
+
+def _class_shares(probabilities: NDArray[np.float32], pixels: _Pixels) -> NDArray[np.float64]:
+    """Share of every class of cells in the probabilities summed over a cell, (classes, 1 + cells)."""
+    sums = np.array([pixels.sums(layer[pixels.inside]) for layer in probabilities[1:]])
     return sums / np.maximum(sums.sum(axis=0), 1e-12)
 
 
-def _bends(instances: NDArray[np.int32], cells: NDArray[np.integer]) -> NDArray[np.float64]:
+def _hull_area(cell: NDArray[np.bool_]) -> float:
+    """Area of the convex hull of the corners of a cell's pixels, px."""
+    rows = np.flatnonzero(cell.any(axis=1))
+    left = cell.argmax(axis=1)[rows]
+    right = cell.shape[1] - cell[:, ::-1].argmax(axis=1)[rows]
+    corners = [np.column_stack([y, x]) for y in (rows, rows + 1) for x in (left, right)]
+    return float(ConvexHull(np.concatenate(corners)).volume)
+
+
+def _bends(pixels: _Pixels) -> NDArray[np.float64]:
     """Sagitta of each cell's axis in units of its short axis: about 0 for ellipses, more for crescents.
 
     The axis is the parabola through the cell's pixels, least squares of their distance across the long axis
     of the ellipse with the same second moments; its chord is as long as that axis.
     """
-    inside = instances > 0
-    number = instances[inside]
-    y, x = (axis.astype(float) for axis in np.nonzero(inside))
-    size = np.maximum(np.bincount(number, minlength=cells.max(initial=0) + 1), 1)
-
-    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(number, values, len(size)) / size
-
+    mean, number = pixels.means, pixels.cell_of
+    y, x = (axis.astype(float) for axis in np.nonzero(pixels.inside))
     y, x = y - mean(y)[number], x - mean(x)[number]
     angle = np.arctan2(2 * mean(x * y), mean(x * x) - mean(y * y)) / 2
     along = x * np.cos(angle)[number] + y * np.sin(angle)[number]
@@ -125,17 +148,13 @@ def _bends(instances: NDArray[np.int32], cells: NDArray[np.integer]) -> NDArray[
     curvature = np.divide(mean(along**2 * across), spread, out=np.zeros_like(spread), where=spread > 1e-9)
     width = 4 * np.sqrt(np.maximum(mean(across**2), 1e-12))
     bends: NDArray[np.float64] = 4 * np.abs(curvature) * second / np.maximum(width, 1)
-    return bends[cells]
+    return bends
 
 
-def _contrasts(
-    image: NDArray[np.uint8] | None, instances: NDArray[np.int32], cells: NDArray[np.integer]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean of grey less that of the background, and standard deviation of grey, of every cell."""
-    if image is None or not len(cells):
-        nothing = np.full(len(cells), np.nan)
-        return nothing, nothing
-    grey = image.mean(axis=2)
-    background = np.median(grey[instances == 0]) if (instances == 0).any() else np.median(grey)
-    means = np.asarray(ndimage.mean(grey, instances, cells))
-    return means - background, np.asarray(ndimage.standard_deviation(grey, instances, cells))
+def _contrasts(image: NDArray[np.uint8], pixels: _Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of grey less that of the background, and standard deviation of grey, by number of cell."""
+    grey = image.mean(axis=2, dtype=np.float32)
+    background = np.median(grey if pixels.inside.all() else grey[~pixels.inside])
+    contrast = (grey[pixels.inside] - background).astype(np.float64)
+    means = pixels.means(contrast)
+    return means, np.sqrt(pixels.means((contrast - means[pixels.cell_of]) ** 2))

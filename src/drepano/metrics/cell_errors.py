@@ -50,7 +50,11 @@ class CellErrors:
         return CellErrors(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
-def cell_errors(true_instances: NDArray[np.int32], predicted: NDArray[np.uint8]) -> CellErrors:
+def cell_errors(
+    true_instances: NDArray[np.int32],
+    predicted: NDArray[np.uint8],
+    found_instances: NDArray[np.int32] | None = None,
+) -> CellErrors:
     """Count the errors in one field (method.md, "Metrics"; the paper's section IV).
 
     Components are 4-connected regions of cell pixels of at least 20 px. Cells touch if two of their pixels
@@ -62,6 +66,8 @@ def cell_errors(true_instances: NDArray[np.int32], predicted: NDArray[np.uint8])
         0 for background, a different positive number for every cell.
     predicted : (H, W) uint8 array
         Class map; 0 is background.
+    found_instances : (H, W) int32 array, optional
+        Cells found in the class map, to be looked at in place of components.
 
     Returns
     -------
@@ -75,7 +81,7 @@ def cell_errors(true_instances: NDArray[np.int32], predicted: NDArray[np.uint8])
     if true_instances.shape != predicted.shape:
         raise ValueError(f"maps differ in shape: {true_instances.shape} and {predicted.shape}")
     cells, count = number_cells(true_instances)
-    components = _components(predicted > 0)
+    components = _components(predicted > 0) if found_instances is None else found_instances
     shared = count_pairs(cells, components, count + 1, int(components.max(initial=0)) + 1)
     sizes = shared.sum(axis=1)[1:]
     component_sizes = shared.sum(axis=0)[1:]
