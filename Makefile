@@ -39,7 +39,7 @@ $(VENV)/.core: $(BIN)/python pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(BIN)/python -m pip install -e '.[compare,export,parquet,test]'
+	$(BIN)/python -m pip install -e '.[compare,export,microscopes,parquet,test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.core

@@ -43,7 +43,7 @@ def predict(
         int,
         typer.Option(
             min=1,
-            help="Channel of TIFF files whose metadata (OME, ImageJ) tell several apart; RGB is one channel.",
+            help="Channel of files whose metadata (OME, ImageJ, CZI, ND2, LIF) tell some apart; RGB is one.",
         ),
     ] = 1,
     samples: Annotated[

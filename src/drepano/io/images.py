@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepano.errors import DrepanoError
-from drepano.io import pillow, tiff
+from drepano.io import microscope, pillow, tiff
 from drepano.io.raster import IMAGE_SUFFIXES, Raster, check_file, refusals
 
 
@@ -53,12 +53,13 @@ def read_image(path: Path | str, page: int | None = None, channel: int = 0) -> N
     Parameters
     ----------
     path : Path or str
-        PNG, JPEG, BMP, GIF, WebP or TIFF. Its content decides how it is read; values of more than 8 bits are
-        mapped as `to_rgb8` says.
+        PNG, JPEG, BMP, GIF, WebP or TIFF, whose content decides how they are read; CZI, ND2 or LIF where
+        the extra `microscopes` is installed. Values of more than 8 bits are mapped as `to_rgb8` says.
     page : int, optional
         Which image of a file that holds several, from 0.
     channel : int
-        Which channel of a TIFF whose metadata (OME, ImageJ) tell channels apart, from 0; RGB is one channel.
+        Which channel, from 0, of a file whose metadata tell channels apart (TIFF with those of OME or ImageJ,
+        CZI, ND2, LIF); RGB is one channel.
 
     Returns
     -------
@@ -84,6 +85,8 @@ def read_raster(path: Path | str, page: int | None = None, channel: int = 0) -> 
     path = Path(path)
     with refusals(path):
         check_file(path)
+        if microscope.is_microscope_file(path):
+            return microscope.read_page(path, page, channel)
         if tiff.is_tiff(path):
             return tiff.read_page(path, page, channel)
         if channel != 0:
@@ -102,15 +105,16 @@ def count_pages(path: Path | str) -> int:
     path = Path(path)
     with refusals(path):
         check_file(path)
-        count = tiff.count_pages if tiff.is_tiff(path) else pillow.count_pages
-        return count(path)
+        if microscope.is_microscope_file(path):
+            return microscope.count_pages(path)
+        return tiff.count_pages(path) if tiff.is_tiff(path) else pillow.count_pages(path)
 
 
 def pixel_size(path: Path | str) -> float | None:
     """Side of a pixel in micrometres, or None if the file does not state it.
 
-    Only what ImageJ or OME metadata of a TIFF state counts: the dots per inch of other files are those of a
-    screen, not of a microscope.
+    Only what CZI, ND2, LIF and the ImageJ or OME metadata of a TIFF state counts: the dots per inch of other
+    files are those of a screen, not of a microscope.
 
     Raises
     ------
@@ -120,6 +124,8 @@ def pixel_size(path: Path | str) -> float | None:
     path = Path(path)
     with refusals(path):
         check_file(path)
+        if microscope.is_microscope_file(path):
+            return microscope.pixel_size(path)
         return tiff.pixel_size(path) if tiff.is_tiff(path) else None
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drepano.errors import DrepanoError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".czi", ".nd2", ".lif")
 """Suffixes of the files that can be read, in lower case."""
 
 MAX_PIXELS = 150_000_000

@@ -1,0 +1,77 @@
+"""Files of microscopes: CZI (Zeiss), ND2 (Nikon) and LIF (Leica), by the readers of bioio."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drepano.errors import DrepanoError
+from drepano.io.raster import Raster, check_size, choose_page
+
+READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "bioio_lif"}
+"""Suffix and module; the extra `microscopes` installs all of them."""
+
+_BLUE_FIRST = (".czi",)
+"""Colours are stored as blue, green, red, and the reader leaves them so."""
+
+
+def is_microscope_file(path: Path) -> bool:
+    """Whether the file's name says that it is one of these types."""
+    return path.suffix.lower() in READERS
+
+
+def count_pages(path: Path) -> int:
+    """Number of images in the file: scenes, time points and layers; channels of one image count once."""
+    return len(_pages(path, _open(path)))
+
+
+def read_page(path: Path, page: int | None, channel: int) -> Raster:
+    """Read one image of the file; `page` may be None if there is only one."""
+    file = _open(path)
+    pages = _pages(path, file)
+    scene, place = pages[choose_page(path, page, len(pages))]
+    file.set_scene(scene)
+    check_size(path, file.dims.Y, file.dims.X)
+    channels = file.dims.C if "C" in file.dims.order else 1
+    if not 0 <= channel < channels:
+        raise DrepanoError(f"{path}: has no channel {channel + 1}; its channels are 1 to {channels}")
+    if "S" not in file.dims.order:
+        return Raster(file.get_image_dask_data("YX", C=channel, **place).compute())
+    # Not lazily: of lazy colours bioio_czi 3.0 repeats the first.
+    colours = file.get_image_data("YXS", C=channel, **place)
+    return Raster(colours[..., ::-1] if path.suffix.lower() in _BLUE_FIRST else colours)
+
+
+def pixel_size(path: Path) -> float | None:
+    """Side of a pixel in micrometres, where the file states it."""
+    return _open(path).physical_pixel_sizes.X or None
+
+
+def _open(path: Path) -> Any:
+    module = READERS[path.suffix.lower()]
+    try:
+        return import_module(module).Reader(path)
+    except ModuleNotFoundError as error:
+        raise DrepanoError(
+            f"{path}: files of this type need {module}; pip install 'drepano[microscopes]', "
+            "or export the image as TIFF"
+        ) from error
+
+
+def _pages(path: Path, file: Any) -> list[tuple[int, dict[str, int]]]:
+    """Scene and place along all axes but those of a picture and its channels, of every image in order."""
+    pages = []
+    for scene in range(len(file.scenes)):
+        file.set_scene(scene)
+        try:
+            lengths = {axis: file.dims[axis][0] for axis in file.dims.order if axis not in "CYXS"}
+        except ValueError as error:  # bioio_lif: colour images
+            raise DrepanoError(
+                f"{path}: {READERS[path.suffix.lower()]} cannot read it ({error}); export the image as TIFF"
+            ) from error
+        places = np.ndindex(*lengths.values())
+        pages += [(scene, dict(zip(lengths, place, strict=True))) for place in places]
+    return pages

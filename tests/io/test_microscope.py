@@ -1,0 +1,143 @@
+"""CZI written by Zeiss's own library, LIF by hand after the description in liffile, and damaged files."""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+from drepano.errors import DrepanoError
+from drepano.io import count_pages, find_images, pixel_size, read_image
+
+RNG = np.random.default_rng(0)
+
+
+def write_czi(path, planes, pixel_size=0.0):
+    """`planes`: arrays by (channel, time)."""
+    czi = pytest.importorskip("pylibCZIrw.czi")
+    with czi.create_czi(str(path)) as file:
+        for (channel, time), values in planes.items():
+            file.write(values, plane={"C": channel, "T": time, "Z": 0})
+        file.write_metadata(scale_x=pixel_size, scale_y=pixel_size)
+
+
+def write_lif(path, images, pixel_size=0.2e-6):
+    """`images`: arrays (channels, times, height, width) of 8 bits, or (height, width, 3), by name."""
+    elements, blocks = [], [("MemBlock_0", b"")]
+    for number, (name, values) in enumerate(images.items(), start=1):
+        if values.ndim == 3:
+            height, width, _ = values.shape
+            channels = [(1, 0), (2, 1), (3, 2)]
+            steps = [(1, width, 3), (2, height, 3 * width)]
+        else:
+            count, times, height, width = values.shape
+            channels = [(0, channel * times * height * width) for channel in range(count)]
+            steps = [(1, width, 1), (2, height, width), (4, times, width * height)]
+        described = "".join(
+            f'<ChannelDescription DataType="0" ChannelTag="{tag}" Resolution="8" NameOfMeasuredQuantity="" '
+            f'Min="0" Max="255" Unit="" LUTName="Gray" IsLUTInverted="0" BytesInc="{step}" BitInc="0"/>'
+            for tag, step in channels
+        )
+        dimensions = "".join(
+            f'<DimensionDescription DimID="{axis}" NumberOfElements="{length}" Origin="0" '
+            f'Length="{pixel_size * (length - 1)}" Unit="m" BitInc="0" BytesInc="{step}"/>'
+            for axis, length, step in steps
+        )
+        elements.append(
+            f'<Element Name="{name}" Visibility="1" UniqueID="u{number}"><Data><Image TextDescription="">'
+            f"<ImageDescription><Channels>{described}</Channels><Dimensions>{dimensions}</Dimensions>"
+            f'</ImageDescription></Image></Data><Memory Size="{values.nbytes}" '
+            f'MemoryBlockID="MemBlock_{number}"/><Children/></Element>'
+        )
+        blocks.append((f"MemBlock_{number}", values.tobytes()))
+    xml = (
+        '<LMSDataContainerHeader Version="2"><Element Name="fields" Visibility="1" UniqueID="u0"><Data>'
+        '<Experiment Path=""/></Data><Memory Size="0" MemoryBlockID="MemBlock_0"/><Children>'
+        f"{''.join(elements)}</Children></Element></LMSDataContainerHeader>"
+    )
+    text = xml.encode("utf-16-le")
+    content = struct.pack("<IIBI", 0x70, 5 + len(text), 0x2A, len(xml)) + text
+    for name, values in blocks:
+        text = name.encode("utf-16-le")
+        content += struct.pack("<IIBQBI", 0x70, 14 + len(text), 0x2A, len(values), 0x2A, len(name))
+        content += text + values
+    path.write_bytes(content)
+
+
+def test_a_czi_of_16_bit_has_a_page_a_time_and_its_channels_apart(tmp_path):
+    planes = {
+        (channel, time): RNG.integers(0, 256, (40, 50, 1)).astype(np.uint16)
+        for channel in range(2)
+        for time in range(3)
+    }
+    write_czi(tmp_path / "field.czi", planes, 0.2e-6)
+    assert count_pages(tmp_path / "field.czi") == 3
+    for (channel, time), values in planes.items():
+        image = read_image(tmp_path / "field.czi", time, channel)
+        np.testing.assert_array_equal(image, values.repeat(3, axis=2))
+    assert pixel_size(tmp_path / "field.czi") == pytest.approx(0.2)
+
+
+def test_colours_of_a_czi_are_stored_with_blue_first(tmp_path):
+    red = np.zeros((20, 30, 3), np.uint8)
+    red[..., 0] = 200
+    write_czi(tmp_path / "field.czi", {(0, 0): np.ascontiguousarray(red[..., ::-1])})
+    np.testing.assert_array_equal(read_image(tmp_path / "field.czi"), red)
+    assert pixel_size(tmp_path / "field.czi") is None
+
+
+def test_a_lif_has_a_page_an_image_and_time(tmp_path):
+    pytest.importorskip("bioio_lif")
+    first = RNG.integers(0, 256, (2, 3, 20, 30)).astype(np.uint8)
+    second = RNG.integers(0, 256, (2, 1, 24, 16)).astype(np.uint8)
+    write_lif(tmp_path / "fields.lif", {"first": first, "second": second})
+    assert count_pages(tmp_path / "fields.lif") == 4
+    np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 1, 1)[..., 0], first[1, 1])
+    np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 3)[..., 0], second[0, 0])
+    assert pixel_size(tmp_path / "fields.lif") == pytest.approx(0.2)
+
+
+def test_a_lif_in_colour_is_refused_in_one_line(tmp_path):
+    pytest.importorskip("bioio_lif")
+    write_lif(tmp_path / "fields.lif", {"colour": RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8)})
+    with pytest.raises(
+        DrepanoError, match=r"fields.lif: bioio_lif cannot read it .*export the image as TIFF"
+    ):
+        read_image(tmp_path / "fields.lif")
+
+
+def test_a_channel_or_page_that_is_not_there_is_refused(tmp_path):
+    write_czi(tmp_path / "field.czi", {(0, time): np.zeros((40, 50, 1), np.uint8) for time in range(2)})
+    with pytest.raises(DrepanoError, match="no channel 3"):
+        read_image(tmp_path / "field.czi", 0, 2)
+    with pytest.raises(DrepanoError, match="has no page 2"):
+        read_image(tmp_path / "field.czi", 2)
+    with pytest.raises(DrepanoError, match="holds 2 pages"):
+        read_image(tmp_path / "field.czi")
+
+
+@pytest.mark.parametrize("suffix", ["czi", "nd2", "lif"])
+def test_a_damaged_file_is_one_line(tmp_path, suffix):
+    pytest.importorskip(f"bioio_{suffix}")
+    (tmp_path / f"field.{suffix}").write_bytes(b"no such file" * 50)
+    for read in (read_image, count_pages, pixel_size):
+        with pytest.raises(DrepanoError, match=f"field.{suffix}: damaged, cut short") as refusal:
+            read(tmp_path / f"field.{suffix}")
+        assert "\n" not in str(refusal.value)
+
+
+def test_without_the_reader_the_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bioio_nd2", None)
+    (tmp_path / "field.nd2").write_bytes(b"anything")
+    with pytest.raises(
+        DrepanoError, match=r"field.nd2: .* need bioio_nd2; pip install 'drepano\[microscopes\]'"
+    ):
+        read_image(tmp_path / "field.nd2")
+
+
+def test_folders_are_searched_for_them(tmp_path):
+    for name in ("a.czi", "b.ND2", "c.lif"):
+        (tmp_path / name).write_bytes(b"anything")
+    assert [path.name for path in find_images([tmp_path])] == ["a.czi", "b.ND2", "c.lif"]
