@@ -14,6 +14,7 @@ from drepano.cells.shares import (
     binomial_interval,
     corrected_intervals,
     difference_interval,
+    draw_share,
     field_interval,
     fields_for,
     undo_confusion,
@@ -154,23 +155,27 @@ def compare_groups(fields: pd.DataFrame, keys: Sequence[str], taxonomy: Taxonomy
     """
     rows = []
     groups = _groups(fields, keys)
-    for (first, first_fields), (second, second_fields) in combinations(groups, 2):
-        different = [i for i in range(len(keys)) if first[i] != second[i]]
+    shares = [
+        {name: draw_share(*_hits(members, name), seed=number) for name in taxonomy.cell_classes}
+        for number, (_, members) in enumerate(groups)
+    ]
+    for first, second in combinations(range(len(groups)), 2):
+        (values, members), (other_values, other_members) = groups[first], groups[second]
+        different = [i for i in range(len(keys)) if values[i] != other_values[i]]
         if len(different) != 1:
             continue
         (key,) = different
-        same = ", ".join(f"{keys[i]} {first[i]}" for i in range(len(keys)) if i != key)
+        same = ", ".join(f"{keys[i]} {values[i]}" for i in range(len(keys)) if i != key)
         for name in taxonomy.cell_classes:
-            first_side, second_side = _hits(first_fields, name), _hits(second_fields, name)
-            interval = difference_interval(first_side, second_side)
+            interval = difference_interval(shares[first][name], shares[second][name])
             rows.append(
                 {
                     "differ_in": keys[key],
-                    "first": str(first[key]),
-                    "second": str(second[key]),
+                    "first": str(values[key]),
+                    "second": str(other_values[key]),
                     "same": same,
                     "class": name,
-                    "difference": _share(*first_side) - _share(*second_side),
+                    "difference": _share(*_hits(members, name)) - _share(*_hits(other_members, name)),
                     "low": interval.low,
                     "high": interval.high,
                     "more_than_chance": interval.low > 0 or interval.high < 0,

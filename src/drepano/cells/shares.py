@@ -70,13 +70,10 @@ def field_interval(hits: NDArray[np.integer], cells: NDArray[np.integer], seed: 
     The percentile interval, expanded for few fields as by Hesterberg, "What Teachers Should Know About the
     Bootstrap", The American Statistician 69 (2015), section 4.3.1.
     """
-    there = np.asarray(cells) > 0
-    hits, cells = np.asarray(hits)[there], np.asarray(cells)[there]
-    if len(cells) < 2:
-        return UNKNOWN
-    draws = draw_fields(len(cells), np.random.default_rng(seed))
-    between = expanded_percentiles((draws @ hits) / (draws @ cells), len(cells))
-    return _hull(between, binomial_interval(hits.sum(), cells.sum()))
+    share = draw_share(hits, cells, seed)
+    return (
+        UNKNOWN if share is None else _hull(expanded_percentiles(share.drawn, share.fields), share.binomial)
+    )
 
 
 def _hull(first: Interval, second: Interval) -> Interval:
@@ -165,35 +162,45 @@ def corrected_intervals(counts: NDArray[np.integer], confusion: NDArray, seed: i
     return intervals
 
 
-def difference_interval(
-    first: tuple[NDArray[np.integer], NDArray[np.integer]],
-    second: tuple[NDArray[np.integer], NDArray[np.integer]],
-    seed: int = 0,
-) -> Interval:
-    """Interval of the share in `first` less that in `second`, each hits and cells of every field.
+@dataclass(frozen=True, eq=False)
+class DrawnShare:
+    """A share of cells, and what it is in every repetition of a bootstrap over fields."""
 
-    Fields of both are drawn independently; never narrower than the interval of two binomial shares. `UNKNOWN`
-    where either has fewer than two fields with cells.
+    value: float
+    fields: int
+    binomial: Interval
+    drawn: NDArray[np.float64]
+
+
+def draw_share(hits: NDArray[np.integer], cells: NDArray[np.integer], seed: int) -> DrawnShare | None:
+    """The share of hits among the cells of all fields, or None where fields with cells are fewer than two.
+
+    Shares that are to be compared need different seeds, else their fields are drawn alike.
+    """
+    there = np.asarray(cells) > 0
+    if there.sum() < 2:
+        return None
+    hits, cells = np.asarray(hits)[there], np.asarray(cells)[there]
+    draws = draw_fields(len(cells), np.random.default_rng(seed))
+    binomial = binomial_interval(hits.sum(), cells.sum())
+    return DrawnShare(float(hits.sum() / cells.sum()), len(cells), binomial, (draws @ hits) / (draws @ cells))
+
+
+def difference_interval(first: DrawnShare | None, second: DrawnShare | None) -> Interval:
+    """Interval of the first share less the second; `UNKNOWN` where either is None.
+
+    Never narrower than the interval of two binomial shares.
 
     Notes
     -----
     The binomial interval is Newcombe's, from Wilson's of both: Statistics in Medicine 17 (1998), method 10.
     """
-    rng = np.random.default_rng(seed)
-    drawn, units, shares, alone = [], [], [], []
-    for hits, cells in (first, second):
-        there = np.asarray(cells) > 0
-        if there.sum() < 2:
-            return UNKNOWN
-        hits, cells = np.asarray(hits)[there], np.asarray(cells)[there]
-        draws = draw_fields(len(cells), rng)
-        drawn.append((draws @ hits) / (draws @ cells))
-        units.append(len(cells))
-        shares.append(hits.sum() / cells.sum())
-        alone.append(binomial_interval(hits.sum(), cells.sum()))
-    difference = shares[0] - shares[1]
+    if first is None or second is None:
+        return UNKNOWN
+    difference = first.value - second.value
     binomial = Interval(
-        difference - hypot(shares[0] - alone[0].low, alone[1].high - shares[1]),
-        difference + hypot(alone[0].high - shares[0], shares[1] - alone[1].low),
+        difference - hypot(first.value - first.binomial.low, second.binomial.high - second.value),
+        difference + hypot(first.binomial.high - first.value, second.value - second.binomial.low),
     )
-    return _hull(expanded_percentiles(drawn[0] - drawn[1], min(units)), binomial)
+    units = min(first.fields, second.fields)
+    return _hull(expanded_percentiles(first.drawn - second.drawn, units), binomial)
