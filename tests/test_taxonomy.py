@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
+import numpy as np
 import pytest
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from drepano.errors import DrepanoError
 from drepano.taxonomy import (
@@ -110,3 +114,26 @@ def test_other_class_names_give_a_taxonomy_of_their_own():
 
 def test_the_same_classes_in_another_order_are_another_taxonomy():
     assert from_classes(["background", *reversed(SCD.cell_classes)]) != SCD
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        np.eye(3),
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    ],
+    ids=["all cones", "protanopia", "deuteranopia", "tritanopia"],
+)
+def test_colours_of_cells_are_told_apart_by_colour_blind_eyes(seen):
+    """The matrices are those of Machado, Oliveira and Fernandes (2009), Table 1, for linear RGB.
+
+    A difference of 10 by CIEDE2000 is several times what eyes notice between two patches side by side.
+    """
+    colours = np.array(SCD.colours[1:]) / 255
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    light = np.clip(linear @ np.transpose(seen), 0, 1)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(encoded)
+    assert min(deltaE_ciede2000(one, other) for one, other in combinations(lab, 2)) > 10
