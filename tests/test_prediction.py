@@ -24,7 +24,7 @@ from drepano.prediction import RECORDS, Options, list_fields, predict_fields, re
 from drepano.segmenter import Segmenter
 from drepano.taxonomy import SCD
 
-CELL_COLUMNS = ["field", *(column.name for column in cell_columns(SCD))]
+CELL_COLUMNS = ["field", "patient", *(column.name for column in cell_columns(SCD))]
 BACKGROUND = (180, 180, 180)
 RED_FREE, GREY = (60, 180, 180), (60, 60, 60)
 """Colours of cells; the network below takes the first for Dic+Ovl, the second for El+Sk."""

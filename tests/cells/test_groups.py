@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
+from drepano.cells import no_cells, summarise_field, summarise_groups
 from drepano.taxonomy import BINARY, SCD
 
 
@@ -132,40 +132,3 @@ def test_a_network_that_knows_no_sickled_cells_says_nothing_of_their_precision()
     rows = summarise_groups(row, cells.assign(field=[]), ["patient"], BINARY)
     assert "fields_for_precision" not in rows
     assert rows["cell cells"].tolist() == [0]
-
-
-class TestDifferences:
-    def test_patients_are_compared_class_by_class(self, two_patients):
-        rows = compare_groups(two_patients[0], ["patient"], SCD)
-        assert rows["class"].tolist() == list(SCD.cell_classes)
-        sickled = rows.set_index("class").loc["El+Sk"]
-        assert (sickled["first"], sickled["second"], sickled["differ_in"]) == ("P", "Q", "patient")
-        assert sickled["difference"] == pytest.approx(0.3 - 1)
-        assert np.isnan(sickled["low"])
-        assert not sickled["more_than_chance"]
-
-    def test_a_difference_far_larger_than_that_between_fields_is_more_than_chance(self):
-        fields, _ = tables(
-            *(field(f"a{i}", [DIC] * 45 + [SICKLED] * 5, drug="none") for i in range(4)),
-            *(field(f"b{i}", [DIC] * 20 + [SICKLED] * 30, drug="some") for i in range(4)),
-        )
-        rows = compare_groups(fields, ["drug"], SCD).set_index("class")
-        assert rows.loc["El+Sk", "more_than_chance"]
-        assert not rows.loc["Grl", "more_than_chance"]
-
-    def test_only_groups_that_differ_in_one_thing_are_compared(self):
-        fields, _ = tables(
-            *(field(f"{p}{t}", [DIC], patient=p, time=t) for p in "PQ" for t in (0, 6)),
-        )
-        rows = compare_groups(fields, ["patient", "time"], SCD)
-        pairs = set(zip(rows["differ_in"], rows["first"], rows["second"], rows["same"], strict=True))
-        assert pairs == {
-            ("time", "0", "6", "patient P"),
-            ("time", "0", "6", "patient Q"),
-            ("patient", "P", "Q", "time 0"),
-            ("patient", "P", "Q", "time 6"),
-        }
-
-    def test_one_group_has_nothing_to_be_compared_with(self, two_patients):
-        fields = two_patients[0]
-        assert compare_groups(fields[fields["patient"] == "P"], ["patient"], SCD).empty

@@ -123,7 +123,7 @@ class TestSuccess:
             "summary.csv",
         ]
         cells = pd.read_csv(out / "cells.csv")
-        assert list(cells.columns) == ["field", *(column.name for column in cell_columns(BINARY))]
+        assert list(cells.columns) == ["field", "patient", *(column.name for column in cell_columns(BINARY))]
         assert cells["field"].tolist() == ["a", "a", "b"]
         assert set(cells["class"]) == {"cell"}
 

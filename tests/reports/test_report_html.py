@@ -327,7 +327,7 @@ def test_reports_import_without_the_heavy_libraries() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def patients(*fields: tuple[str, int, int, int], confusion: Any = None) -> Groups:
+def patients(*fields: tuple[str, Any, int, int], confusion: Any = None) -> Groups:
     """Groups of fields given by patient, time, and numbers of Dic+Ovl and El+Sk."""
     cells, rows = [], []
     for number, (patient, time, round_cells, sickled) in enumerate(fields):
@@ -361,6 +361,51 @@ def test_differences_and_time_course_are_shown_where_there_are_some(tmp_path: Pa
     labels = page.attributes("svg", "aria-label")
     assert "Share of El+Sk against time" in labels
     assert "Share of each class of cells with its interval, by group" in labels
+
+
+def test_groups_of_patients_are_compared_and_counted(tmp_path: Path) -> None:
+    """Falls of the share by 0.10, 0.11 and 0.12 from one time to the other."""
+    shares = {"P1": (200, 100), "P2": (500, 390), "P3": (800, 680)}
+    fields = [(p, time, 1000 - both[time], both[time]) for p, both in shares.items() for time in (0, 1)]
+    page = report(tmp_path, [], summary_of({}), groups=patients(*fields))
+    assert (
+        "El+Sk, time 0 and 1: +11.0 points (+8.5 to +13.5, 3 and 3 patients), more than chance." in page.text
+    )
+
+
+def test_a_few_fields_are_not_called_more_than_chance(tmp_path: Path) -> None:
+    fields = [("P1", time, 50 - 30 * time, 5 + 30 * time) for time in (0, 1, 0, 1)]
+    page = report(tmp_path, [], summary_of({}), groups=patients(*fields))
+    assert "2 and 2 fields), too few fields to tell from chance." in page.text
+
+
+def test_how_many_fields_are_wanting_is_said_in_words(tmp_path: Path) -> None:
+    groups = patients(("P1", 0, 40, 10), ("P1", 0, 30, 20), ("P2", 0, 40, 10))
+    needed = int(groups.table["fields_for_precision"][0])
+    page = report(tmp_path, [], summary_of({}), groups=groups)
+    assert f"Fields wanting: P1, time 0 {needed - 2} more." in page.text
+
+
+def test_warned_fields_are_counted_with_their_patient(tmp_path: Path) -> None:
+    groups = patients(("P1", 0, 4, 1), ("P1", 0, 4, 1))
+    groups.table["fields_with_warnings"] = 1
+    page = report(tmp_path, [], summary_of({}), groups=groups)
+    assert "P1, time 0 2 (1 with a warning) 10" in page.text
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (("0h", "24 h"), "Lines are shares as counted with their intervals."),
+        (("0", "6", "later"), "Not drawn, since they are no numbers: later."),
+        (("6h", "1 day"), "No time course: the times have different units"),
+    ],
+)
+def test_times_may_have_a_unit_and_what_is_not_drawn_is_said(
+    tmp_path: Path, times: tuple[str, ...], said: str
+) -> None:
+    groups = patients(*(("P1", time, 40, 5) for time in times))
+    assert said in report(tmp_path, [], summary_of({}), groups=groups).text
 
 
 def test_without_a_second_time_there_is_no_course(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from numpy.typing import NDArray
 from drepano.cells.shares import (
     binomial_interval,
     corrected_intervals,
-    difference_interval,
-    draw_share,
     field_interval,
     fields_for,
     undo_confusion,
@@ -35,7 +32,8 @@ def summarise_groups(
     Parameters
     ----------
     fields : pandas.DataFrame
-        A row a field: ``field``, the columns `keys`, and those of `summarise_field`.
+        A row a field: ``field``, the columns `keys`, those of `summarise_field`, and ``warnings`` if there
+        are any.
     cells : pandas.DataFrame
         A row a cell: ``field`` and the columns of `measure_cells`.
     keys : sequence of str
@@ -49,8 +47,9 @@ def summarise_groups(
     Returns
     -------
     pandas.DataFrame
-        The columns `keys`, then ``fields``, ``fields_with_cells``, ``cells``, ``uncertain_cells``,
-        ``density_per_megapixel``, and ``density_per_mm2`` where every field has a pixel size;
+        The columns `keys`, then ``fields``, ``fields_with_cells``, ``fields_with_warnings``, ``cells``,
+        ``uncertain_cells``, ``density_per_megapixel``, and ``density_per_mm2`` where every field has a pixel
+        size;
         ``mean_area_px``, ``sd_area_px``, and likewise ``mean_area_um2`` and ``sd_area_um2``, over the
         ``whole_cells``, which the border does not cut; and for every class
         ``<class> cells``, ``<class> fraction``, ``<class> low`` and ``<class> high`` (bootstrap
@@ -60,7 +59,7 @@ def summarise_groups(
         ``more_fields_to_halve``, how many more would halve the interval. NaN where it is not defined.
     """
     rows = []
-    for values, members in _groups(fields, keys):
+    for values, members in groups_of(fields, keys):
         of_group = cells[cells["field"].isin(members["field"])]
         summary = _summarise(members, of_group, taxonomy, confusion, precision)
         rows.append({**dict(zip(keys, values, strict=True)), **summary})
@@ -68,7 +67,7 @@ def summarise_groups(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _groups(fields: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+def groups_of(fields: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
     """Values of the keys and fields of every group, numbers in the order of numbers."""
     groups = [(values, members) for values, members in fields.groupby(list(keys), sort=False, dropna=False)]
     return sorted(groups, key=lambda group: [_in_order(value) for value in group[0]])
@@ -98,6 +97,7 @@ def _summarise(
     summary: dict[str, Any] = {
         "fields": len(fields),
         "fields_with_cells": int((of_fields > 0).sum()),
+        "fields_with_warnings": int((fields["warnings"] != "").sum()) if "warnings" in fields else 0,
         "cells": total,
         "uncertain_cells": int(cells["uncertain"].sum()),
         "density_per_megapixel": total / area if area else np.nan,
@@ -136,69 +136,3 @@ def _summarise(
             )
             summary["more_fields_to_halve"] = 3 * len(fields) if known else np.nan
     return summary
-
-
-def compare_groups(fields: pd.DataFrame, keys: Sequence[str], taxonomy: Taxonomy) -> pd.DataFrame:
-    """Differences of class shares between groups that differ in one key only.
-
-    Parameters
-    ----------
-    fields, keys, taxonomy
-        As in `summarise_groups`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a pair of groups and class of cells: ``differ_in``, ``first``, ``second``, ``same`` (the keys
-        that agree), ``class``, ``difference`` (share in the first less that in the second; NaN without
-        cells), ``low`` and ``high`` (95 %, bootstrap over the fields of both), ``more_than_chance``.
-    """
-    rows = []
-    groups = _groups(fields, keys)
-    shares = [
-        {name: draw_share(*_hits(members, name), seed=number) for name in taxonomy.cell_classes}
-        for number, (_, members) in enumerate(groups)
-    ]
-    for first, second in combinations(range(len(groups)), 2):
-        (values, members), (other_values, other_members) = groups[first], groups[second]
-        different = [i for i in range(len(keys)) if values[i] != other_values[i]]
-        if len(different) != 1:
-            continue
-        (key,) = different
-        same = ", ".join(f"{keys[i]} {values[i]}" for i in range(len(keys)) if i != key)
-        for name in taxonomy.cell_classes:
-            interval = difference_interval(shares[first][name], shares[second][name])
-            rows.append(
-                {
-                    "differ_in": keys[key],
-                    "first": str(values[key]),
-                    "second": str(other_values[key]),
-                    "same": same,
-                    "class": name,
-                    "difference": _share(*_hits(members, name)) - _share(*_hits(other_members, name)),
-                    "low": interval.low,
-                    "high": interval.high,
-                    "more_than_chance": interval.low > 0 or interval.high < 0,
-                }
-            )
-    columns = [
-        "differ_in",
-        "first",
-        "second",
-        "same",
-        "class",
-        "difference",
-        "low",
-        "high",
-        "more_than_chance",
-    ]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _hits(fields: pd.DataFrame, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cells of a class and all cells, field by field."""
-    return fields[f"{name} cells"].to_numpy(np.int64), fields["cells"].to_numpy(np.int64)
-
-
-def _share(hits: NDArray[np.int64], cells: NDArray[np.int64]) -> float:
-    return float(hits.sum() / cells.sum()) if cells.sum() else float("nan")

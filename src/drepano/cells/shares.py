@@ -8,10 +8,11 @@ from math import ceil, hypot, isnan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
-from scipy.stats import binomtest, norm, t
+from scipy.stats import binomtest, norm, t, ttest_ind, ttest_rel
 
 LEVEL = 0.95
 _REPETITIONS = 2000
+_NO_SPREAD = 1e-12
 _SUM_WEIGHT = 1e3  # of the equation "shares sum to 1" among those of the confusion
 
 
@@ -204,3 +205,25 @@ def difference_interval(first: DrawnShare | None, second: DrawnShare | None) -> 
     )
     units = min(first.fields, second.fields)
     return _hull(expanded_percentiles(first.drawn - second.drawn, units), binomial)
+
+
+def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool) -> Interval:
+    """Interval of the mean share of some patients less that of others, by Student's t.
+
+    `UNKNOWN` with fewer than two patients on a side, or where shares or paired differences do not vary.
+
+    Parameters
+    ----------
+    first, second : (patients,) float64 array
+        Shares.
+    paired : bool
+        Whether they are the same patients in the same order; if not the interval is Welch's.
+    """
+    if min(len(first), len(second)) < 2:
+        return UNKNOWN
+    spread = np.ptp(first - second) if paired else min(np.ptp(first), np.ptp(second))
+    if spread < _NO_SPREAD:
+        return UNKNOWN
+    test = ttest_rel(first, second) if paired else ttest_ind(first, second, equal_var=False)
+    ends = test.confidence_interval(LEVEL)
+    return Interval(float(ends.low), float(ends.high))

@@ -35,10 +35,11 @@ class Samples:
     values: dict[str, tuple[str, ...]]
     failures: tuple[Failure, ...] = ()
 
-    def join(self, summary: pd.DataFrame) -> pd.DataFrame:
-        """The rows of fields with the columns `keys`, which are text, before them."""
-        known = pd.DataFrame([self.values[name] for name in summary["field"]], columns=list(self.keys))
-        return pd.concat([known, summary.reset_index(drop=True)], axis=1)
+    def join(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a table with the columns `keys`, which are text, after its column ``field``."""
+        known = pd.DataFrame([self.values[name] for name in table["field"]], columns=list(self.keys))
+        rest = table.drop(columns="field").reset_index(drop=True)
+        return pd.concat([table["field"].reset_index(drop=True), known, rest], axis=1)
 
 
 def samples_of_folders(fields: Sequence[FieldFile]) -> Samples:

@@ -55,7 +55,12 @@ def write_tables_and_report(
     of_samples = samples.join(fields)
     patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, _confusion(card), share_precision)
     differences = compare_groups(of_samples, samples.keys, taxonomy)
-    tables = {"cells": cells, "summary": fields, "patients": patients, "differences": differences}
+    tables = {
+        "cells": samples.join(cells),
+        "summary": of_samples,
+        "patients": patients,
+        "differences": differences,
+    }
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=_FORMAT))
         parquet = out / f"{name}.parquet"

@@ -62,7 +62,7 @@ def group_shares_svg(labels: list[str], groups: pd.DataFrame, taxonomy: Taxonomy
 
 
 def time_course_svg(courses: dict[str, pd.DataFrame], time: str, name: str, colours: list[Colour]) -> str:
-    """The share of one class against time, a line a course, bars the 95 % intervals.
+    """The share of one class against time, a line a course, bars the 95 % intervals; dashed where corrected.
 
     Parameters
     ----------
@@ -95,6 +95,16 @@ def time_course_svg(courses: dict[str, pd.DataFrame], time: str, name: str, colo
                 capsize=2,
                 linewidth=1.5,
             )
+            if f"{name} corrected" in course:
+                axes.plot(
+                    course[time].to_numpy(),
+                    course[f"{name} corrected"].to_numpy(),
+                    "--",
+                    marker=marker,
+                    markerfacecolor="none",
+                    color=hexadecimal(colour),
+                    linewidth=1,
+                )
         axes.set_ylim(0, None)
         axes.yaxis.set_major_formatter("{x:.0%}")
         axes.tick_params(colors=INK)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from drepano.reports import wording
 from drepano.reports.group_charts import group_shares_svg, time_course_svg
@@ -15,9 +18,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TIME = "time"
+_NUMBER = re.compile(r"\s*(?P<number>[-+]?\d+(\.\d+)?)\s*(?P<unit>[a-zµ]*)\s*", re.IGNORECASE)
+"""A time: 6, 6h, 6 days."""
 _FEW_FIELDS = 5
 _MOST_NAMED = 3
+_MOST_WANTING = 12
 _MOST_DIFFERENCES = 30
+_VERDICTS = {True: "more than chance", False: "not told apart from chance"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +81,16 @@ class GroupsView:
         Half width wanted of the interval.
     few : str
         Which groups have too few fields, "" where none has.
+    wanting : str
+        Which groups have too few fields for that precision.
     differences : list of str
         Of the sickled share.
     chart, course : str
         ``<svg>`` elements, "" where there is nothing to draw.
+    not_drawn : str
+        What the time course leaves out.
+    corrects : bool
+        Whether there are corrected shares.
     """
 
     heading: str
@@ -85,9 +98,12 @@ class GroupsView:
     rows: list[GroupRow]
     precision: str
     few: str
+    wanting: str
     differences: list[str]
     chart: str
     course: str
+    not_drawn: str
+    corrects: bool
 
 
 def view_groups(groups: Groups, taxonomy: Taxonomy) -> GroupsView:
@@ -95,6 +111,7 @@ def view_groups(groups: Groups, taxonomy: Taxonomy) -> GroupsView:
     labels = [_label(row, groups.keys) for row in groups.table.to_dict("records")]
     sickled = SICKLED_CLASS if SICKLED_CLASS in taxonomy.cell_classes else ""
     differ = len(taxonomy.cell_classes) > 1
+    course, not_drawn = _time_course(groups, sickled, taxonomy) if sickled else ("", "")
     return GroupsView(
         heading=", ".join(groups.keys),
         sickled=sickled,
@@ -104,9 +121,12 @@ def view_groups(groups: Groups, taxonomy: Taxonomy) -> GroupsView:
         ],
         precision=f"{100 * groups.precision:g} %",
         few=_few(groups, labels),
+        wanting=_wanting(groups, labels) if sickled else "",
         differences=_differences(groups.differences, sickled),
         chart=group_shares_svg(labels, groups.table, taxonomy) if differ and labels else "",
-        course=_time_course(groups, sickled, taxonomy) if sickled else "",
+        course=course,
+        not_drawn=not_drawn,
+        corrects=f"{sickled} corrected" in groups.table,
     )
 
 
@@ -122,7 +142,7 @@ def _row(label: str, row: Mapping[Any, Any], sickled: str) -> GroupRow:
 
     return GroupRow(
         name=label,
-        fields=wording.whole(row["fields"]),
+        fields=_fields(row),
         cells=wording.whole(row["cells"]),
         uncertain=wording.whole(row["uncertain_cells"]),
         density=_density(row),
@@ -134,6 +154,11 @@ def _row(label: str, row: Mapping[Any, Any], sickled: str) -> GroupRow:
         f"({_interval(share('corrected low'), share('corrected high'))})",
         needed=wording.whole(row["fields_for_precision"]) if sickled else "",
     )
+
+
+def _fields(row: Mapping[Any, Any]) -> str:
+    warned = row["fields_with_warnings"]
+    return wording.whole(row["fields"]) + (f" ({wording.whole(warned)} with a warning)" if warned else "")
 
 
 def _density(row: Mapping[Any, Any]) -> str:
@@ -173,6 +198,20 @@ def _few(groups: Groups, labels: Sequence[str]) -> str:
     return " ".join(sentences)
 
 
+def _wanting(groups: Groups, labels: Sequence[str]) -> str:
+    """A sentence on how many more fields are needed for the precision asked for."""
+    rows = zip(labels, groups.table["fields"], groups.table["fields_for_precision"], strict=True)
+    more = {label: int(needed - fields) for label, fields, needed in rows if needed > fields}
+    known = int(groups.table["fields_for_precision"].notna().sum())
+    if not known:
+        return ""
+    if not more:
+        return f"All {wording.plural(known, 'group')} with an interval have enough."
+    named = [f"{label} {number} more" for label, number in list(more.items())[:_MOST_WANTING]]
+    rest = [f"and {len(more) - _MOST_WANTING} other groups"] if len(more) > _MOST_WANTING else []
+    return f"Fields wanting: {'; '.join(named + rest)}."
+
+
 def _listed(names: Sequence[str]) -> str:
     return "; ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} groups"
 
@@ -188,29 +227,35 @@ def _differences(table: pd.DataFrame, sickled: str) -> list[str]:
 def _difference(row: Mapping[Any, Any]) -> str:
     where = f" ({row['same']})" if row["same"] else ""
     pair = f"{row['differ_in']} {row['first']} and {row['second']}{where}"
+    counts = f"{row['first_count']} and {row['second_count']} {row['over']}"
     size = f"{100 * row['difference']:+.1f} points"
-    verdict = "more than chance" if row["more_than_chance"] else "not told apart from chance"
-    return f"{row['class']}, {pair}: {size} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f}), {verdict}."
+    ends = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
+    verdict = _VERDICTS.get(row["more_than_chance"], "too few fields to tell from chance")
+    return f"{row['class']}, {pair}: {size} ({ends}, {counts}), {verdict}."
 
 
-def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> str:
+def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, str]:
     """The sickled share against time: a line a group of the other keys, or else a patient, with two times.
 
-    Groups whose time is no number are left out.
+    Returns the drawing, "" where there is nothing to draw, and what was left out of it.
     """
-    import pandas as pd
-
-    if _TIME not in groups.keys:
-        return ""
-    table = groups.table.assign(**{_TIME: pd.to_numeric(groups.table[_TIME], errors="coerce")})
-    table = table.dropna(subset=[_TIME, f"{name} fraction"])
-    others = [key for key in groups.keys if key != _TIME]
+    time = next((key for key in groups.keys if key.lower() == _TIME), None)
+    if time is None:
+        return "", ""
+    read = [_NUMBER.fullmatch(str(value)) for value in groups.table[time]]
+    if len({match["unit"].lower() for match in read if match}) > 1:
+        return "", "No time course: the times have different units; give all in one."
+    left_out = {str(v) for v, match in zip(groups.table[time], read, strict=True) if not match}
+    note = f"Not drawn, since they are no numbers: {_listed(sorted(left_out))}." if left_out else ""
+    table = groups.table.assign(**{time: [float(match["number"]) if match else np.nan for match in read]})
+    table = table.dropna(subset=[time, f"{name} fraction"])
+    others = [key for key in groups.keys if key != time]
     for keys in (others, others[:1]):
         courses = {
-            _label(dict(zip(keys, values, strict=True)), keys): course.sort_values(_TIME)
+            _label(dict(zip(keys, values, strict=True)), keys): course.sort_values(time)
             for values, course in table.groupby(keys, sort=True)
         }
-        distinct = all(course[_TIME].is_unique for course in courses.values())
+        distinct = all(course[time].is_unique for course in courses.values())
         if distinct and any(len(course) > 1 for course in courses.values()):
-            return time_course_svg(courses, _TIME, name, list(taxonomy.colours[1:]))
-    return ""
+            return time_course_svg(courses, time, name, list(taxonomy.colours[1:])), note
+    return "", note

@@ -1,0 +1,146 @@
+"""Differences between groups of fields and between groups of patients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import t
+
+from drepano.cells import compare_groups
+from drepano.taxonomy import SCD
+
+
+def fields(*rows):
+    """A row a field: what is known of it, sickled cells, all cells; the others are Dic+Ovl."""
+    return pd.DataFrame(
+        [
+            {
+                **known,
+                "cells": cells,
+                "Dic+Ovl cells": cells - sickled,
+                "El+Sk cells": sickled,
+                "Grl cells": 0,
+                "Ret+Sto+Ech cells": 0,
+            }
+            for known, sickled, cells in rows
+        ]
+    )
+
+
+def sickled(table, **values):
+    rows = table[table["class"] == "El+Sk"]
+    for name, value in values.items():
+        rows = rows[rows[name] == value]
+    (row,) = rows.to_dict("records")
+    return row
+
+
+class TestFields:
+    def test_patients_are_compared_class_by_class(self):
+        table = fields(({"patient": "P"}, 3, 10), ({"patient": "P"}, 3, 10), ({"patient": "Q"}, 5, 5))
+        rows = compare_groups(table, ["patient"], SCD)
+        assert rows["class"].tolist() == list(SCD.cell_classes)
+        row = sickled(rows)
+        assert (row["first"], row["second"], row["differ_in"], row["over"]) == ("P", "Q", "patient", "fields")
+        assert (row["first_count"], row["second_count"]) == (2, 1)
+        assert row["difference"] == pytest.approx(0.3 - 1)
+
+    def test_one_field_on_a_side_has_no_interval_and_no_verdict(self):
+        table = fields(({"patient": "P"}, 3, 10), ({"patient": "Q"}, 5, 5))
+        row = sickled(compare_groups(table, ["patient"], SCD))
+        assert np.isnan(row["low"])
+        assert pd.isna(row["more_than_chance"])
+
+    @pytest.mark.parametrize("count", [4, 5])
+    def test_a_large_difference_is_more_than_chance_with_five_fields_and_not_judged_with_fewer(self, count):
+        table = fields(*[({"patient": "P"}, 5, 50)] * count, *[({"patient": "Q"}, 30, 50)] * count)
+        row = sickled(compare_groups(table, ["patient"], SCD))
+        assert row["high"] < 0
+        assert row["more_than_chance"] is True if count == 5 else pd.isna(row["more_than_chance"])
+
+    def test_without_a_difference_there_is_none(self):
+        table = fields(*[({"patient": name}, 5, 50) for name in "PQ" for _ in range(5)])
+        assert not sickled(compare_groups(table, ["patient"], SCD))["more_than_chance"]
+
+    def test_only_groups_that_differ_in_one_thing_are_compared(self):
+        table = fields(*[({"patient": p, "time": t}, 0, 1) for p in "PQ" for t in (0, 6)])
+        rows = compare_groups(table, ["patient", "time"], SCD)
+        rows = rows[rows["over"] == "fields"]
+        pairs = set(zip(rows["differ_in"], rows["first"], rows["second"], rows["same"], strict=True))
+        assert pairs == {
+            ("time", "0", "6", "patient P"),
+            ("time", "0", "6", "patient Q"),
+            ("patient", "P", "Q", "time 0"),
+            ("patient", "P", "Q", "time 6"),
+        }
+
+    def test_one_group_has_nothing_to_be_compared_with(self):
+        table = fields(({"patient": "P"}, 3, 10), ({"patient": "P"}, 3, 10))
+        assert compare_groups(table, ["patient"], SCD).empty
+
+
+class TestPatients:
+    def arms(self, none, drug):
+        """Shares in tenths of per cent of patients of two arms, each in two fields."""
+        named = [(f"N{i}", "none", share) for i, share in enumerate(none)]
+        named += [(f"D{i}", "some", share) for i, share in enumerate(drug)]
+        return fields(
+            *[({"patient": patient, "drug": arm}, share, 1000) for patient, arm, share in named for _ in "ab"]
+        )
+
+    def test_two_arms_are_compared_patient_by_patient_and_not_field_by_field(self):
+        """Welch's interval by hand: shares 0.2, 0.3, 0.4 and 0.1, 0.2, 0.3 have equal variances 0.01."""
+        row = sickled(
+            compare_groups(self.arms([200, 300, 400], [100, 200, 300]), ["patient", "drug"], SCD),
+            over="patients",
+        )
+        assert (row["differ_in"], row["first"], row["second"]) == ("drug", "none", "some")
+        assert (row["first_count"], row["second_count"], row["same"]) == (3, 3, "")
+        half = t.ppf(0.975, 4) * np.sqrt(0.01 / 3 + 0.01 / 3)
+        assert row["difference"] == pytest.approx(0.1)
+        assert (row["low"], row["high"]) == pytest.approx((0.1 - half, 0.1 + half))
+        assert row["more_than_chance"] is False
+
+    def test_the_same_patients_at_two_times_are_compared_with_themselves(self):
+        """Paired by hand: falls of 0.10, 0.11 and 0.12; a patient seen once is left out."""
+        shares = {"P": (200, 100), "Q": (500, 390), "R": (800, 680)}
+        table = fields(
+            *[({"patient": p, "time": t}, both[t // 6], 1000) for p, both in shares.items() for t in (0, 6)],
+            ({"patient": "S", "time": 0}, 0, 1000),
+        )
+        row = sickled(compare_groups(table, ["patient", "time"], SCD), over="patients")
+        half = t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
+        assert (row["first_count"], row["second_count"]) == (3, 3)
+        assert (row["low"], row["high"]) == pytest.approx((0.11 - half, 0.11 + half))
+        assert row["more_than_chance"] is True
+
+    def test_other_things_stay_equal(self):
+        table = fields(
+            *[
+                ({"patient": f"{drug}{n}", "time": time, "drug": drug}, 100 * n + time, 1000)
+                for drug in ("none", "some")
+                for n in (1, 2)
+                for time in (0, 6)
+            ]
+        )
+        rows = compare_groups(table, ["patient", "time", "drug"], SCD)
+        rows = rows[rows["over"] == "patients"]
+        pairs = set(zip(rows["differ_in"], rows["first"], rows["second"], rows["same"], strict=True))
+        assert pairs == {
+            ("time", "0", "6", "drug none"),
+            ("time", "0", "6", "drug some"),
+            ("drug", "none", "some", "time 0"),
+            ("drug", "none", "some", "time 6"),
+        }
+
+    def test_a_patient_on_a_side_is_no_group_of_patients(self):
+        rows = compare_groups(self.arms([200], [100, 200]), ["patient", "drug"], SCD)
+        assert (rows["over"] == "fields").all()
+
+    def test_patients_who_do_not_vary_say_nothing_of_chance(self):
+        rows = compare_groups(self.arms([0, 0], [100, 200]), ["patient", "drug"], SCD)
+        row = sickled(rows, over="patients")
+        assert row["difference"] == pytest.approx(-0.15)
+        assert np.isnan(row["low"])
+        assert pd.isna(row["more_than_chance"])
