@@ -51,7 +51,9 @@ def measure(segmenter, image, diameter) -> dict[str, float]:
         table = measure_cells(segmentation, instances, image)
         seconds["table"].append(took())
         scaled = scale_image(image, segmenter.card.cell_diameter / diameter)
-        check_quality(image, scaled, table, diameter, segmenter.card.cell_diameter, segmenter.card.appearance)
+        check_quality(
+            image, scaled, table, 0, diameter, segmenter.card.cell_diameter, segmenter.card.appearance
+        )
         seconds["quality"].append(took())
         trace_outlines(instances)
         draw_overlay(image, instances, None, segmentation.taxonomy, "")

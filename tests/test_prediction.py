@@ -365,8 +365,9 @@ class TestWarnings:
         predict_fields([fields], out, segmenter)
         assert pd.read_csv(out / "patients.csv")["fields"].tolist() == [3]
 
-    def test_too_few_cells_to_judge_give_none(self, segmenter, tmp_path):
-        assert self.warnings(segmenter, tmp_path, 40, cells=4) == []
+    def test_a_few_cells_are_enough_to_see_that_their_size_is_wrong(self, segmenter, tmp_path):
+        (warning,) = self.warnings(segmenter, tmp_path, 40, cells=4)
+        assert "cells look about 80 px across where 40 px were expected" in warning
 
 
 class TestNames:

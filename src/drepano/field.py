@@ -67,11 +67,14 @@ class Segmentation:
     taxonomy : Taxonomy
         The K classes.
     cell_diameter : float
-        Diameter of a typical cell in this image, px: what the caller gave, or what the network was
-        trained on.
+        Diameter of a typical cell in this image, px: what the caller gave, what was estimated, or what the
+        network was trained on.
+    size_unknown : bool
+        Whether it was to be estimated and could not be, so that it is what the network was trained on.
     """
 
     classes: NDArray[np.uint8]
     probabilities: NDArray[np.float32]
     taxonomy: Taxonomy
     cell_diameter: float
+    size_unknown: bool = False

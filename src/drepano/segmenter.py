@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -101,9 +102,9 @@ class Segmenter:
             File, or (H, W), (H, W, 3) or (H, W, 4) array of 8 or 16 bit; see `drepano.io.to_rgb8`.
         cell_diameter : float or "auto", optional
             Diameter in px of a typical cell in `image`, which is then scaled to the size that the network
-            knows; "auto" estimates it from the image, which is taken as it is where no cells of a size are
-            seen. Without it the image is taken as it is: its cells should be about as large as
-            ``card.cell_diameter``.
+            knows; "auto" estimates it from the image, running the network up to three times; where no cells
+            of a size are seen the image is taken as it is. Without a diameter it is so too: its cells should
+            be about as large as ``card.cell_diameter``.
 
         Returns
         -------
@@ -132,7 +133,7 @@ class Segmenter:
             if found is not None and abs(found / diameter - 1) < tolerance:
                 return segmentation
             diameter = found
-        return self._segment(pixels, known)
+        return replace(self._segment(pixels, known), size_unknown=True)
 
     def _segment(self, pixels: NDArray[np.uint8], diameter: float) -> Segmentation:
         factor, size = scale_for(self.card, diameter, pixels.shape[:2])

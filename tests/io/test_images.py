@@ -486,6 +486,25 @@ def test_ome_states_the_pixel_size(tmp_path, unit, expected):
     assert pixel_size(save_tiff(tmp_path / "a.ome.tif", GREY, metadata=metadata)) == pytest.approx(expected)
 
 
+def test_every_image_of_an_ome_file_has_a_pixel_size_of_its_own(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for size, channels in ((0.1, 2), (0.5, 1)):
+            metadata = {"axes": "CYX", "PhysicalSizeX": size, "PhysicalSizeY": size}
+            file.write(np.zeros((channels, 12, 16), np.uint8), metadata=metadata)
+    assert count_pages(path) == 2
+    assert pixel_size(path, 0) == pytest.approx(0.1)
+    assert pixel_size(path, 1) == pytest.approx(0.5)
+
+
+def test_pixels_that_are_not_square_are_refused(tmp_path):
+    ome = save_tiff(tmp_path / "a.ome.tif", GREY, metadata={"PhysicalSizeX": 0.2, "PhysicalSizeY": 0.4})
+    imagej = save_tiff(tmp_path / "b.tif", GREY, imagej=True, resolution=(5, 2.5), metadata={"unit": "um"})
+    for path in (ome, imagej):
+        with pytest.raises(DrepanoError, match=r"its pixels are 0.2 x 0.4 µm; make them square"):
+            pixel_size(path)
+
+
 def test_metadata_that_make_no_sense_state_no_pixel_size(tmp_path):
     metadata = {"axes": "YX", "PhysicalSizeX": 0.25}
     path = save_tiff(tmp_path / "a.ome.tif", GREY, metadata=metadata)

@@ -23,10 +23,13 @@ def write_czi(path, planes, pixel_size=0.0):
         file.write_metadata(scale_x=pixel_size, scale_y=pixel_size)
 
 
-def write_lif(path, images, pixel_size=0.2e-6):
-    """`images`: arrays (channels, times, height, width) of 8 bits, or (height, width, 3), by name."""
+def write_lif(path, images):
+    """`images`: by name an array of 8 bits and the side of its pixels in metres.
+
+    Arrays are (channels, times, height, width) or (height, width, 3).
+    """
     elements, blocks = [], [("MemBlock_0", b"")]
-    for number, (name, values) in enumerate(images.items(), start=1):
+    for number, (name, (values, side)) in enumerate(images.items(), start=1):
         if values.ndim == 3:
             height, width, _ = values.shape
             channels = [(1, 0), (2, 1), (3, 2)]
@@ -42,7 +45,7 @@ def write_lif(path, images, pixel_size=0.2e-6):
         )
         dimensions = "".join(
             f'<DimensionDescription DimID="{axis}" NumberOfElements="{length}" Origin="0" '
-            f'Length="{pixel_size * (length - 1)}" Unit="m" BitInc="0" BytesInc="{step}"/>'
+            f'Length="{side * (length - 1)}" Unit="m" BitInc="0" BytesInc="{step}"/>'
             for axis, length, step in steps
         )
         elements.append(
@@ -92,16 +95,26 @@ def test_a_lif_has_a_page_an_image_and_time(tmp_path):
     pytest.importorskip("bioio_lif")
     first = RNG.integers(0, 256, (2, 3, 20, 30)).astype(np.uint8)
     second = RNG.integers(0, 256, (2, 1, 24, 16)).astype(np.uint8)
-    write_lif(tmp_path / "fields.lif", {"first": first, "second": second})
+    write_lif(tmp_path / "fields.lif", {"first": (first, 0.2e-6), "second": (second, 0.2e-6)})
     assert count_pages(tmp_path / "fields.lif") == 4
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 1, 1)[..., 0], first[1, 1])
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 3)[..., 0], second[0, 0])
     assert pixel_size(tmp_path / "fields.lif") == pytest.approx(0.2)
 
 
+def test_every_image_of_a_lif_has_a_pixel_size_of_its_own(tmp_path):
+    pytest.importorskip("bioio_lif")
+    grey = np.zeros((1, 1, 20, 30), np.uint8)
+    write_lif(tmp_path / "fields.lif", {"first": (grey, 0.2e-6), "second": (grey, 0.5e-6)})
+    sizes = [pixel_size(tmp_path / "fields.lif", page) for page in (0, 1)]
+    assert sizes == pytest.approx([0.2, 0.5])
+
+
 def test_a_lif_in_colour_is_refused_in_one_line(tmp_path):
     pytest.importorskip("bioio_lif")
-    write_lif(tmp_path / "fields.lif", {"colour": RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8)})
+    write_lif(
+        tmp_path / "fields.lif", {"colour": (RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8), 0.2e-6)}
+    )
     with pytest.raises(
         DrepanoError, match=r"fields.lif: bioio_lif cannot read it .*export the image as TIFF"
     ):

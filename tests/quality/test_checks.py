@@ -20,8 +20,8 @@ def cells(count=6, diameter=45.0, touching=0, border=0):
     )
 
 
-def check(image, table: pd.DataFrame | None = None, seen=None):
-    return check_quality(image, image, cells() if table is None else table, 45.0, 45.0, seen or {})
+def check(image, table: pd.DataFrame | None = None, seen=None, debris=0):
+    return check_quality(image, image, cells() if table is None else table, debris, 45.0, 45.0, seen or {})
 
 
 def test_a_good_field_has_no_warnings(field):
@@ -56,7 +56,7 @@ def test_blur_is_out_of_focus(field):
 
 def test_blur_is_judged_by_the_size_of_the_cells(field):
     image = field(blur=6.0)
-    sharp = check_quality(image, image, cells(), 45.0, 90.0, {})
+    sharp = check_quality(image, image, cells(), 0, 45.0, 90.0, {})
     assert sharp.edge_width_px == pytest.approx(check(image).edge_width_px / 2)
 
 
@@ -92,3 +92,21 @@ def test_no_cells(field):
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (4, 300)])
 def test_the_smallest_fields(size):
     assert check(np.full((*size, 3), 160, np.uint8), no_cells(SCD)).warnings == ("no cells found",)
+
+
+def test_too_few_cells_found_are_judged_by_what_the_image_shows(field):
+    """Of discs of 45 px, where 90 px were expected."""
+    quality = check_quality(field(), field(), cells(2), 0, 90.0, 90.0, {})
+    assert any("look about 4" in warning and "90 px were expected" in warning for warning in quality.warnings)
+
+
+@pytest.mark.parametrize(("debris", "warned"), [(3, False), (4, True)])
+def test_much_debris_is_said(field, debris, warned):
+    warnings = check(field(), cells(6), debris=debris).warnings
+    assert warnings == ((f"{debris} pieces are too small for cells and were not counted",) if warned else ())
+
+
+@pytest.mark.parametrize(("blur", "warned"), [(1.0, False), (3.0, True)])
+def test_blur_is_judged_by_the_fields_of_training_where_they_are_known(field, blur, warned):
+    seen = {"edge_width": (1.0, describe(field(blur=2.0))["edge_width"])}
+    assert any("out of focus" in warning for warning in check(field(blur=blur), seen=seen).warnings) == warned

@@ -1,5 +1,7 @@
 """Counting cells for a legend, and fitting its words."""
 
+import numpy as np
+
 from drepano.reports.legend import UNCLASSIFIED, draw_legend, legend_entries
 from drepano.reports.lettering import load_font, printable, shorten, shorten_to_width
 from drepano.taxonomy import SCD, Taxonomy
@@ -53,3 +55,13 @@ def test_names_become_one_printable_line() -> None:
     assert printable("a\n\tb") == "a b"
     assert printable("\udcff.png") == "\\udcff.png"
     assert printable("血液 é") == "血液 é"
+
+
+def test_warnings_stand_below_in_as_many_lines_as_they_need():
+    entries = legend_entries([1], SCD)
+    plain = draw_legend("field", entries, 400)
+    short = draw_legend("field", entries, 400, ["blurred"])
+    long = draw_legend("field", entries, 400, ["unlike the fields of training: " + "darker, " * 20])
+    assert np.array_equal(short[: len(plain) - 20], plain[:-20])
+    assert len(plain) < len(short) < len(long)
+    assert short.shape[1] == long.shape[1] == 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from drepano.errors import DrepanoError
 from drepano.io import microscope, pillow, tiff
 from drepano.io.raster import IMAGE_SUFFIXES, Raster, check_file, refusals
+
+_SQUARE_TOLERANCE = 0.01
 
 
 def to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -110,23 +113,38 @@ def count_pages(path: Path | str) -> int:
         return tiff.count_pages(path) if tiff.is_tiff(path) else pillow.count_pages(path)
 
 
-def pixel_size(path: Path | str) -> float | None:
+def pixel_size(path: Path | str, page: int | None = None) -> float | None:
     """Side of a pixel in micrometres, or None if the file does not state it.
 
     Only what CZI, ND2, LIF and the ImageJ or OME metadata of a TIFF state counts: the dots per inch of other
     files are those of a screen, not of a microscope.
 
+    Parameters
+    ----------
+    path : Path or str
+    page : int, optional
+        Which image of a file that holds several, from 0: each may have a size of its own.
+
     Raises
     ------
     DrepanoError
-        If the file cannot be read.
+        If the file cannot be read, or its pixels are not square.
     """
     path = Path(path)
     with refusals(path):
         check_file(path)
         if microscope.is_microscope_file(path):
-            return microscope.pixel_size(path)
-        return tiff.pixel_size(path) if tiff.is_tiff(path) else None
+            sides = microscope.pixel_size(path, page)
+        else:
+            sides = tiff.pixel_size(path, page) if tiff.is_tiff(path) else None
+    if sides is None or not all(0 < side < math.inf for side in sides):
+        return None
+    width, height = sides
+    if abs(width / height - 1) > _SQUARE_TOLERANCE:
+        raise DrepanoError(
+            f"{path}: its pixels are {width:g} x {height:g} µm; make them square, or give the pixel size"
+        )
+    return width
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:

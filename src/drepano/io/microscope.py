@@ -45,9 +45,12 @@ def read_page(path: Path, page: int | None, channel: int) -> Raster:
     return Raster(colours[..., ::-1] if path.suffix.lower() in _BLUE_FIRST else colours)
 
 
-def pixel_size(path: Path) -> float | None:
-    """Side of a pixel in micrometres, where the file states it."""
-    return _open(path).physical_pixel_sizes.X or None
+def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
+    """Width and height of a pixel in micrometres, where the file states them."""
+    file = _open(path)
+    file.set_scene(_pages(path, file)[page or 0][0])
+    sizes = file.physical_pixel_sizes
+    return (sizes.X, sizes.Y or sizes.X) if sizes.X else None
 
 
 def _open(path: Path) -> Any:

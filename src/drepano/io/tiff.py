@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -57,11 +58,10 @@ def read_page(path: Path, page: int | None, channel: int) -> Raster:
         return Raster(samples, palette, inverted=chosen.photometric == PHOTOMETRIC.MINISWHITE)
 
 
-def pixel_size(path: Path) -> float | None:
-    """Side of a pixel in micrometres, where ImageJ or OME metadata state it."""
+def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
+    """Width and height of a pixel in micrometres, where ImageJ or OME metadata state them."""
     with TiffFile(path) as file:
-        size = _ome_pixel_size(file) if file.is_ome else _imagej_pixel_size(file)
-    return size if size is not None and 0 < size < math.inf else None
+        return _ome_pixel_size(file, page or 0) if file.is_ome else _imagej_pixel_size(file)
 
 
 def _pages(path: Path, file: TiffFile) -> list[TiffPage]:
@@ -181,19 +181,45 @@ def _palette(page: TiffPage) -> NDArray[np.uint8]:
     return colours
 
 
-def _imagej_pixel_size(file: TiffFile) -> float | None:
+def _imagej_pixel_size(file: TiffFile) -> tuple[float, float] | None:
     unit = str((file.imagej_metadata or {}).get("unit", "")).lower()
-    pixels, per_units = file.pages.first.tags.valueof("XResolution", (0, 1))
-    if unit not in _MICROMETRES or pixels == 0:
+    if unit not in _MICROMETRES:
         return None
-    return float(per_units / pixels * _MICROMETRES[unit])
+    tags = file.pages.first.tags
+    pixels, per_units = tags.valueof("XResolution", (0, 1))
+    rows, per_units_down = tags.valueof("YResolution", (pixels, per_units))
+    if pixels == 0 or rows == 0:
+        return None
+    return per_units / pixels * _MICROMETRES[unit], per_units_down / rows * _MICROMETRES[unit]
 
 
-def _ome_pixel_size(file: TiffFile) -> float | None:
+def _ome_pixel_size(file: TiffFile, page: int) -> tuple[float, float] | None:
     try:
-        pixels = ElementTree.fromstring(file.ome_metadata or "").find(".//{*}Pixels")
-        stated = {} if pixels is None else pixels.attrib
-        size = float(stated.get("PhysicalSizeX", "nan"))
-    except (ElementTree.ParseError, ValueError):  # metadata that make no sense do not spoil the image
+        stated = (
+            ElementTree.fromstring(file.ome_metadata or "")
+            .findall(".//{*}Pixels")[_series(file, page)]
+            .attrib
+        )
+        width = float(stated.get("PhysicalSizeX", "nan")) * _micrometres(stated, "X")
+        height = float(stated.get("PhysicalSizeY", "nan")) * _micrometres(stated, "Y")
+    except (
+        ElementTree.ParseError,
+        ValueError,
+        IndexError,
+    ):  # metadata that make no sense do not spoil the image
         return None
-    return size * _MICROMETRES.get(stated.get("PhysicalSizeXUnit", "µm").lower(), math.nan)
+    return width, width if math.isnan(height) else height
+
+
+def _micrometres(stated: Mapping[str, str], axis: str) -> float:
+    return _MICROMETRES.get(stated.get(f"PhysicalSize{axis}Unit", "µm").lower(), math.nan)
+
+
+def _series(file: TiffFile, page: int) -> int:
+    """Which image of an OME file the page belongs to, channels of one image counted once."""
+    for number, series in enumerate(file.series):
+        channels = series.shape[series.axes.index("C")] if "C" in series.axes else 1
+        page -= len(series) // channels
+        if page < 0:
+            return number
+    raise IndexError(f"page {page} is in no image")

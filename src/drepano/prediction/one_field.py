@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,7 @@ class Options:
     formats: tuple[str, ...] = ()
 
 
+_SIZE_UNKNOWN = "the size of cells could not be estimated: the image was taken as it is"
 FIELD_COLUMNS = ("debris", "cell_diameter_px", *(entry.name for entry in fields(Quality)))
 """Of the table of fields, after those of `drepano.cells.summarise_field`."""
 
@@ -68,24 +69,28 @@ def predict_field(
     image = read_image(field.path, field.page, options.channel)
     segmentation = segmenter.segment(image, options.cell_diameter)
     instances = find_cells(segmentation)
-    side = pixel_size(field.path) if options.pixel_size is None else options.pixel_size
+    side = pixel_size(field.path, field.page) if options.pixel_size is None else options.pixel_size
     cells = measure_cells(segmentation, instances, image, side)
+    debris = count_debris(segmentation, instances)
     quality = check_quality(
         image,
         scale_image(image, segmenter.card.cell_diameter / segmentation.cell_diameter),
         cells,
+        debris,
         segmentation.cell_diameter,
         segmenter.card.cell_diameter,
         segmenter.card.appearance,
     )
+    if segmentation.size_unknown:
+        quality = replace(quality, warnings=(_SIZE_UNKNOWN, *quality.warnings))
     taxonomy = segmentation.taxonomy
     write_class_map(out / f"{field.name}{CLASSES}", segmentation.classes, taxonomy)
     classes = {
         int(cell): taxonomy.index(name) for cell, name in zip(cells["cell"], cells["class"], strict=True)
     }
     with atomic_path(out / f"{field.name}{OVERLAY}") as path:
-        title = " ! ".join([field.name, *quality.warnings])
-        Image.fromarray(draw_overlay(image, instances, classes, taxonomy, title)).save(path)
+        overlay = draw_overlay(image, instances, classes, taxonomy, field.name, quality.warnings)
+        Image.fromarray(overlay).save(path)
     result = FieldResult(printable(str(field.path)), field.page, segmentation, instances, cells, side)
     for name in options.formats:
         if name in FORMATS:
@@ -95,7 +100,7 @@ def predict_field(
         identity=identity,
         summary=summarise_field(cells, instances.shape, taxonomy, side)
         | {
-            "debris": count_debris(segmentation, instances),
+            "debris": debris,
             "cell_diameter_px": segmentation.cell_diameter,
             **_as_columns(quality),
         },

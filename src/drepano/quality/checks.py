@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from drepano.cell_size import estimate_cell_diameter
 from drepano.preprocessing import background_colour, difference_from_background, difference_threshold
 from drepano.quality.appearance import UNLIKE, describe, in_words, unlikeness
 
 _SATURATED = 0.25
 _UNEVEN = 0.5
 _USUAL_DIAMETER = 45.0  # px
-_BLURRED = 7.0  # px, where cells have that diameter
+_BLURRED = 7.0  # px, where cells have that diameter; for networks whose card does not say what they have seen
+_MORE_BLURRED = 1.2  # than the most blurred fields of training
 _TOUCHING = 0.5
 _SIZE_TOLERANCE = 1.5
 _CELLS_TO_JUDGE = 5
 _BLOCKS = 4
 _LEAST_BACKGROUND = 0.1
+_MUCH_DEBRIS = 0.5  # in units of the number of cells
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def check_quality(
     image: NDArray[np.uint8],
     scaled: NDArray[np.uint8],
     cells: pd.DataFrame,
+    debris: int,
     cell_diameter: float,
     known_diameter: float,
     seen: Mapping[str, tuple[float, float]],
@@ -65,6 +69,8 @@ def check_quality(
         The image as the network saw it.
     cells : pandas.DataFrame
         From `drepano.cells.measure_cells`.
+    debris : int
+        Pieces that were too small for cells.
     cell_diameter : float
         By which the image was scaled, px.
     known_diameter : float
@@ -85,13 +91,15 @@ def check_quality(
         )
     if not isnan(uneven) and uneven > _UNEVEN:
         warnings.append("the light is uneven: the background varies by more than half the contrast of cells")
-    if width > _BLURRED:
-        warnings.append(f"out of focus: edges are {width:.0f} px wide where cells are 45 px across")
+    sharp = seen["edge_width"][1] * _MORE_BLURRED if "edge_width" in seen else float("inf")
+    if width > _BLURRED or numbers["edge_width"] > sharp:
+        warnings.append(f"out of focus: edges are {width:.1f} px wide where cells are 45 px across")
     if strange >= UNLIKE:
         warnings.append(
             f"unlike the fields that the network was trained on: {', '.join(in_words(numbers, seen))}"
         )
-    warnings += _warnings_of_cells(cells, cell_diameter)
+    warnings += _warnings_of_cells(cells, debris)
+    warnings += _warnings_of_size(cells, cell_diameter, scaled, known_diameter)
     return Quality(saturated, uneven, width, strange, tuple(warnings))
 
 
@@ -112,20 +120,31 @@ def _uneven_light(image: NDArray[np.uint8]) -> float:
     return float(np.ptp(levels) / difference[cells].mean()) if levels else float("nan")
 
 
-def _warnings_of_cells(cells: pd.DataFrame, cell_diameter: float) -> list[str]:
-    if cells.empty:
-        return ["no cells found"]
+def _warnings_of_cells(cells: pd.DataFrame, debris: int) -> list[str]:
     warnings = []
-    touching = float(cells["touches_cell"].mean())
-    if len(cells) >= _CELLS_TO_JUDGE and touching > _TOUCHING:
+    if cells.empty:
+        warnings.append("no cells found")
+    touching = float(cells["touches_cell"].mean()) if len(cells) >= _CELLS_TO_JUDGE else 0.0
+    if touching > _TOUCHING:
         warnings.append(f"{touching:.0%} of the cells touch others: thin the sample, or count with care")
-    whole = cells.loc[~cells["touches_border"]]
-    if len(whole) < _CELLS_TO_JUDGE:
-        return warnings
-    measured = float(np.median(2 * np.sqrt(whole["area_px"] / np.pi)))
-    if not 1 / _SIZE_TOLERANCE < measured / cell_diameter < _SIZE_TOLERANCE:
-        warnings.append(
-            f"cells look about {measured:.0f} px across where {cell_diameter:.0f} px were expected; "
-            "try --cell-diameter auto, or measure a few cells and give their diameter"
-        )
+    if debris > _MUCH_DEBRIS * max(len(cells), _CELLS_TO_JUDGE):
+        warnings.append(f"{debris} pieces are too small for cells and were not counted")
     return warnings
+
+
+def _warnings_of_size(
+    cells: pd.DataFrame, cell_diameter: float, scaled: NDArray[np.uint8], known_diameter: float
+) -> list[str]:
+    """By the cells found or, where they are too few to judge, by what the image itself shows."""
+    whole = cells.loc[~cells["touches_border"].astype(bool)]
+    if len(whole) >= _CELLS_TO_JUDGE:
+        measured = float(np.median(2 * np.sqrt(whole["area_px"] / np.pi)))
+    else:
+        seen = estimate_cell_diameter(scaled)
+        measured = cell_diameter if seen is None else seen * cell_diameter / known_diameter
+    if 1 / _SIZE_TOLERANCE < measured / cell_diameter < _SIZE_TOLERANCE:
+        return []
+    return [
+        f"cells look about {measured:.0f} px across where {cell_diameter:.0f} px were expected; "
+        "try --cell-diameter auto, or measure a few cells and give their diameter"
+    ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from drepano.reports.lettering import load_font, printable, shorten_to_width
+from drepano.reports.lettering import load_font, printable, shorten_to_width, wrap_to_width
 from drepano.taxonomy import Colour, Taxonomy
 
 UNCLASSIFIED = "no class"
@@ -19,6 +19,7 @@ UNCLASSIFIED_COLOUR: Colour = (40, 40, 40)
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (28, 28, 30)
 FAINT_INK: Colour = (108, 108, 112)
+WARNING_INK: Colour = (138, 70, 0)
 
 _SMALLEST_LETTERS = 13  # px
 _LETTERS_PER_LINE = 60  # of the em's width; sets the size of letters under large pictures
@@ -67,8 +68,10 @@ def legend_entries(classes: Iterable[int | None], taxonomy: Taxonomy) -> list[Le
     return entries
 
 
-def draw_legend(title: str, entries: Sequence[LegendEntry], width: int) -> NDArray[np.uint8]:
-    """A strip of paper with a title and, for each class, a swatch, the name and the count.
+def draw_legend(
+    title: str, entries: Sequence[LegendEntry], width: int, warnings: Sequence[str] = ()
+) -> NDArray[np.uint8]:
+    """A strip of paper with a title and, for each class, a swatch, the name and the count; warnings below.
 
     Parameters
     ----------
@@ -78,6 +81,8 @@ def draw_legend(title: str, entries: Sequence[LegendEntry], width: int) -> NDArr
         The classes, in as many lines as they need.
     width : int
         Width of the picture above, px.
+    warnings : sequence of str
+        Each in as many lines as it needs.
 
     Returns
     -------
@@ -101,7 +106,9 @@ def draw_legend(title: str, entries: Sequence[LegendEntry], width: int) -> NDArr
         lines[-1].append((left, entry, text))
         left += entry_width + gap
 
-    strip = Image.new("RGB", (width, 2 * margin + line_height * (1 + len(lines)) - size // 2), PAPER)
+    said = [line for warning in warnings for line in wrap_to_width(f"! {printable(warning)}", font, room)]
+    height = 2 * margin + line_height * (1 + len(lines) + len(said)) - size // 2
+    strip = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(strip)
     middle = margin + size // 2
     pen.text((margin, middle), shorten_to_width(printable(title), font, room), FAINT_INK, font, anchor="lm")
@@ -116,6 +123,9 @@ def draw_legend(title: str, entries: Sequence[LegendEntry], width: int) -> NDArr
             )
             pen.rectangle(swatch, fill=entry.colour)
             pen.text((round(margin + left + 1.5 * size), middle), text, INK, font, anchor="lm")
+    for text in said:
+        middle += line_height
+        pen.text((margin, middle), text, WARNING_INK, font, anchor="lm")
     return np.asarray(strip, dtype=np.uint8)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import string
+import textwrap
+
 from PIL import ImageFont
 from PIL.ImageFont import FreeTypeFont
 
@@ -63,3 +66,10 @@ def shorten_to_width(text: str, font: FreeTypeFont, width: float) -> str:
         else:
             too_long = length
     return shorten(text, fits) if fits else ""
+
+
+def wrap_to_width(text: str, font: FreeTypeFont, width: float) -> list[str]:
+    """The words of a text in lines of at most about `width` px; a longer word has its middle left out."""
+    letter = font.getlength(string.ascii_lowercase) / len(string.ascii_lowercase)
+    lines = textwrap.wrap(text, max(1, int(width / letter)), break_long_words=False)
+    return [shorten_to_width(line, font, width) for line in lines]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +80,9 @@ def draw_overlay(
     instance_classes: Mapping[int, int] | None,
     taxonomy: Taxonomy,
     title: str,
+    warnings: Sequence[str] = (),
 ) -> NDArray[np.uint8]:
-    """Outline every cell, and write the number of cells of each class below the image.
+    """Outline every cell, and write the number of cells of each class and warnings below the image.
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ def draw_overlay(
         The classes and their colours.
     title : str
         Written above the counts, shortened where it does not fit.
+    warnings : sequence of str
+        Written below the counts.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def draw_overlay(
     outlined = draw_outlines(image, instances, instance_classes, taxonomy)
     numbers = np.unique(instances[instances > 0])
     entries = legend_entries(cell_classes(numbers, instance_classes, taxonomy), taxonomy)
-    return stack(outlined, draw_legend(title, entries, image.shape[1]))
+    return stack(outlined, draw_legend(title, entries, image.shape[1], warnings))
 
 
 def cell_classes(
