@@ -59,6 +59,12 @@ class TestSheet:
         path = sheet(tmp_path, "\ufefffile,patient\r\na.png,Å\r\n")
         assert read_samples(path, FIELDS[:1]).values == {"a": ("Å",)}
 
+    def test_empty_columns_and_rows_of_a_spreadsheet_are_left_out_and_short_rows_filled(self, tmp_path):
+        path = sheet(tmp_path, "file,patient,time,,\na.png,P,0,,\n,,,,\nb.png,P\n")
+        samples = read_samples(path, FIELDS[:2])
+        assert samples.keys == ("patient", "time")
+        assert samples.values == {"a": ("P", "0"), "b": ("P", "")}
+
     def test_rows_without_a_field_are_failures_of_their_own(self, tmp_path):
         path = sheet(tmp_path, "file,patient\na.png,P\nlost.png,P\n")
         (failure,) = read_samples(path, FIELDS[:1]).failures
@@ -72,7 +78,10 @@ class TestSheet:
             ("file,who\na.png,P\n", "has no column 'patient' (it has file, who)"),
             ("file,patient\na.png,\n", "row 2 has no file or no patient"),
             ("file,patient\na.png,P\na.png,Q\n", "names a.png twice"),
-            ("", "cannot be read as CSV"),
+            ("", "has no column 'file' (it has none)"),
+            ("file,patient\na.png,P,0\n", "row 2 has a value in a column without a name"),
+            ("file,patient,,\na.png,P,,slow\n", "row 2 has a value in a column without a name"),
+            ("file,patient,time,time\na.png,P,0,1\n", "has two columns 'time'"),
             ('file,patient\n"a.png', "cannot be read as CSV"),
         ],
     )
@@ -101,6 +110,7 @@ class TestPattern:
         [
             ("(", "no regular expression"),
             (r"(\w+)", "has no group called patient"),
+            (r"(?P<patient>X\d)?", "does not fit 4 of 4 fields"),
             (r"(?P<patient>X\d)", "does not fit 4 of 4 fields (a.png, b.png, s.tif, ...)"),
         ],
     )
@@ -117,9 +127,10 @@ class TestFolders:
         assert samples_of_folders(fields).values == {"P": ("P/images",), "Q": ("Q/images",)}
 
 
-def test_keys_stand_before_the_fields_rows_as_text(tmp_path):
+def test_keys_stand_after_the_fields_name_as_text(tmp_path):
     samples = match_samples(PATTERN, [FieldFile(name, Path(f"{name}.png")) for name in ("P01_12h", "P01_6h")])
     joined = samples.join(pd.DataFrame({"field": ["P01_6h", "P01_12h"], "cells": [1, 2]}, index=[7, 9]))
+    assert list(joined.columns) == ["field", "patient", "time", "cells"]
     assert joined.to_dict("list") == {
         "patient": ["P01", "P01"],
         "time": ["6", "12"],

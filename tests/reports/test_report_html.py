@@ -166,11 +166,24 @@ def test_fields_are_embedded_at_most_1600_pixels_wide(tmp_path: Path, overlay: A
 
 
 def test_many_fields_are_embedded_smaller(tmp_path: Path, overlay: Any) -> None:
-    names = [f"f{number}" for number in range(120)]
+    names = [f"f{number}" for number in range(64)]
     fields = [reported(name, f"{name}.tif", overlay) for name in names]
     page = report(tmp_path, fields, summary_of(dict.fromkeys(names, (1, 0, 0, 0))))
     picture = Image.open(io.BytesIO(base64.b64decode(page.attributes("image", "href")[0].split(",")[1])))
     assert picture.size == (800, 200)
+
+
+def test_two_hundred_fields_of_many_cells_are_less_than_20_mb(tmp_path: Path) -> None:
+    """Noise as strong as in real fields, and outlines of 28 corners, as `drepano predict` leaves them."""
+    rng = np.random.default_rng(0)
+    noisy = rng.normal(160, 4, (480, 640, 1)).repeat(3, axis=2).clip(0, 255).astype(np.uint8)
+    angles = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+    ring = np.column_stack([60 + 50 * np.cos(angles), 60 + 50 * np.sin(angles)]).round().astype(int)
+    cells = tuple(cell(number, ring=tuple(ring.ravel().tolist())) for number in range(136))
+    names = [f"f{number}" for number in range(200)]
+    fields = [reported(name, f"{name}.tif", lambda: noisy, cells=cells) for name in names]
+    report(tmp_path, fields, summary_of(dict.fromkeys(names, (136, 0, 0, 0))))
+    assert (tmp_path / "report.html").stat().st_size < 20e6
 
 
 def test_outlines_are_drawn_in_pixels_of_the_image_by_class(tmp_path: Path, overlay: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,14 +72,14 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
         If the sheet cannot be read, lacks a column or a field, or names a file twice or one of several of a
         name.
     """
-    table = _read_table(sheet)
-    keys = (PATIENT, *(name for name in table.columns if name not in (_FILE, PATIENT)))
+    rows, names = _read_table(sheet)
+    keys = (PATIENT, *(name for name in names if name not in (_FILE, PATIENT)))
     pages: dict[Path, list[FieldFile]] = {}
     for field in fields:
         pages.setdefault(field.path.resolve(), []).append(field)
     values: dict[str, tuple[str, ...]] = {}
     failures = []
-    for row in table.to_dict("records"):
+    for row in rows:
         members = _fields_of(row[_FILE], sheet, pages)
         if not members:
             failures.append(
@@ -119,7 +120,9 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
     keys = (PATIENT, *(name for name in compiled.groupindex if name != PATIENT))
     found = {field.name: compiled.search(printable(field.path.stem)) for field in fields}
     values = {
-        name: tuple(match[key] or "" for key in keys) for name, match in found.items() if match is not None
+        name: tuple(match[key] or "" for key in keys)
+        for name, match in found.items()
+        if match and match[PATIENT]
     }
     _refuse_unlisted(f"pattern {pattern!r}", fields, values, "does not fit")
     return Samples(keys, values)
@@ -137,27 +140,43 @@ def _refuse_unlisted(
         )
 
 
-def _read_table(sheet: Path) -> pd.DataFrame:
+def _read_table(sheet: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """The rows of a sheet, and the names of its columns, without those that are empty."""
     try:
-        table = pd.read_csv(sheet, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
+        with sheet.open(encoding="utf-8-sig", newline="") as file:
+            lines = [[value.strip() for value in line] for line in csv.reader(file, strict=True)]
     except FileNotFoundError as error:
         raise DrepanoError(f"{sheet}: there is no such file; give the sheet of samples") from error
-    except (OSError, ValueError) as error:
-        raise DrepanoError(
-            f"{sheet}: cannot be read as CSV ({str(error).splitlines()[0]}); save it as CSV, UTF-8"
-        ) from error
-    table = table.map(str.strip)
-    table.columns = [str(name).strip() for name in table.columns]
-    missing = [name for name in (_FILE, PATIENT) if name not in table.columns]
+    except (OSError, ValueError, csv.Error) as error:
+        raise DrepanoError(f"{sheet}: cannot be read as CSV ({error}); save it as CSV, UTF-8") from error
+    header = _header(sheet, lines[0] if lines else [])
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        if not any(line):
+            continue
+        if any(line[len(header) :]) or any(
+            value and not name for name, value in zip(header, line, strict=False)
+        ):
+            raise DrepanoError(f"{sheet}: row {number} has a value in a column without a name; name it")
+        row = dict.fromkeys(filter(None, header), "") | dict(zip(header, line, strict=False))
+        if not row[_FILE] or not row[PATIENT]:
+            raise DrepanoError(f"{sheet}: row {number} has no file or no patient; fill it in")
+        row.pop("", None)
+        rows.append(row)
+    return rows, [name for name in header if name]
+
+
+def _header(sheet: Path, names: list[str]) -> list[str]:
+    missing = [name for name in (_FILE, PATIENT) if name not in names]
     if missing:
         raise DrepanoError(
-            f"{sheet}: has no column {missing[0]!r} (it has {', '.join(table.columns)}); a header with file, "
-            "patient and any others, separated by commas, is needed"
+            f"{sheet}: has no column {missing[0]!r} (it has {', '.join(names) or 'none'}); a header with "
+            "file, patient and any others, separated by commas, is needed"
         )
-    empty = table.index[(table[_FILE] == "") | (table[PATIENT] == "")]
-    if len(empty):
-        raise DrepanoError(f"{sheet}: row {empty[0] + 2} has no file or no patient; fill it in")
-    return table
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise DrepanoError(f"{sheet}: has two columns {twice!r}; give each a name of its own")
+    return names
 
 
 def _fields_of(file: str, sheet: Path, pages: dict[Path, list[FieldFile]]) -> list[FieldFile]:

@@ -23,8 +23,8 @@ from drepano.taxonomy import Colour, Taxonomy
 if TYPE_CHECKING:
     import pandas as pd
 
-_LONGEST_SIDE, _SHORTEST_SIDE = 1600, 600  # px, of an embedded field
-_FIELDS_IN_FULL = 30
+_LONGEST_SIDE, _SHORTEST_SIDE = 1600, 400  # px, of an embedded field
+_FIELDS_IN_FULL = 16
 """With more fields their pictures become smaller, so that the page stays under 20 MB for 200."""
 _SOFTWARE = ("drepano", "torch", "numpy", "scipy", "scikit-image", "pandas")
 
