@@ -255,14 +255,14 @@ def test_failures_stand_before_the_counts_with_their_reasons(tmp_path: Path, ove
     fields = [reported("a", "a.tif", overlay, ())]
     page = report(tmp_path, fields, summary_of({"a": (3, 1, 0, 0)}), failures)
     assert "2 failed" in page.text
-    assert "2 files could not be segmented" in page.text
+    assert "2 files not in the counts" in page.text
     assert "notes.txt not an image" in page.text and "cut.tif ends too early" in page.text
-    assert page.text.index("could not be segmented") < page.text.index("Counts")
+    assert page.text.index("not in the counts") < page.text.index("Counts")
 
 
 def test_without_failures_none_are_spoken_of(tmp_path: Path, overlay: Any) -> None:
     page = report(tmp_path, [reported("a", "a.tif", overlay, ())], summary_of({"a": (3, 1, 0, 0)}))
-    assert "could not be segmented" not in page.text
+    assert "not in the counts" not in page.text
     assert "before trusting" not in page.text
 
 

@@ -76,7 +76,9 @@ def predict(
     ] = "float32",
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Count fields with a warning as failed: they stay out of all tables."),
+        typer.Option(
+            "--strict", help="Count fields with a warning as failed: out of all tables, their pictures stay."
+        ),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo fields that are done already.")

@@ -131,7 +131,12 @@ def predict_fields(
         share_precision,
         options,
         segmenter.card,
-        settings,
+        {
+            **settings,
+            "fields grouped by": ", ".join(samples.keys),
+            "precision wanted of the sickled share": f"{share_precision:g}",
+            "fields with warnings": "left out" if strict else "counted",
+        },
     )
     return outcomes
 
