@@ -170,7 +170,7 @@ def crops(tmp_path):
 
 def dark_as(class_index):
     """A network that calls what is dark by one class."""
-    return StandIn(lambda image: (image < 120) * class_index)
+    return StandIn(lambda image: (image[..., 0] < 120) * class_index)
 
 
 def known_scale(network):
@@ -195,7 +195,7 @@ class TestCrops:
 
     def test_the_largest_cell_is_taken_for_the_crops(self, crops):
         def with_neighbour(image):
-            classes = (image < 120) * 4
+            classes = (image[..., 0] < 120) * 4
             classes[:18, :18] = 1
             return classes
 
@@ -208,7 +208,9 @@ class TestCrops:
         network = dark_as(1)
         steps = []
         evaluate_crops(known_scale(network), crops, lambda: steps.append(1))
-        assert [image.shape[:2] for image, _ in network.asked] == [(128, 128)] * 3
+        assert [image.shape for image, _ in network.asked] == [(128, 128, 3)] * 3, (
+            "colours, as every method wants"
+        )
         assert {diameter for _, diameter in network.asked} == {40.0}
         assert len(steps) == 3
 
@@ -216,7 +218,7 @@ class TestCrops:
         with pytest.raises(
             DrepanoError, match="single crops need a network with the classes background, Dic"
         ):
-            evaluate_crops(known_scale(StandIn(lambda image: image < 120, BINARY)), crops)
+            evaluate_crops(known_scale(StandIn(lambda image: image[..., 0] < 120, BINARY)), crops)
 
 
 def test_summary_of_crops_worked_by_hand():

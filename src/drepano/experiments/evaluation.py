@@ -15,6 +15,7 @@ from drepano.datasets import CellCrop, FieldDataset, read_crop
 from drepano.datasets.cell_mask import background_level
 from drepano.errors import DrepanoError
 from drepano.field import Segmentation
+from drepano.io import to_rgb8
 from drepano.metrics import dice_per_class, match_cells
 from drepano.segmenter import Segmenter
 from drepano.taxonomy import SCD
@@ -91,7 +92,7 @@ def evaluate_crops(
     Parameters
     ----------
     segment : callable
-        Image (H, W) uint8 at the data set's scale to its segmentation.
+        Image (H, W, 3) uint8 at the data set's scale to its segmentation.
     dataset : FieldDataset
         xu2017.
     advance : callable
@@ -111,7 +112,7 @@ def evaluate_crops(
     rows = []
     for source in dataset.sources:
         crop = read_crop(source)
-        result = segment(on_canvas(crop))
+        result = segment(to_rgb8(on_canvas(crop)))
         if result.taxonomy.classes != SCD.classes:
             raise DrepanoError(
                 f"single crops need a network with the classes {', '.join(SCD.classes)}; "
