@@ -120,12 +120,13 @@ class TestCompare:
         )
         assert ours == theirs
 
-    def test_a_job_that_fails_does_not_stop_the_others(self, data, tmp_path, monkeypatch):
+    @pytest.mark.parametrize("error", [DrepanoError("no luck"), RuntimeError("no luck")])
+    def test_a_job_that_fails_does_not_stop_the_others(self, data, tmp_path, monkeypatch, error):
         real = jobs.create_method
 
         def broken(name, *others):
             if name == "dunet":
-                raise DrepanoError("no luck")
+                raise error
             return real(name, *others)
 
         monkeypatch.setattr(jobs, "create_method", broken)
@@ -133,6 +134,30 @@ class TestCompare:
         assert result.exit_code == 1
         assert result.output.count("no luck") == 2
         assert list(summary(tmp_path / "out")["methods"]) == ["unet"]
+
+    def test_methods_that_share_no_finished_fold_are_shown_all_the_same(self, data, tmp_path, monkeypatch):
+        real = jobs.run_job
+
+        def one_fold_each(experiment, job, *others, **options):
+            if (job.method, job.split) not in {("unet", "fold-1"), ("dunet", "fold-2")}:
+                raise DrepanoError("no luck")
+            real(experiment, job, *others, **options)
+
+        monkeypatch.setattr(jobs, "run_job", one_fold_each)
+        result = compare(data, tmp_path / "out")
+        assert result.exit_code == 1
+        assert list(summary(tmp_path / "out")["methods"]) == ["unet", "dunet"]
+        assert (tmp_path / "out" / "maps.png").is_file()
+
+    def test_the_traceback_of_an_error_that_nobody_foresaw_is_kept(self, data, tmp_path, monkeypatch):
+        def broken(*_):
+            raise ZeroDivisionError("division by zero")
+
+        monkeypatch.setattr(jobs, "create_method", broken)
+        result = compare(data, tmp_path / "out", methods="unet")
+        assert result.exit_code == 1
+        assert "ZeroDivisionError: division by zero" in result.output
+        assert "in broken" in (tmp_path / "out/jobs/unet/fold-1/seed-0/failure.txt").read_text()
 
     def test_all_cells_as_one_class_and_classical_methods(self, data, tmp_path):
         result = compare(data, tmp_path / "out", "--binary", methods="region-growing,pixel-forest,unet")

@@ -7,7 +7,14 @@ import pytest
 
 from drepano.experiments.plan import Plan
 from drepano.experiments.splits import Split
-from drepano.experiments.summary import curve_differences, fields_table, learning_curves, summarise
+from drepano.experiments.summary import (
+    curve_differences,
+    fields_table,
+    learning_curves,
+    method_differences,
+    results_of_table,
+    summarise,
+)
 from drepano.methods import Budget
 
 CLASSES = ("background", "cell")
@@ -132,6 +139,12 @@ def test_the_table_of_fields_has_a_row_a_field_a_job(results):
     row = table[(table["method"] == "unet") & (table["seed"] == 1) & (table["field"] == "a")].iloc[0]
     assert (row["dice cell"], row["incomplete"], row["true_cells"], row["split"]) == (0.9, 2, 20, "fold-1")
     assert table["hausdorff cell"].isna().all()
+
+
+def test_methods_can_be_compared_from_the_table_of_fields_alone(plan, results):
+    by_method = results_of_table(fields_table(results, CLASSES), CLASSES)
+    order = {name: by_method[name] for name in ("dunet", "unet")}
+    assert method_differences(order, plan) == summarise(plan, results, ["dunet", "unet"])["differences"]
 
 
 def test_a_learning_curve_compares_at_equal_sizes_and_with_half_the_fields(plan):

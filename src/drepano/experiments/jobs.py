@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +27,8 @@ from drepano.training.trainer import Progress
 
 TRAINING = "training"
 MAPS = "maps"
+FAILURE = "failure.txt"
+"""Where a job leaves the traceback of an error that nobody foresaw."""
 
 
 def run_job(
@@ -121,7 +125,10 @@ def _results(
     with ProcessPoolExecutor(processes, get_context("spawn"), _use_threads, (threads,)) as pool:
         running = {pool.submit(_attempt, experiment, job, options): job for job in jobs}
         for future in as_completed(running):
-            yield running[future], future.result()
+            try:
+                yield running[future], future.result()
+            except BrokenProcessPool:
+                yield running[future], "a process was killed, perhaps for memory; use fewer --jobs"
 
 
 def _use_threads(threads: int) -> None:
@@ -136,4 +143,9 @@ def _attempt(experiment: Path, job: Job, options: dict[str, Any]) -> str | None:
         run_job(experiment, job, **options)
     except DrepanoError as error:
         return str(error)
+    except Exception as error:  # one job's defect must not cost the others their results
+        failure = job.folder(experiment) / FAILURE
+        ensure_writable_folder(failure.parent)
+        write_text(failure, traceback.format_exc())
+        return f"{type(error).__name__}: {error} ({failure} has more)"
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations, product
 from pathlib import Path
@@ -65,7 +65,7 @@ def summarise(plan: Plan, results: Sequence[_Result], names: Sequence[str]) -> d
     return {
         "classes": list(plan.classes),
         "methods": {name: _of_method(by_method[name], plan.classes) for name in shown},
-        "differences": _differences({name: by_method[name] for name in shown}, plan),
+        "differences": method_differences({name: by_method[name] for name in shown}, plan),
     }
 
 
@@ -99,6 +99,34 @@ def fields_table(results: Sequence[_Result], classes: Sequence[str]) -> pd.DataF
         for result in results
         for field in result["fields"]
     )
+
+
+def results_of_table(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, list[_Result]]:
+    """The other way round: of every method a result a job, with ``job`` and ``fields`` alone.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `fields_table`.
+    classes : sequence of str
+
+    Returns
+    -------
+    dict
+        What `method_differences` takes.
+    """
+    by_method: dict[str, list[_Result]] = defaultdict(list)
+    for (method, split, seed), rows in table.groupby(["method", "split", "seed"], sort=False):
+        fields = [
+            {
+                "field": row["field"],
+                "cell_errors": {name: row[name] for name in ("true_cells", *ERRORS)},
+                **{figure: [row[f"{figure} {name}"] for name in classes] for figure in PER_CLASS},
+            }
+            for row in rows.to_dict("records")
+        ]
+        by_method[method].append({"job": {"method": method, "split": split, "seed": seed}, "fields": fields})
+    return dict(by_method)
 
 
 def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, Any]:
@@ -252,8 +280,20 @@ def _crops(results: Sequence[_Result]) -> dict[str, Any]:
 # --- in pairs ----------------------------------------------------------------------------------
 
 
-def _differences(by_method: dict[str, list[_Result]], plan: Plan) -> list[dict[str, Any]]:
-    """Every pair of methods, in what the paper compares: Dice, Hausdorff distance, cell errors."""
+def method_differences(by_method: Mapping[str, Sequence[_Result]], plan: Plan) -> list[dict[str, Any]]:
+    """Every pair of methods, in what the paper compares: Dice, Hausdorff distance, cell errors.
+
+    Parameters
+    ----------
+    by_method : mapping of method to its results
+        Of which ``job`` and ``fields`` are used.
+    plan : Plan
+
+    Returns
+    -------
+    list of dict
+        A `Difference` each, with the figure, the two methods, and ``words``.
+    """
     differences = []
     for figure in _FIGURES:
         for first, second in combinations(by_method, 2):
@@ -319,10 +359,14 @@ def curve_differences(results: Sequence[_Result], methods: Sequence[str], plan: 
                 _by_field(by_point[second, more], "dice"),
                 plan.patients,
             )
-            names = f"{first} with {fewer} fields", f"{second} with {more} fields"
-            titles = f"{METHODS[first]} with {fewer} fields", f"{METHODS[second]} with {more} fields"
+            names = f"{first} with {_fields(fewer)}", f"{second} with {_fields(more)}"
+            titles = f"{METHODS[first]} with {_fields(fewer)}", f"{METHODS[second]} with {_fields(more)}"
             differences.append(_as_json("dice", names, titles, difference, plan))
     return differences
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"
 
 
 def _size(result: _Result) -> int:

@@ -14,6 +14,7 @@ from PIL import Image
 from drepano.datasets import FieldDataset
 from drepano.experiments.jobs import MAPS, TRAINING
 from drepano.experiments.plan import FIELDS, JOBS, Plan, read_plan
+from drepano.experiments.splits import Split
 from drepano.experiments.summary import (
     curve_differences,
     fields_table,
@@ -144,16 +145,21 @@ def _validation_curves(experiment: Path, methods: Sequence[str]) -> dict[str, li
 
 
 def _draw_maps(experiment: Path, plan: Plan, dataset: FieldDataset, methods: Sequence[str]) -> bytes:
-    """Of the first test field of the first split that every method has."""
-    split = next(
-        split
-        for split in plan.splits
-        if all((experiment / JOBS / method / split.name).is_dir() for method in methods)
-    )
+    """Of the first test field of the split that most methods have finished."""
+
+    def drawn(split: Split) -> dict[str, Path]:
+        pictures = {
+            method: next(
+                (experiment / JOBS / method / split.name).glob(f"*/{MAPS}/{split.test[0]}.png"), None
+            )
+            for method in methods
+        }
+        return {method: path for method, path in pictures.items() if path is not None}
+
+    split = max(plan.splits, key=lambda split: len(drawn(split)))
     field = dataset.with_ids(split.test[:1])[0]
     maps = {}
-    for method in methods:
-        path = next((experiment / JOBS / method / split.name).glob(f"*/{MAPS}/{field.id}.png"))
+    for method, path in drawn(split).items():
         with Image.open(path) as picture:
             maps[method] = np.asarray(picture)
     taxonomy = plan.class_taxonomy

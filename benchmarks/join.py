@@ -1,0 +1,63 @@
+"""Put methods of one experiment together that ran apart: python benchmarks/join.py OUT EXPERIMENT EXPERIMENT...
+
+The EXPERIMENTs, whole folders or what `experiments.sh` keeps of them, have the same plan: fields, splits and
+budget. A method's figures are taken over as they are, from the first that has it; pairs are compared anew, from
+the values of every field. OUT may be one of them. Maps are not drawn: what is kept has none.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from drepano.errors import DrepanoError
+from drepano.experiments.plan import PLAN, read_plan
+from drepano.experiments.summary import method_differences, results_of_table
+from drepano.io import write_bytes, write_json, write_text
+from drepano.methods import METHODS
+from drepano.reports.experiment import figures
+from drepano.reports.experiment.report import PER_FIELD, SUMMARY, TABLES
+from drepano.reports.experiment.tables import comparison_markdown
+
+
+def main(out: Path, experiments: list[Path]) -> None:
+    plan = read_plan(experiments[0])
+    for experiment in experiments[1:]:
+        if read_plan(experiment) != plan:
+            raise DrepanoError(
+                f"{experiment}: its {PLAN} is not that of {experiments[0]}; join equal plans only"
+            )
+    summaries = [json.loads((experiment / SUMMARY).read_text()) for experiment in experiments]
+    tables = [pd.read_csv(experiment / PER_FIELD) for experiment in experiments]
+
+    source = {
+        name: place for place in reversed(range(len(summaries))) for name in summaries[place]["methods"]
+    }
+    order = [name for name in METHODS if name in source]
+    fields = pd.concat(
+        [table[table["method"].map(source) == place] for place, table in enumerate(tables)], ignore_index=True
+    )
+    by_method = results_of_table(fields, plan.classes)
+    summary = {
+        **summaries[0],
+        "conditions": [*dict.fromkeys(line for each in summaries for line in each["conditions"])],
+        "methods": {name: summaries[source[name]]["methods"][name] for name in order},
+        "differences": method_differences({name: by_method[name] for name in order}, plan),
+        "validation": {
+            name: summaries[source[name]]["validation"][name]
+            for name in order
+            if name in summaries[source[name]]["validation"]
+        },
+    }
+    write_text(out / PLAN, (experiments[0] / PLAN).read_text())
+    write_json(out / SUMMARY, summary)
+    write_text(out / PER_FIELD, fields.to_csv(index=False, float_format="%.5g"))
+    write_text(out / TABLES, comparison_markdown(summary))
+    write_bytes(out / "roc.png", figures.draw_roc(summary))
+    write_bytes(out / "confusion.png", figures.draw_confusion(summary))
+    write_bytes(out / "validation.png", figures.draw_validation(summary["validation"]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
