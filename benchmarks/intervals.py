@@ -1,7 +1,9 @@
-"""How often intervals of a share hold the true one: python benchmarks/intervals.py RESULTS
+"""How often intervals hold the truth: python benchmarks/intervals.py RESULTS
 
-Simulated patients: every field has a share of its own, drawn from a beta distribution around the patient's
-with the intraclass correlation given, and 60 to 140 cells. Writes intervals.json into RESULTS.
+Simulated patients: every field has shares of its own, drawn around the patient's with the intraclass
+correlation given, and 60 to 140 cells. Shares as they are; differences of two patients; and shares of cells
+whose classes were confused as `scd` confuses them (RESULTS/scd-confusion.json), corrected with the confusion
+that a test on as many cells measured. Writes intervals.json into RESULTS.
 """
 
 import json
@@ -10,36 +12,105 @@ from pathlib import Path
 
 import numpy as np
 
-from drepano.cells.shares import binomial_interval, field_interval
+from drepano.cells.corrections import corrected_intervals
+from drepano.cells.shares import Interval, binomial_interval, difference_interval, draw_share, field_interval
 from drepano.io import write_text
 
 PATIENTS = 1000
+CORRECTED_PATIENTS = 200
+FIELDS = (2, 3, 5, 10, 20)
+CASES = ((0.1, 0.05), (0.3, 0.02), (0.02, 0.02))
+"""Share, intraclass correlation."""
+PAIRS = ((0.1, 0.1, 0.05), (0.3, 0.1, 0.02), (0.02, 0.02, 0.02))
+"""Share of the first patient, of the second, intraclass correlation."""
+MIXTURES = (((0.6, 0.1, 0.1, 0.2), 0.05), ((0.9, 0.005, 0.045, 0.05), 0.02))
+"""Shares of all classes, intraclass correlation."""
 
 
 def main(results: Path) -> None:
     rng = np.random.default_rng(1)
-    rows = []
-    for fields in (3, 5, 10, 20):
-        for share, correlation in ((0.1, 0.05), (0.3, 0.02), (0.02, 0.02)):
-            strength = 1 / correlation - 1
-            held = np.zeros((PATIENTS, 2), bool)
-            for patient in range(PATIENTS):
-                cells = rng.integers(60, 140, fields)
-                hits = rng.binomial(cells, rng.beta(share * strength, (1 - share) * strength, fields))
-                intervals = field_interval(hits, cells, patient), binomial_interval(hits.sum(), cells.sum())
-                held[patient] = [interval.low <= share <= interval.high for interval in intervals]
-            over_fields, binomial = held.mean(axis=0).round(3).tolist()
-            rows.append(
-                {
-                    "fields": fields,
-                    "share": share,
-                    "intraclass_correlation": correlation,
-                    "held_by_interval_over_fields": over_fields,
-                    "held_by_binomial_interval": binomial,
-                }
-            )
-    conditions = f"{PATIENTS} simulated patients a row, 60 to 140 cells a field, 95 % intervals"
-    write_text(results / "intervals.json", json.dumps({"conditions": conditions, "rows": rows}, indent=2))
+    confusion = np.array(json.loads((results / "scd-confusion.json").read_text()))
+    conditions = (
+        f"{PATIENTS} simulated patients or pairs a row ({CORRECTED_PATIENTS} of corrected shares, all "
+        "classes together), 60 to 140 cells a field, 95 % intervals: how many hold the truth"
+    )
+    rows = {
+        "shares": [shares(rng, fields, *case) for fields in FIELDS for case in CASES],
+        "differences": [differences(rng, fields, *pair) for fields in FIELDS for pair in PAIRS],
+        "corrected": [corrected(rng, confusion, fields, *mix) for fields in FIELDS for mix in MIXTURES],
+    }
+    write_text(results / "intervals.json", json.dumps({"conditions": conditions, **rows}, indent=2))
+
+
+def shares(rng: np.random.Generator, fields: int, share: float, correlation: float) -> dict[str, float]:
+    held = np.zeros((PATIENTS, 2), bool)
+    for patient in range(PATIENTS):
+        hits, cells = draw_patient(rng, fields, share, correlation)
+        intervals = field_interval(hits, cells, patient), binomial_interval(hits.sum(), cells.sum())
+        held[patient] = [holds(interval, share) for interval in intervals]
+    over_fields, binomial = held.mean(axis=0).round(3).tolist()
+    return {
+        "fields": fields,
+        "share": share,
+        "intraclass_correlation": correlation,
+        "held_by_interval_over_fields": over_fields,
+        "held_by_binomial_interval": binomial,
+    }
+
+
+def differences(
+    rng: np.random.Generator, fields: int, first: float, second: float, correlation: float
+) -> dict[str, float]:
+    held = np.zeros(PATIENTS, bool)
+    for pair in range(PATIENTS):
+        drawn = [
+            draw_share(*draw_patient(rng, fields, share, correlation), seed=2 * pair + side)
+            for side, share in enumerate((first, second))
+        ]
+        held[pair] = holds(difference_interval(*drawn), first - second)
+    return {
+        "fields_each": fields,
+        "first_share": first,
+        "second_share": second,
+        "intraclass_correlation": correlation,
+        "held": round(float(held.mean()), 3),
+    }
+
+
+def corrected(
+    rng: np.random.Generator,
+    confusion: np.ndarray,
+    fields: int,
+    shares: tuple[float, ...],
+    correlation: float,
+) -> dict[str, object]:
+    rates, tested = confusion / confusion.sum(axis=1, keepdims=True), confusion.sum(axis=1)
+    held = np.zeros((CORRECTED_PATIENTS, len(shares)), bool)
+    for patient in range(CORRECTED_PATIENTS):
+        measured = np.array([rng.multinomial(count, row) for count, row in zip(tested, rates, strict=True)])
+        of_fields = rng.dirichlet(np.array(shares) * (1 / correlation - 1), fields)
+        counts = np.array([rng.multinomial(rng.integers(60, 140), share @ rates) for share in of_fields])
+        intervals = corrected_intervals(counts, measured, patient)
+        held[patient] = [holds(interval, share) for interval, share in zip(intervals, shares, strict=True)]
+    return {
+        "fields": fields,
+        "shares": list(shares),
+        "intraclass_correlation": correlation,
+        "held": round(float(held.mean()), 3),
+        "held_of_the_worst_class": round(float(held.mean(axis=0).min()), 3),
+    }
+
+
+def draw_patient(
+    rng: np.random.Generator, fields: int, share: float, correlation: float
+) -> tuple[np.ndarray, np.ndarray]:
+    strength = 1 / correlation - 1
+    cells = rng.integers(60, 140, fields)
+    return rng.binomial(cells, rng.beta(share * strength, (1 - share) * strength, fields)), cells
+
+
+def holds(interval: Interval, truth: float) -> bool:
+    return interval.low - 1e-9 <= truth <= interval.high + 1e-9
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Put methods of one experiment together that ran apart: python benchmarks/join.py OUT EXPERIMENT EXPERIMENT...
+"""Methods of one experiment that ran apart, put together: python benchmarks/join.py OUT EXPERIMENT...
 
 The EXPERIMENTs, whole folders or what `experiments.sh` keeps of them, have the same plan: fields, splits and
-budget. A method's figures are taken over as they are, from the first that has it; pairs are compared anew, from
-the values of every field. OUT may be one of them. Maps are not drawn: what is kept has none.
+budget. A method's figures are taken over as they are, from the first that has it; pairs are compared anew,
+from the values of every field. OUT may be one of them. Maps are not drawn: what is kept has none.
 """
 
 import json

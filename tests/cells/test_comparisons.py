@@ -52,12 +52,18 @@ class TestFields:
         assert np.isnan(row["low"])
         assert pd.isna(row["more_than_chance"])
 
-    @pytest.mark.parametrize("count", [4, 5])
-    def test_a_large_difference_is_more_than_chance_with_five_fields_and_not_judged_with_fewer(self, count):
-        table = fields(*[({"patient": "P"}, 5, 50)] * count, *[({"patient": "Q"}, 30, 50)] * count)
+    def test_a_large_difference_is_more_than_chance(self):
+        table = fields(*[({"patient": "P"}, 5, 50)] * 4, *[({"patient": "Q"}, 30, 50)] * 4)
         row = sickled(compare_groups(table, ["patient"], SCD))
         assert row["high"] < 0
-        assert row["more_than_chance"] is True if count == 5 else pd.isna(row["more_than_chance"])
+        assert row["more_than_chance"] is True
+
+    def test_the_same_difference_between_two_fields_each_that_differ_is_not(self):
+        """Student's quantile for two fields is 12.7."""
+        rows = [({"patient": "P"}, hits, 50) for hits in (2, 8)] + [
+            ({"patient": "Q"}, hits, 50) for hits in (27, 33)
+        ]
+        assert sickled(compare_groups(fields(*rows), ["patient"], SCD))["more_than_chance"] is False
 
     def test_without_a_difference_there_is_none(self):
         table = fields(*[({"patient": name}, 5, 50) for name in "PQ" for _ in range(5)])

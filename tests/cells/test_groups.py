@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from drepano.cells import no_cells, summarise_field, summarise_groups
+from drepano.cells.shares import fields_for
 from drepano.taxonomy import BINARY, SCD
 
 
@@ -74,8 +75,9 @@ def test_how_many_fields_would_be_enough(two_patients):
     rows = summarise_groups(*two_patients, ["patient"], SCD, precision=0.05)
     first = rows.iloc[0]
     half_width = (first["El+Sk high"] - first["El+Sk low"]) / 2
-    assert first["fields_for_precision"] == np.ceil(2 * (half_width / 0.05) ** 2)
-    assert first["more_fields_to_halve"] == 6
+    hits, cells = two_patients[0]["El+Sk cells"][:2].to_numpy(), two_patients[0]["cells"][:2].to_numpy()
+    assert first["fields_for_precision"] == fields_for(0.05, hits, cells)
+    assert first["more_fields_to_halve"] == fields_for(half_width / 2, hits, cells) - 2
     assert np.isnan(rows.iloc[1]["fields_for_precision"])
 
 

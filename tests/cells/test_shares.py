@@ -1,4 +1,4 @@
-"""Intervals and corrections of shares, against formulas, hand-made cases and simulated truth."""
+"""Intervals of shares, against formulas, hand-made cases and simulated truth."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest, t
 
 from drepano.cells.shares import (
     UNKNOWN,
     binomial_interval,
-    corrected_intervals,
     difference_interval,
     draw_share,
+    effective_cells,
     expanded_percentiles,
     field_interval,
     fields_for,
-    undo_confusion,
 )
-
-CONFUSION = np.array([[90, 5, 5], [2, 95, 3], [10, 0, 90]])
 
 
 class TestBinomial:
@@ -29,6 +27,12 @@ class TestBinomial:
         """10 of 100: centre (p + z^2 / 2n) / (1 + z^2 / n), by hand 0.0552 to 0.1744."""
         interval = binomial_interval(10, 100)
         assert (interval.low, interval.high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
+
+    @given(st.integers(0, 40), st.integers(1, 40))
+    def test_it_is_scipys(self, hits, others):
+        interval = binomial_interval(hits, hits + others)
+        theirs = binomtest(hits, hits + others).proportion_ci(0.95, method="wilson")
+        assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
     def test_no_hits_still_have_an_upper_limit(self):
         interval = binomial_interval(0, 300)
@@ -66,17 +70,18 @@ class TestOverFields:
         if interval.is_known:
             assert 0 <= interval.low <= hits.sum() / cells.sum() <= interval.high <= 1
 
-    def test_it_holds_the_truth_where_the_binomial_one_does_not(self):
-        """Ten fields a patient with an intraclass correlation of 0.05: see benchmarks/intervals.py."""
+    @pytest.mark.parametrize("fields", [2, 3, 10])
+    def test_it_holds_the_truth_where_the_binomial_one_does_not(self, fields):
+        """Fields with an intraclass correlation of 0.05: see benchmarks/intervals.py."""
         rng = np.random.default_rng(0)
-        held = np.zeros((150, 2))
+        held = np.zeros((200, 2))
         for patient in range(len(held)):
-            cells = rng.integers(60, 140, 10)
-            hits = rng.binomial(cells, rng.beta(1.9, 17.1, 10))
+            cells = rng.integers(60, 140, fields)
+            hits = rng.binomial(cells, rng.beta(1.9, 17.1, fields))
             pair = field_interval(hits, cells, patient), binomial_interval(hits.sum(), cells.sum())
             held[patient] = [interval.low <= 0.1 <= interval.high for interval in pair]
         over_fields, binomial = held.mean(axis=0)
-        assert over_fields > 0.87
+        assert over_fields > 0.9
         assert binomial < 0.8
 
     def test_with_many_units_the_expanded_percentiles_are_the_plain_ones(self):
@@ -85,48 +90,52 @@ class TestOverFields:
         assert expanded_percentiles(values, 5).low < 0.01
 
 
-def test_four_times_the_fields_halve_an_interval():
-    assert fields_for(0.1, fields=6, wanted=0.05) == 24
-    assert fields_for(0.05, fields=6, wanted=0.05) == 6
-    assert fields_for(0.02, fields=6, wanted=0.05) == 1
+class TestEffectiveCells:
+    def test_fields_that_are_each_all_or_nothing_count_as_one_cell_each(self):
+        """Of n such fields; in the variance n - 1 of them, and Student's quantile for the normal one."""
+        hits, cells = np.array([50, 0] * 10), np.full(20, 50)
+        factor = (1.959964 / t.ppf(0.975, 19)) ** 2
+        assert effective_cells(hits, cells) == pytest.approx(19 * factor, rel=1e-5)
+
+    @pytest.mark.parametrize(("hits", "cells"), [([10, 10], [50, 50]), ([0, 0], [50, 70]), ([5, 5], [5, 5])])
+    def test_fields_that_do_not_differ_count_with_all_their_cells(self, hits, cells):
+        assert effective_cells(np.array(hits), np.array(cells)) == sum(cells)
+
+    def test_they_are_never_more_than_there_are(self):
+        assert effective_cells(np.array([100, 101, 100, 99]), np.full(4, 200)) == 800
 
 
-class TestConfusion:
-    def test_a_network_that_confuses_nothing_needs_no_correction(self):
-        np.testing.assert_allclose(undo_confusion([3, 5, 2], np.eye(3) * 50), [0.3, 0.5, 0.2])
+class TestFieldsWanted:
+    alike = np.full(6, 10), np.full(6, 50)
+    different = np.array([2, 30, 14, 1, 22, 9]), np.full(6, 50)
 
-    @given(st.lists(st.integers(1, 100), min_size=3, max_size=3))
-    def test_what_confusion_makes_of_true_shares_is_undone(self, weights):
-        true = np.array(weights) / sum(weights)
-        called = true @ (CONFUSION / CONFUSION.sum(axis=1, keepdims=True)) * 1e6
-        np.testing.assert_allclose(undo_confusion(called, CONFUSION), true, atol=1e-6)
+    def test_cells_drawn_independently_halve_the_interval_with_four_times_the_fields(self):
+        width = field_interval(*self.alike).half_width
+        assert fields_for(width / 2, *self.alike) == pytest.approx(24, abs=1)
+        assert fields_for(width, *self.alike) == 6
 
-    def test_false_calls_alone_are_corrected_to_nothing_and_never_below(self):
-        """2 % of the first class are called the second: 1 % called so is less than expected."""
-        confusion = np.array([[98, 2], [0, 100]])
-        assert undo_confusion([99, 1], confusion)[1] == pytest.approx(0, abs=1e-6)
-        assert undo_confusion([96, 4], confusion)[1] == pytest.approx(2 / 98, abs=1e-3)
+    @pytest.mark.parametrize("wanted", [0.3, 0.1, 0.05, 0.01])
+    def test_that_many_fields_are_enough_and_one_less_is_not(self, wanted):
+        hits, cells = self.different
+        needed = fields_for(wanted, hits, cells)
+        share, worth = hits.sum() / cells.sum(), effective_cells(hits, cells) / t_factor(6) / 6
 
-    def test_without_cells_nothing_is_known(self):
-        assert np.isnan(undo_confusion([0, 0, 0], CONFUSION)).all()
-        assert corrected_intervals(np.zeros((4, 3), int), CONFUSION) == [UNKNOWN] * 3
+        def half_width(fields):
+            effective = min(50 * fields, worth * fields * t_factor(fields))
+            return binomial_interval(share * effective, effective).half_width
 
-    def test_the_interval_lies_around_the_corrected_share_and_is_wider_for_a_smaller_test(self):
-        counts = np.array([[40, 8, 2], [35, 12, 3], [44, 4, 2], [38, 9, 3], [41, 6, 3]])
-        share = undo_confusion(counts.sum(axis=0), CONFUSION)
-        large_test = corrected_intervals(counts, CONFUSION * 100)
-        small_test = corrected_intervals(counts, CONFUSION // 10)
-        for index in range(3):
-            assert large_test[index].low <= share[index] <= large_test[index].high
-        assert small_test[1].half_width > large_test[1].half_width
+        assert half_width(needed) <= wanted
+        assert needed == 2 or half_width(needed - 1) > wanted
 
-    def test_no_hits_do_not_prove_that_there_are_none(self):
-        """0 of 500 with a network that calls 6 % of the first class the second."""
-        interval = corrected_intervals(
-            np.array([[100, 0, 0]] * 5), np.array([[94, 6, 0], [5, 95, 0], [0, 0, 100]])
-        )
-        assert interval[2].low == pytest.approx(0, abs=1e-6)
-        assert 0.002 < interval[2].high < 0.02
+    def test_two_fields_that_differ_gain_most_from_the_next_few(self):
+        """Student's quantile falls from 12.7 with two fields to 3.2 with four."""
+        hits, cells = np.array([5, 20]), np.array([50, 50])
+        width = field_interval(hits, cells).half_width
+        assert fields_for(width / 2, hits, cells) == 5  # eight by the root law
+
+
+def t_factor(fields):
+    return (1.959964 / t.ppf(0.975, fields - 1)) ** 2
 
 
 class TestDifference:

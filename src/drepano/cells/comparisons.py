@@ -14,9 +14,6 @@ from drepano.cells.groups import groups_of
 from drepano.cells.shares import Interval, difference_interval, draw_share, patients_interval
 from drepano.taxonomy import Taxonomy
 
-FEW_FIELDS = 5
-"""With fewer, intervals over fields are too narrow to tell a difference from chance (docs/tables.md)."""
-
 _COLUMNS = (
     "differ_in",
     "first",
@@ -49,8 +46,7 @@ def compare_groups(fields: pd.DataFrame, keys: Sequence[str], taxonomy: Taxonomy
         all with another value, else "fields"), ``first_count`` and ``second_count`` (of these, with cells),
         ``class``, ``difference`` (share in the first less that in the second, of patients the mean of their
         shares; NaN without cells), ``low`` and ``high`` (95 %, see `difference_interval` and
-        `patients_interval`), ``more_than_chance`` (missing where there is no interval, or fewer than
-        `FEW_FIELDS` fields on a side).
+        `patients_interval`), ``more_than_chance`` (missing where there is no interval).
     """
     rows = [*_over_patients(fields, keys, taxonomy), *_over_fields(fields, keys, taxonomy)]
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"more_than_chance": "boolean"})
@@ -90,7 +86,7 @@ def _compare_patients(first: dict[str, float], second: dict[str, float]) -> dict
         "first_count": len(one),
         "second_count": len(other),
         "difference": one.mean() - other.mean() if len(one) and len(other) else np.nan,
-        **_verdict(interval, interval.is_known),
+        **_verdict(interval),
     }
 
 
@@ -120,7 +116,7 @@ def _over_fields(fields: pd.DataFrame, keys: Sequence[str], taxonomy: Taxonomy) 
                 "second_count": counts[1],
                 "class": name,
                 "difference": _share(*_hits(members, name)) - _share(*_hits(other_members, name)),
-                **_verdict(interval, interval.is_known and min(counts) >= FEW_FIELDS),
+                **_verdict(interval),
             }
 
 
@@ -128,12 +124,12 @@ def _named(keys: Sequence[str], values: Sequence[Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in zip(keys, values, strict=True))
 
 
-def _verdict(interval: Interval, can_tell: bool) -> dict[str, Any]:
+def _verdict(interval: Interval) -> dict[str, Any]:
     excludes_none = interval.low > 0 or interval.high < 0
     return {
         "low": interval.low,
         "high": interval.high,
-        "more_than_chance": excludes_none if can_tell else None,
+        "more_than_chance": excludes_none if interval.is_known else None,
     }
 
 

@@ -9,13 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drepano.cells.shares import (
-    binomial_interval,
-    corrected_intervals,
-    field_interval,
-    fields_for,
-    undo_confusion,
-)
+from drepano.cells.corrections import corrected_intervals, undo_confusion
+from drepano.cells.shares import Interval, binomial_interval, field_interval, fields_for
 from drepano.taxonomy import SICKLED_CLASS, Taxonomy
 
 
@@ -130,9 +125,19 @@ def _summarise(
                 f"{name} corrected high": corrected_ends[index].high,
             }
         if name == SICKLED_CLASS:
-            known = interval.is_known
-            summary["fields_for_precision"] = (
-                fields_for(interval.half_width, len(fields), precision) if known else np.nan
-            )
-            summary["more_fields_to_halve"] = 3 * len(fields) if known else np.nan
+            summary |= _fields_wanted(hits, of_fields, interval, precision)
     return summary
+
+
+def _fields_wanted(
+    hits: NDArray[np.int64], cells: NDArray[np.int64], interval: Interval, precision: float
+) -> dict[str, float]:
+    if not interval.is_known:
+        return {"fields_for_precision": np.nan, "more_fields_to_halve": np.nan}
+    with_cells = cells > 0
+    hits, cells = hits[with_cells], cells[with_cells]
+    halved = fields_for(interval.half_width / 2, hits, cells)
+    return {
+        "fields_for_precision": fields_for(precision, hits, cells),
+        "more_fields_to_halve": max(0, halved - len(hits)),
+    }

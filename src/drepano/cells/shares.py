@@ -1,19 +1,19 @@
-"""How sure a share of cells is: intervals that know cells of a field to be alike; known confusion undone."""
+"""How sure a share of cells is: intervals that know cells of a field to be alike."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
-from math import ceil, hypot, isnan, sqrt
+from math import hypot, isnan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
-from scipy.stats import binomtest, norm, t, ttest_ind, ttest_rel
+from scipy.stats import norm, t, ttest_ind, ttest_rel
 
 LEVEL = 0.95
-_REPETITIONS = 2000
+REPETITIONS = 2000
 _NO_SPREAD = 1e-12
-_SUM_WEIGHT = 1e3  # of the equation "shares sum to 1" among those of the confusion
+_NORMAL = norm.ppf((1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,63 @@ class Interval:
 UNKNOWN = Interval(float("nan"), float("nan"))
 
 
-def binomial_interval(hits: int, cells: int) -> Interval:
+def binomial_interval(hits: float, cells: float) -> Interval:
     """Wilson's interval of a share, as if every cell were a draw of its own; `UNKNOWN` without cells."""
-    if not cells:
-        return UNKNOWN
-    interval = binomtest(int(hits), int(cells)).proportion_ci(LEVEL, method="wilson")
-    return Interval(float(interval.low), float(interval.high))
+    return _wilson_interval(hits / cells, cells) if cells else UNKNOWN
+
+
+def _wilson_interval(share: float, cells: float) -> Interval:
+    weight = _NORMAL**2 / cells
+    middle = (share + weight / 2) / (1 + weight)
+    half = sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+def effective_cells(hits: NDArray[np.integer], cells: NDArray[np.integer]) -> float:
+    """How many cells, each a draw of its own, would tell as much about the share of hits as these do.
+
+    Parameters
+    ----------
+    hits, cells : (fields,) integer arrays
+        Of two or more fields with cells.
+
+    Returns
+    -------
+    float
+        At most all cells; all of them where the share is 0 or 1, which does not tell how fields differ.
+
+    Notes
+    -----
+    The effective sample size of Korn and Graubard, Survey Methodology 24 (1998), 193-201, with fields as
+    clusters: that of the share's linearised variance, and for few fields times the square of the normal over
+    Student's quantile.
+    """
+    independent = _independent_cells(hits, cells) * _few_fields_factor(len(cells))
+    return min(float(np.sum(cells)), independent)
+
+
+def _independent_cells(hits: NDArray[np.integer], cells: NDArray[np.integer]) -> float:
+    """So many cells, drawn independently, would give a share of this variance between fields; or infinity."""
+    fields, total = len(cells), int(np.sum(cells))
+    share = float(np.sum(hits) / total)
+    variance = fields / (fields - 1) * float(np.sum((hits - share * np.asarray(cells)) ** 2)) / total**2
+    return share * (1 - share) / variance if variance > _NO_SPREAD else float("inf")
+
+
+def _few_fields_factor(fields: int) -> float:
+    return float(_NORMAL / t.ppf((1 + LEVEL) / 2, fields - 1)) ** 2
 
 
 def draw_fields(fields: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """How often each field is drawn in every repetition of a bootstrap, (repetitions, fields)."""
-    return rng.multinomial(fields, np.full(fields, 1 / fields), _REPETITIONS)
+    return rng.multinomial(fields, np.full(fields, 1 / fields), REPETITIONS)
 
 
 def field_interval(hits: NDArray[np.integer], cells: NDArray[np.integer], seed: int = 0) -> Interval:
     """Interval of the share of hits among all cells that knows cells of one field to be alike.
 
-    A bootstrap over fields, and never narrower than `binomial_interval`: cells of a field are at best drawn
-    independently, and few fields are alike by chance now and then.
+    A bootstrap over fields, and never narrower than Wilson's interval of `effective_cells`: shares that are
+    drawn from few fields never lie outside those fields' own, though the patient's may.
 
     Parameters
     ----------
@@ -72,12 +111,13 @@ def field_interval(hits: NDArray[np.integer], cells: NDArray[np.integer], seed: 
     Bootstrap", The American Statistician 69 (2015), section 4.3.1.
     """
     share = draw_share(hits, cells, seed)
-    return (
-        UNKNOWN if share is None else _hull(expanded_percentiles(share.drawn, share.fields), share.binomial)
-    )
+    if share is None:
+        return UNKNOWN
+    return hull(expanded_percentiles(share.drawn, share.fields), share.clustered)
 
 
-def _hull(first: Interval, second: Interval) -> Interval:
+def hull(first: Interval, second: Interval) -> Interval:
+    """The smallest interval that holds both."""
     return Interval(min(first.low, second.low), max(first.high, second.high))
 
 
@@ -88,88 +128,42 @@ def expanded_percentiles(values: NDArray[np.float64], units: int) -> Interval:
     return Interval(float(low), float(high))
 
 
-def _percentiles(values: NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
-
-
-def fields_for(half_width: float, fields: int, wanted: float) -> int:
-    """How many fields like these make the half width of an interval `wanted`: it shrinks with their root."""
-    return ceil(fields * (half_width / wanted) ** 2 - 1e-9)
-
-
-def undo_confusion(counts: NDArray, confusion: NDArray) -> NDArray[np.float64]:
-    """Shares of the true classes that explain the counts of the predicted ones best.
+def fields_for(half_width: float, hits: NDArray[np.integer], cells: NDArray[np.integer]) -> int:
+    """How many fields like these make the half width of the interval of their share this small.
 
     Parameters
     ----------
-    counts : (K,) array
-        Cells called each class.
-    confusion : (K, K) array
-        Cells of the true class (row) called each class (column), from a test; every row has some.
+    half_width : float
+        Wanted, above 0.
+    hits, cells : (fields,) integer arrays
+        Of two or more fields with cells.
 
     Returns
     -------
-    (K,) float64 array
-        Not negative, sums to 1: least squares of ``shares @ rates = observed shares``, where the rates are
-        the rows of `confusion` divided by their sums. NaN where there are no cells.
+    int
+        Two or more: with so many, Wilson's interval of their `effective_cells` is narrow enough.
     """
-    if not np.sum(counts):
-        return np.full(len(confusion), np.nan)
-    rates = confusion / confusion.sum(axis=1, keepdims=True)
-    observed = np.asarray(counts, dtype=float) / np.sum(counts)
-    equations = np.vstack([rates.T, np.full(len(observed), _SUM_WEIGHT)])
-    shares, _ = nnls(equations, np.append(observed, _SUM_WEIGHT))
-    return np.asarray(shares / shares.sum(), dtype=np.float64)
+    share, cells_a_field = float(np.sum(hits) / np.sum(cells)), float(np.mean(cells))
+    independent = _independent_cells(hits, cells) / len(cells)
 
+    def is_enough(fields: int) -> bool:
+        effective = min(cells_a_field * fields, independent * fields * _few_fields_factor(fields))
+        return _wilson_interval(share, effective).half_width <= half_width
 
-def corrected_intervals(counts: NDArray[np.integer], confusion: NDArray, seed: int = 0) -> list[Interval]:
-    """Interval of every class's share after `undo_confusion`.
-
-    Fields are drawn as in `field_interval`, and the rates of confusion are drawn too, since they were
-    measured on so many cells only: Dirichlet, from a prior of half a cell in every place (Jeffreys). It is
-    never narrower than with cells drawn in the same way instead of fields, and its upper end never below what
-    not a single hit among so many cells would leave open.
-
-    Parameters
-    ----------
-    counts : (fields, K) integer array
-        Cells called each class, field by field.
-    confusion : (K, K) array
-        As in `undo_confusion`.
-
-    Returns
-    -------
-    list of K Intervals
-        `UNKNOWN` where fields with cells are fewer than two.
-    """
-    counts = counts[counts.sum(axis=1) > 0]
-    if len(counts) < 2:
-        return [UNKNOWN] * counts.shape[1]
-    rng = np.random.default_rng(seed)
-    rates = np.stack([rng.dirichlet(row + 0.5, _REPETITIONS) for row in confusion], axis=1)
-    fields_drawn = draw_fields(len(counts), rng) @ counts
-    cells_drawn = rng.dirichlet(counts.sum(axis=0) + 0.5, _REPETITIONS)
-    between, within = (
-        np.array([undo_confusion(total, rate) for total, rate in zip(totals, rates, strict=True)])
-        for totals in (fields_drawn, cells_drawn)
-    )
-    unseen = binomial_interval(0, int(counts.sum())).high
-    recalls = np.diag(confusion) / confusion.sum(axis=1)
-    intervals = []
-    for one, other, recall in zip(between.T, within.T, recalls, strict=True):
-        hull = _hull(expanded_percentiles(one, len(counts)), _percentiles(other))
-        intervals.append(_hull(hull, Interval(hull.low, min(1.0, unseen / max(recall, unseen)))))
-    return intervals
+    enough = 2
+    while not is_enough(enough):
+        enough *= 2
+    return bisect_left(range(enough + 1), True, lo=2, key=is_enough)
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnShare:
-    """A share of cells, and what it is in every repetition of a bootstrap over fields."""
+    """A share of cells, Wilson's interval of its `effective_cells`, and the share in every repetition of a
+    bootstrap over fields."""
 
     value: float
     fields: int
-    binomial: Interval
+    clustered: Interval
     drawn: NDArray[np.float64]
 
 
@@ -183,28 +177,26 @@ def draw_share(hits: NDArray[np.integer], cells: NDArray[np.integer], seed: int)
         return None
     hits, cells = np.asarray(hits)[there], np.asarray(cells)[there]
     draws = draw_fields(len(cells), np.random.default_rng(seed))
-    binomial = binomial_interval(hits.sum(), cells.sum())
-    return DrawnShare(float(hits.sum() / cells.sum()), len(cells), binomial, (draws @ hits) / (draws @ cells))
+    share = float(hits.sum() / cells.sum())
+    clustered = _wilson_interval(share, effective_cells(hits, cells))
+    return DrawnShare(share, len(cells), clustered, (draws @ hits) / (draws @ cells))
 
 
 def difference_interval(first: DrawnShare | None, second: DrawnShare | None) -> Interval:
     """Interval of the first share less the second; `UNKNOWN` where either is None.
 
-    Never narrower than the interval of two binomial shares.
-
-    Notes
-    -----
-    The binomial interval is Newcombe's, from Wilson's of both: Statistics in Medicine 17 (1998), method 10.
+    A bootstrap over the fields of both, and never narrower than Newcombe's interval from Wilson's of both:
+    Statistics in Medicine 17 (1998), method 10, with `effective_cells` for cells.
     """
     if first is None or second is None:
         return UNKNOWN
     difference = first.value - second.value
-    binomial = Interval(
-        difference - hypot(first.value - first.binomial.low, second.binomial.high - second.value),
-        difference + hypot(first.binomial.high - first.value, second.value - second.binomial.low),
+    newcombes = Interval(
+        difference - hypot(first.value - first.clustered.low, second.clustered.high - second.value),
+        difference + hypot(first.clustered.high - first.value, second.value - second.clustered.low),
     )
     units = min(first.fields, second.fields)
-    return _hull(expanded_percentiles(first.drawn - second.drawn, units), binomial)
+    return hull(expanded_percentiles(first.drawn - second.drawn, units), newcombes)
 
 
 def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool) -> Interval:

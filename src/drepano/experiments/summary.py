@@ -125,7 +125,8 @@ def results_of_table(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, l
             }
             for row in rows.to_dict("records")
         ]
-        by_method[method].append({"job": {"method": method, "split": split, "seed": seed}, "fields": fields})
+        job = {"method": method, "split": split, "seed": seed}
+        by_method[str(method)].append({"job": job, "fields": fields})
     return dict(by_method)
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _TIME = "time"
 _NUMBER = re.compile(r"\s*(?P<number>[-+]?\d+(\.\d+)?)\s*(?P<unit>[a-zµ]*)\s*", re.IGNORECASE)
 """A time: 6, 6h, 6 days."""
-_FEW_FIELDS = 5
 _MOST_NAMED = 3
 _MOST_WANTING = 12
 _MOST_DIFFERENCES = 30
@@ -79,8 +78,8 @@ class GroupsView:
     rows : list of GroupRow
     precision : str
         Half width wanted of the interval.
-    few : str
-        Which groups have too few fields, "" where none has.
+    alone : str
+        Which groups have one field only, "" where none has.
     wanting : str
         Which groups have too few fields for that precision.
     differences : list of str
@@ -97,7 +96,7 @@ class GroupsView:
     sickled: str
     rows: list[GroupRow]
     precision: str
-    few: str
+    alone: str
     wanting: str
     differences: list[str]
     chart: str
@@ -120,7 +119,7 @@ def view_groups(groups: Groups, taxonomy: Taxonomy) -> GroupsView:
             for label, row in zip(labels, groups.table.to_dict("records"), strict=True)
         ],
         precision=f"{100 * groups.precision:g} %",
-        few=_few(groups, labels),
+        alone=_alone(groups, labels),
         wanting=_wanting(groups, labels) if sickled else "",
         differences=_differences(groups.differences, sickled),
         chart=group_shares_svg(labels, groups.table, taxonomy) if differ and labels else "",
@@ -180,22 +179,16 @@ def _interval(low: float, high: float) -> str:
     return wording.MISSING if isnan(low) else f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
-def _few(groups: Groups, labels: Sequence[str]) -> str:
-    """A sentence on groups whose intervals are narrower than they should be."""
-    pairs = list(zip(labels, groups.table["fields_with_cells"], strict=True))
-    one = [label for label, fields in pairs if fields == 1]
-    few = [label for label, fields in pairs if 1 < fields < _FEW_FIELDS]
-    sentences = []
-    if one:
-        sentences.append(
-            f"Of {_listed(one)} there is one field with cells: how fields differ is not known, and the "
-            "binomial interval, the only one, is too narrow."
-        )
-    if few:
-        sentences.append(
-            f"Of {_listed(few)} there are fewer than {_FEW_FIELDS} fields: the interval is too narrow."
-        )
-    return " ".join(sentences)
+def _alone(groups: Groups, labels: Sequence[str]) -> str:
+    """A sentence on groups without an interval over fields."""
+    fields_with_cells = groups.table["fields_with_cells"]
+    one = [label for label, fields in zip(labels, fields_with_cells, strict=True) if fields == 1]
+    if not one:
+        return ""
+    return (
+        f"Of {_listed(one)} there is one field with cells: how fields differ is not known, and the "
+        "binomial interval, the only one, is too narrow."
+    )
 
 
 def _wanting(groups: Groups, labels: Sequence[str]) -> str:
@@ -230,7 +223,7 @@ def _difference(row: Mapping[Any, Any]) -> str:
     counts = f"{row['first_count']} and {row['second_count']} {row['over']}"
     size = f"{100 * row['difference']:+.1f} points"
     ends = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
-    verdict = _VERDICTS.get(row["more_than_chance"], "too few fields to tell from chance")
+    verdict = _VERDICTS[row["more_than_chance"]]
     return f"{row['class']}, {pair}: {size} ({ends}, {counts}), {verdict}."
 
 
