@@ -420,6 +420,11 @@ def test_times_may_have_a_unit_and_what_is_not_drawn_is_said(
     assert said in report(tmp_path, [], summary_of({}), groups=groups).text
 
 
+def test_the_axis_of_times_has_their_unit(tmp_path: Path) -> None:
+    page = report(tmp_path, [], summary_of({}), groups=patients(("P1", "0h", 4, 5), ("P1", "6h", 4, 5)))
+    assert "time, h" in page.text
+
+
 def test_without_a_second_time_there_is_no_course(tmp_path: Path) -> None:
     page = report(tmp_path, [], summary_of({}), groups=patients(("P1", 0, 4, 5), ("P2", 6, 4, 5)))
     assert "against time" not in page.text

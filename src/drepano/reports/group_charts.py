@@ -61,7 +61,9 @@ def group_shares_svg(labels: list[str], groups: pd.DataFrame, taxonomy: Taxonomy
         return as_inline(figure, "Share of each class of cells with its interval, by group")
 
 
-def time_course_svg(courses: dict[str, pd.DataFrame], time: str, name: str, colours: list[Colour]) -> str:
+def time_course_svg(
+    courses: dict[str, pd.DataFrame], time: str, unit: str, name: str, colours: list[Colour]
+) -> str:
     """The share of one class against time, a line a course, bars the 95 % intervals; dashed where corrected.
 
     Parameters
@@ -70,6 +72,8 @@ def time_course_svg(courses: dict[str, pd.DataFrame], time: str, name: str, colo
         Rows of `drepano.cells.summarise_groups` in order of time, with that column as numbers.
     time : str
         Its name.
+    unit : str
+        Of the times, "" where they have none.
     name : str
         The class.
     colours : list of Colour
@@ -108,7 +112,7 @@ def time_course_svg(courses: dict[str, pd.DataFrame], time: str, name: str, colo
         axes.set_ylim(0, None)
         axes.yaxis.set_major_formatter("{x:.0%}")
         axes.tick_params(colors=INK)
-        axes.set_xlabel(printable(time), color=INK, parse_math=False)
+        axes.set_xlabel(printable(f"{time}, {unit}" if unit else time), color=INK, parse_math=False)
         axes.grid(color=INK, alpha=0.15)
         _legend(figure, columns=3)
         return as_inline(figure, f"Share of {name} against {printable(time)}")

@@ -236,7 +236,8 @@ def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, st
     if time is None:
         return "", ""
     read = [_NUMBER.fullmatch(str(value)) for value in groups.table[time]]
-    if len({match["unit"].lower() for match in read if match}) > 1:
+    units = {match["unit"].lower(): match["unit"] for match in read if match}
+    if len(units) > 1:
         return "", "No time course: the times have different units; give all in one."
     left_out = {str(v) for v, match in zip(groups.table[time], read, strict=True) if not match}
     note = f"Not drawn, since they are no numbers: {_listed(sorted(left_out))}." if left_out else ""
@@ -250,5 +251,6 @@ def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, st
         }
         distinct = all(course[time].is_unique for course in courses.values())
         if distinct and any(len(course) > 1 for course in courses.values()):
-            return time_course_svg(courses, time, name, list(taxonomy.colours[1:])), note
+            unit = next(iter(units.values()))
+            return time_course_svg(courses, time, unit, name, list(taxonomy.colours[1:])), note
     return "", note

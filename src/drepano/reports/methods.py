@@ -45,6 +45,7 @@ def methods_text(
         f"{settings.get('model fingerprint', 'unknown')}). Cell diameter: {scale}. Touching cells were "
         "parted by a watershed on the distance transform; a cell's class has the largest probability "
         "summed over its pixels; cells that the border cuts were counted but left out of mean sizes. 95 % "
-        "intervals of shares are from a bootstrap over fields (expanded percentiles, never narrower than "
-        f"Wilson's binomial interval).{correction} Research use only, not for diagnosis."
+        "intervals of shares are from a bootstrap over fields (expanded percentiles), never narrower than "
+        "Wilson's interval with the effective sample size of Korn and Graubard (1998), fields as clusters."
+        f"{correction} Research use only, not for diagnosis."
     )
