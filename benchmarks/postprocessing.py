@@ -2,22 +2,27 @@
 
 Simulated fields of three sizes, and real ones if given, which `rbc` reads at a cell diameter of 105 px.
 Medians of REPEATS in one process and thread, in units of what `Segmenter.segment` takes on that field.
+`rest of drepano predict` is all that `predict_field` does beside it: the steps, files read and written.
 """
 
 import sys
 import time
 from collections import defaultdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from PIL import Image
 
 from drepano import load_model
 from drepano.cells import find_cells, measure_cells
 from drepano.datasets.simulated import simulate_field
 from drepano.exports import trace_outlines
 from drepano.io import read_image, write_json
-from drepano.preprocessing import scale_image
+from drepano.prediction.field_files import FieldFile
+from drepano.prediction.one_field import Options, predict_field
+from drepano.prediction.records import FieldIdentity
 from drepano.quality import check_quality
 from drepano.reports import draw_overlay
 
@@ -50,23 +55,41 @@ def measure(segmenter, image, diameter) -> dict[str, float]:
         seconds["cells"].append(took())
         table = measure_cells(segmentation, instances, image)
         seconds["table"].append(took())
-        scaled = scale_image(image, segmenter.card.cell_diameter / diameter)
         check_quality(
-            image, scaled, table, 0, diameter, segmenter.card.cell_diameter, segmenter.card.appearance
+            image,
+            segmentation.seen,
+            table,
+            0,
+            diameter,
+            segmenter.card.cell_diameter,
+            segmenter.card.appearance,
         )
         seconds["quality"].append(took())
         trace_outlines(instances)
         draw_overlay(image, instances, None, segmentation.taxonomy, "")
         seconds["pictures"].append(took())
+        seconds["predict"].append(predict(segmenter, image, diameter))
     medians = {step: float(np.median(times)) for step, times in seconds.items()}
-    network = medians.pop("network")
+    network, whole = medians.pop("network"), medians.pop("predict")
     shares = {step: round(median / network, 3) for step, median in medians.items()}
     return {
         "found": len(table),
         "network_seconds": round(network, 3),
         **shares,
         "all": round(sum(shares.values()), 3),
+        "rest of drepano predict": round(whole / network - 1, 3),
     }
+
+
+def predict(segmenter, image, diameter) -> float:
+    """Seconds of `predict_field` from a PNG file on."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        Image.fromarray(image).save(folder / "field.png")
+        field = FieldFile("field", folder / "field.png")
+        took = Stopwatch()
+        predict_field(field, FieldIdentity("", None, {}), folder, segmenter, Options(diameter))
+        return took()
 
 
 class Stopwatch:

@@ -15,7 +15,6 @@ from drepano.cells import count_debris, find_cells, measure_cells
 from drepano.datasets import open_dataset
 from drepano.io import write_json
 from drepano.metrics.pixel import dice_per_class
-from drepano.preprocessing import scale_image
 from drepano.quality import check_quality
 
 MOST_FIELDS = 12
@@ -59,7 +58,7 @@ def judge(segmenter, images, diameter, truths=None) -> dict[str, object]:
         judged.append(
             check_quality(
                 image,
-                scale_image(image, card.cell_diameter / diameter),
+                segmentation.seen,
                 measure_cells(segmentation, instances, image),
                 count_debris(segmentation, instances),
                 diameter,

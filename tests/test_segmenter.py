@@ -192,8 +192,10 @@ class TestCellDiameter:
 
     @pytest.mark.parametrize(("diameter", "seen"), [(20, (120, 200)), (80, (30, 50)), (40, (60, 100))])
     def test_the_network_sees_cells_of_the_size_it_knows(self, segmenter, recording, diameter, seen):
-        segmenter.segment(random_image(60, 100), cell_diameter=diameter)
+        result = segmenter.segment(random_image(60, 100), cell_diameter=diameter)
         assert recording.windows == [(1, 3, *seen)]
+        assert result.seen is not None
+        assert result.seen.shape == (*seen, 3)
 
     def test_the_known_diameter_is_no_scaling(self, segmenter):
         np.testing.assert_array_equal(

@@ -71,6 +71,8 @@ class Segmentation:
         network was trained on.
     size_unknown : bool
         Whether it was to be estimated and could not be, so that it is what the network was trained on.
+    seen : (H', W', 3) uint8 array, optional
+        The image as the network saw it: scaled to the size of cells that it knows.
     """
 
     classes: NDArray[np.uint8]
@@ -78,3 +80,4 @@ class Segmentation:
     taxonomy: Taxonomy
     cell_diameter: float
     size_unknown: bool = False
+    seen: NDArray[np.uint8] | None = None

@@ -59,8 +59,15 @@ def difference_from_background(
     pixels: NDArray[np.uint8], background: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Mean over channels of the absolute difference of pixels (..., 3) from a colour, (...) grey levels."""
-    difference: NDArray[np.float32] = np.abs(pixels - background).mean(axis=-1)
-    return difference
+    return grey_levels(np.abs(pixels - background))
+
+
+def grey_levels(pixels: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean over the three channels of pixels (..., 3), (...) float32."""
+    # Ten times as fast as a mean over so short an axis.
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    grey: NDArray[np.float32] = (red.astype(np.float32) + green + blue) / 3
+    return grey
 
 
 def difference_threshold(difference: NDArray[np.float32]) -> float | None:

@@ -137,7 +137,8 @@ class Segmenter:
 
     def _segment(self, pixels: NDArray[np.uint8], diameter: float) -> Segmentation:
         factor, size = scale_for(self.card, diameter, pixels.shape[:2])
-        probabilities = self._probabilities(scale_image(pixels, factor))
+        seen = scale_image(pixels, factor)
+        probabilities = self._probabilities(seen)
         if size != pixels.shape[:2]:
             probabilities = _resize(probabilities, pixels.shape[:2])
         return Segmentation(
@@ -145,6 +146,7 @@ class Segmenter:
             probabilities=probabilities,
             taxonomy=self._taxonomy,
             cell_diameter=diameter,
+            seen=seen,
         )
 
     def diameter_or_known(self, cell_diameter: float | None) -> float:

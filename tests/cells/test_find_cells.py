@@ -121,6 +121,15 @@ class TestTouching:
             mask |= (y - diameter) ** 2 + (x - centre - diameter / 3) ** 2 <= radius**2
         assert count(mask, diameter) == 2
 
+    def test_large_cells_are_parted_on_a_coarser_grid_and_keep_all_their_pixels(self):
+        y, x = np.mgrid[:201, :301]
+        first, second = ((y - 100) ** 2 + (x - middle) ** 2 <= 50**2 for middle in (105, 197))
+        mask = first | second
+        cells = find_cells(segmentation(mask, 100.0))
+        np.testing.assert_array_equal(cells > 0, mask)
+        for own in (first & ~second, second & ~first):
+            assert (cells[own] == np.bincount(cells[own]).argmax()).mean() > 0.98
+
 
 class TestWhole:
     """What is one cell stays one."""

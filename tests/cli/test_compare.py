@@ -166,6 +166,12 @@ class TestCompare:
         assert summary(tmp_path / "out")["classes"] == ["background", "cell"]
         assert "Overlap and distance of cells (Table I)" in (tmp_path / "out/tables.md").read_text()
 
+    def test_without_a_network_there_are_no_validation_curves(self, data, tmp_path):
+        result = compare(data, tmp_path / "out", "--binary", methods="region-growing")
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / "out/roc.png").is_file()
+        assert not (tmp_path / "out/validation.png").exists()
+
     @pytest.mark.parametrize(
         ("option", "value", "message"),
         [

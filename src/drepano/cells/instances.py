@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label, regionprops
-from skimage.morphology import local_maxima, reconstruction
-from skimage.segmentation import watershed
+from skimage.morphology import local_maxima
+from skimage.segmentation import expand_labels, watershed
 
 from drepano.field import Segmentation
 
@@ -70,26 +70,37 @@ def _border_numbers(instances: NDArray) -> NDArray:
 
 
 def _part(region: NDArray[np.bool_], cell_diameter: float) -> NDArray[np.int32]:
-    """Number the cells of one connected region: a watershed from the middles that narrow necks part."""
-    distance = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
-    smooth = ndimage.gaussian_filter(distance, cell_diameter / 30)
-    sparse = (slice(None, None, coarse_step(cell_diameter)),) * 2
-    found = _middles(smooth[sparse], region[sparse])
-    if found.max() <= 1:
-        return region.astype(np.int32)
-    middles = np.zeros(region.shape, np.int32)
-    middles[sparse] = found
-    parts: NDArray[np.int32] = watershed(-smooth, middles, mask=region)
-    return parts
+    """Number the cells of one connected region: a watershed from the middles that narrow necks part.
+
+    Outside the region the numbers mean nothing.
+    """
+    step = coarse_step(cell_diameter)
+    coarse = region[::step, ::step]
+    distance = ndimage.distance_transform_edt(np.pad(coarse, 1))[1:-1, 1:-1]
+    smooth = ndimage.gaussian_filter(distance, cell_diameter / 30 / step)
+    middles = _middles(smooth, coarse)
+    if middles.max() <= 1:
+        return np.ones(region.shape, np.int32)
+    parts = expand_labels(watershed(-smooth, middles, mask=coarse), sum(coarse.shape))
+    fine: NDArray[np.int32] = parts.repeat(step, 0).repeat(step, 1)[: region.shape[0], : region.shape[1]]
+    return fine
 
 
 def _middles(distance: NDArray[np.float64], region: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Numbered peaks of the distance to the background, those without a neck between them joined."""
-    depth = np.log(np.maximum(distance, 0.5))
-    peaks: NDArray[np.int32] = label(local_maxima(depth) & region)
-    if peaks.max() > 1:
-        peaks = label(local_maxima(reconstruction(depth + np.log(_NECK), depth)) & region)
-    return peaks
+    """Numbered peaks of the distance to the background, of those without a neck between them the highest."""
+    distance = np.maximum(distance, 0.5)
+    peaks: NDArray[np.int32] = label(local_maxima(distance) & region)
+    numbers, places = np.unique(peaks, return_index=True)
+    numbers, places = numbers[1:], places[1:]  # without 0
+    heights = distance.ravel()[places]
+    order = np.argsort(heights, kind="stable")
+    middles = list(numbers[order[-1:]])
+    for rank, peak in enumerate(order[:-1]):
+        without_neck = label(distance >= _NECK * heights[peak]).ravel()
+        if (without_neck[places[order[rank + 1 :]]] != without_neck[places[peak]]).all():
+            middles.append(numbers[peak])
+    numbered: NDArray[np.int32] = label(np.isin(peaks, middles))
+    return numbered
 
 
 def coarse_step(cell_diameter: float) -> int:

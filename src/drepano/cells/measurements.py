@@ -11,6 +11,7 @@ from skimage.measure import regionprops_table
 from drepano.cells.instances import between_cells, coarse_step, find_cells
 from drepano.cells.schema import cell_columns
 from drepano.field import Segmentation
+from drepano.preprocessing import grey_levels
 
 UNCERTAIN = 0.6
 """A cell whose class has less than this share of the summed probabilities is uncertain."""
@@ -153,8 +154,8 @@ def _bends(pixels: _Pixels) -> NDArray[np.float64]:
 
 def _contrasts(image: NDArray[np.uint8], pixels: _Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean of grey less that of the background, and standard deviation of grey, by number of cell."""
-    grey = image.mean(axis=2, dtype=np.float32)
+    grey = grey_levels(image)
     background = np.median(grey if pixels.inside.all() else grey[~pixels.inside])
     contrast = (grey[pixels.inside] - background).astype(np.float64)
     means = pixels.means(contrast)
-    return means, np.sqrt(pixels.means((contrast - means[pixels.cell_of]) ** 2))
+    return means, np.sqrt(np.maximum(pixels.means(contrast**2) - means**2, 0))

@@ -11,7 +11,10 @@ from scipy import ndimage
 Ring = NDArray[np.int64]
 """(N, 2) corners x, y of a closed ring, the first not repeated."""
 
-_RIGHT_OF = {(1, 0): (0, 1), (0, 1): (-1, 0), (-1, 0): (0, -1), (0, -1): (1, 0)}
+_DIRECTIONS = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])
+"""Steps x, y along an edge: to the right, down, to the left, up."""
+_STRAIGHT, _RIGHT, _LEFT = 0, 1, 3
+"""What is added to the number of a direction to turn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,40 +66,43 @@ def ring_area(ring: Ring) -> float:
 
 
 def _rings(mask: NDArray[np.bool_]) -> list[Ring]:
-    """All closed paths along edges between inside and outside, the inside to the right."""
+    """All closed paths along edges between inside and outside, the inside to the right, as their corners."""
     padded = np.pad(mask, 1)
-    steps: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    # From the start of an edge its direction: along the top of a pixel to the right, and so on around it.
-    for direction, (row_shift, column_shift), (start_y, start_x) in (
-        ((1, 0), (-1, 0), (0, 0)),
-        ((0, 1), (0, 1), (0, 1)),
-        ((-1, 0), (1, 0), (1, 1)),
-        ((0, -1), (0, -1), (1, 0)),
-    ):
-        outside = ~np.roll(padded, (-row_shift, -column_shift), (0, 1))
-        for row, column in np.argwhere(padded & outside) - 1:
-            steps.setdefault((int(column) + start_x, int(row) + start_y), []).append(direction)
-    rings = []
-    while steps:
-        start = next(iter(steps))
-        rings.append(_follow(steps, start))
-    return rings
+    upper_left, upper_right = padded[:-1, :-1], padded[:-1, 1:]
+    lower_left, lower_right = padded[1:, :-1], padded[1:, 1:]
+    edges = np.stack(  # leaving a corner in each of _DIRECTIONS
+        [
+            lower_right & ~upper_right,
+            lower_left & ~lower_right,
+            upper_left & ~lower_left,
+            upper_right & ~upper_left,
+        ]
+    )
+    direction, y, x = np.nonzero(edges)
+    numbers = np.full(edges.shape, -1)
+    numbers[edges] = np.arange(len(direction))
+    end_x, end_y = x + _DIRECTIONS[direction, 0], y + _DIRECTIONS[direction, 1]
+    following = np.full(len(direction), -1)
+    # Where two pixels meet in a corner there are two ways on: the left one crosses to the other pixel.
+    for turn in _RIGHT, _STRAIGHT, _LEFT:
+        onward = numbers[(direction + turn) % 4, end_y, end_x]
+        following = np.where(onward >= 0, onward, following)
+    turns = np.zeros(len(direction), bool)
+    turns[following] = direction[following] != direction
+    corners = np.column_stack([x, y])
+    return [corners[ring[turns[ring]]] for ring in _cycles(following.tolist())]
 
 
-def _follow(steps: dict[tuple[int, int], list[tuple[int, int]]], start: tuple[int, int]) -> Ring:
-    """Walk from `start` until back there, using up the steps; only corners are kept."""
-    corners = []
-    place, before = start, None
-    while place in steps:
-        ways = steps[place]
-        # Where two pixels meet in a corner there are two ways on: the left one crosses to the other pixel.
-        way = ways[0] if len(ways) == 1 or before is None or _RIGHT_OF[before] != ways[0] else ways[1]
-        ways.remove(way)
-        if not ways:
-            del steps[place]
-        if way != before:
-            corners.append(place)
-        place, before = (place[0] + way[0], place[1] + way[1]), way
-        if place == start:
-            break
-    return np.array(corners, dtype=np.int64)
+def _cycles(following: list[int]) -> list[NDArray[np.int64]]:
+    """The cycles of a permutation."""
+    seen = [False] * len(following)
+    cycles = []
+    for start in range(len(following)):
+        cycle, number = [], start
+        while not seen[number]:
+            seen[number] = True
+            cycle.append(number)
+            number = following[number]
+        if cycle:
+            cycles.append(np.array(cycle))
+    return cycles

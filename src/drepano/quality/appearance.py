@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from drepano.preprocessing import background_colour, difference_from_background, difference_threshold
+from drepano.preprocessing import (
+    background_colour,
+    difference_from_background,
+    difference_threshold,
+    grey_levels,
+)
 
 UNLIKE = 1.0
 """From this score on a field is unlike the fields of training; see docs/quality.md for how it was set."""
@@ -55,13 +60,14 @@ def describe(image: NDArray[np.uint8]) -> dict[str, float]:
     cells = difference > threshold
     contrast = float(difference[cells].mean())
     shift = image[cells] - background
-    grey = image.mean(axis=2, dtype=np.float32)
+    level = grey_levels(shift)
+    grey = grey_levels(image)
     steepness = ndimage.gaussian_gradient_magnitude(grey, 1)
     rough = np.abs(ndimage.laplace(grey))[~ndimage.binary_dilation(cells, iterations=3)]
     return numbers | {
         "contrast": contrast,
-        "cell_colour": float(np.abs(shift - shift.mean(axis=1, keepdims=True)).mean()) / contrast,
-        "dark_share": float((shift.mean(axis=1) < 0).mean()),
+        "cell_colour": float(np.abs(shift - level[:, None]).mean()) / contrast,
+        "dark_share": float((level < 0).mean()),
         "edge_width": contrast / max(float(np.percentile(steepness, 99)), 1e-6),
         "noise": float(np.median(rough)) / contrast if rough.size else 0.0,
         "covered": float(cells.mean()),

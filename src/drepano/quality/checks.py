@@ -11,7 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drepano.cell_size import estimate_cell_diameter
-from drepano.preprocessing import background_colour, difference_from_background, difference_threshold
+from drepano.preprocessing import (
+    background_colour,
+    difference_from_background,
+    difference_threshold,
+    grey_levels,
+)
 from drepano.quality.appearance import UNLIKE, describe, in_words, unlikeness
 
 _SATURATED = 0.25
@@ -79,7 +84,8 @@ def check_quality(
         Ranges of the fields of training, from the model card; may be empty.
     """
     numbers = describe(scaled)
-    saturated = float(((image == 0) | (image == 255)).any(axis=2).mean())
+    red, green, blue = np.moveaxis((image == 0) | (image == 255), 2, 0)
+    saturated = float((red | green | blue).mean())
     uneven = _uneven_light(scaled)
     # Where cells are smaller it is pixels, not the lens, that make edges wide.
     width = numbers["edge_width"] * _USUAL_DIAMETER / max(known_diameter, _USUAL_DIAMETER)
@@ -110,7 +116,7 @@ def _uneven_light(image: NDArray[np.uint8]) -> float:
     if threshold is None:
         return float("nan")
     cells = difference > threshold
-    grey = image.mean(axis=2)
+    grey = grey_levels(image)
     levels = []
     for rows, cell_rows in zip(np.array_split(grey, _BLOCKS), np.array_split(cells, _BLOCKS), strict=True):
         blocks = zip(np.array_split(rows, _BLOCKS, 1), np.array_split(cell_rows, _BLOCKS, 1), strict=True)

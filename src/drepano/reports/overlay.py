@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -145,9 +146,12 @@ def _outline_pixels(instances: NDArray[np.int32], width: int) -> NDArray[np.bool
 
     parted = np.where(_near_another_cell(instances, (width + 1) // 2), 0, instances)
     edge = (parted > 0) & (ndimage.minimum_filter(parted, footprint=_CROSS, mode="nearest") != parted)
-    if width == 1 or not edge.any():
-        return np.asarray(edge, dtype=np.bool_)
-    return np.asarray((parted > 0) & (ndimage.distance_transform_edt(~edge) < width), dtype=np.bool_)
+    rows, columns = np.nonzero(np.pad(edge, width))
+    line: NDArray[np.bool_] = np.zeros(np.add(edge.shape, 2 * width), np.bool_)
+    for down, right in itertools.product(range(1 - width, width), repeat=2):
+        if down**2 + right**2 < width**2:
+            line[rows + down, columns + right] = True
+    return line[width:-width, width:-width] & (parted > 0)
 
 
 def _near_another_cell(instances: NDArray[np.int32], distance: int) -> NDArray[np.bool_]:

@@ -62,15 +62,17 @@ def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
     _write_figures(experiment, summary, plan, results)
     markdown = comparison_markdown(summary)
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
+    maps = _draw_maps(experiment, plan, dataset, list(summary["methods"]))
     drawn = {
-        "ROC of pixels, logarithmic towards 0, mean over folds and seeds": figures.draw_roc(summary),
-        "Confusion of pixels, all folds and seeds together": figures.draw_confusion(summary),
-        "Loss on inner validation fields, a line a training": figures.draw_validation(summary["validation"]),
-        "A test field, its truth and the class map of every method": _draw_maps(
-            experiment, plan, dataset, list(summary["methods"])
+        "roc": ("ROC of pixels, logarithmic towards 0, mean over folds and seeds", figures.draw_roc(summary)),
+        "confusion": (
+            "Confusion of pixels, all folds and seeds together",
+            figures.draw_confusion(summary),
         ),
+        **_validation_figure(summary),
+        "maps": ("A test field, its truth and the class map of every method", maps),
     }
-    return _write(experiment, markdown, drawn, ("roc", "confusion", "validation", "maps"))
+    return _write(experiment, markdown, drawn)
 
 
 def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
@@ -86,12 +88,21 @@ def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
     }
     _write_figures(experiment, summary, plan, results)
     drawn = {
-        "Dice against the number of training fields; bars are one SD over seeds": figures.draw_learning_curve(
-            summary
+        "learning-curve": (
+            "Dice against the number of training fields; bars are one SD over seeds",
+            figures.draw_learning_curve(summary),
         ),
-        "Loss on inner validation fields, a line a training": figures.draw_validation(summary["validation"]),
+        **_validation_figure(summary),
     }
-    return _write(experiment, learning_curve_markdown(summary), drawn, ("learning-curve", "validation"))
+    return _write(experiment, learning_curve_markdown(summary), drawn)
+
+
+def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
+    """Nothing where no method is a network."""
+    if not summary["validation"]:
+        return {}
+    png = figures.draw_validation(summary["validation"])
+    return {"validation": ("Loss on inner validation fields, a line a training", png)}
 
 
 def _write_figures(
@@ -102,11 +113,12 @@ def _write_figures(
     write_text(experiment / PER_FIELD, table.to_csv(index=False, float_format="%.5g"))
 
 
-def _write(experiment: Path, markdown: str, drawn: dict[str, bytes], names: Sequence[str]) -> Path:
+def _write(experiment: Path, markdown: str, drawn: dict[str, tuple[str, bytes]]) -> Path:
+    """`drawn` has the caption and the PNG of every figure by the name of its file."""
     write_text(experiment / TABLES, markdown)
-    for name, png in zip(names, drawn.values(), strict=True):
+    for name, (_, png) in drawn.items():
         write_bytes(experiment / f"{name}.png", png)
-    write_page(experiment / PAGE, markdown, drawn)
+    write_page(experiment / PAGE, markdown, dict(drawn.values()))
     return experiment / PAGE
 
 
