@@ -13,9 +13,9 @@ mkdir -p "$runs"
 [ -f "$runs/composed/dataset.toml" ] ||
   drepano data compose "$data/xu2017" --out "$runs/composed" --fields 200 --seed 1
 
-scd() { # scd NAME NETWORK PATIENTS: a five-class network trained on the composed fields of PATIENTS
+scd() { # scd NAME PATIENTS: a five-class network trained on the composed fields of PATIENTS
   [ -f "$runs/$1/model.safetensors" ] ||
-    drepano train "$runs/composed" --patients "$3" --network "$2" --steps 1500 --validate-every 250 \
+    drepano train "$runs/composed" --patients "$2" --network dunet --steps 1500 --validate-every 250 \
       --name "$1" --out "$runs/$1" >"$runs/$1.log" 2>&1
 }
 
@@ -23,17 +23,18 @@ without() { # all patients but one, separated by commas
   tr ' ' '\n' <<<"$patients" | grep -vx "$1" | paste -sd,
 }
 
-fold() { # fold NETWORK PATIENT: leave PATIENT out, then classify that patient's real crops
-  scd "$1-without-$2" "$1" "$(without "$2")"
-  drepano evaluate "$runs/$1-without-$2/model.safetensors" "$data/xu2017" --patients "$2" \
-    --out "$runs/crops-$1-$2.json" >/dev/null
+fold() { # fold PATIENT: leave PATIENT out, then classify that patient's real crops
+  scd "dunet-without-$1" "$(without "$1")"
+  drepano evaluate "$runs/dunet-without-$1/model.safetensors" "$data/xu2017" --patients "$1" \
+    --out "$runs/crops-dunet-$1.json" >/dev/null
 }
 
-# The network with the lower loss on the folds' inner validation fields is shipped; the crops choose nothing.
-(for patient in JH172 JH18361915; do fold unet "$patient"; fold dunet "$patient"; done) &
-for patient in MGH184_61915 JH1766915; do fold unet "$patient"; fold dunet "$patient"; done
+# dU-Net had the lower loss on the inner validation fields of all four folds (results/scd-choice.json); the crops
+# choose nothing.
+(for patient in JH172 JH18361915; do fold "$patient"; done) &
+for patient in MGH184_61915 JH1766915; do fold "$patient"; done
 wait
-scd scd dunet "${patients// /,}" &
+scd scd "${patients// /,}" &
 rbc() { # rbc WEIGHT: cell or background, with that weight where two cells meet
   [ -f "$runs/rbc-$1/model.safetensors" ] ||
     drepano train "$data/bbbc041seg/train" "$runs/dense" --binary --network dunet --steps 2500 --crop-size 128 \
