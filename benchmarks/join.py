@@ -2,23 +2,28 @@
 
 The EXPERIMENTs, whole folders or what `experiments.sh` keeps of them, have the same plan: fields, splits and
 budget. A method's figures are taken over as they are, from the first that has it; pairs are compared anew,
-from the values of every field. OUT may be one of them. Maps are not drawn: what is kept has none.
+from the values of every field, which makes it the way to compare one experiment anew, too. OUT may be one of
+them. Maps are not drawn: what is kept has none.
 """
 
 import json
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from drepano.errors import DrepanoError
 from drepano.experiments.plan import PLAN, read_plan
-from drepano.experiments.summary import method_differences, results_of_table
+from drepano.experiments.summary import curve_differences, method_differences, results_of_table
 from drepano.io import write_bytes, write_json, write_text
 from drepano.methods import METHODS
 from drepano.reports.experiment import figures
 from drepano.reports.experiment.report import PER_FIELD, SUMMARY, TABLES
-from drepano.reports.experiment.tables import comparison_markdown
+from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
+
+KIND = {"compare": "methods", "learning-curve": "curves"}
+"""What holds a summary's figures by method."""
 
 
 def main(out: Path, experiments: list[Path]) -> None:
@@ -32,31 +37,39 @@ def main(out: Path, experiments: list[Path]) -> None:
     tables = [pd.read_csv(experiment / PER_FIELD) for experiment in experiments]
 
     source = {
-        name: place for place in reversed(range(len(summaries))) for name in summaries[place]["methods"]
+        name: place for place in reversed(range(len(summaries))) for name in summaries[place][KIND[plan.kind]]
     }
     order = [name for name in METHODS if name in source]
     fields = pd.concat(
         [table[table["method"].map(source) == place] for place, table in enumerate(tables)], ignore_index=True
     )
-    by_method = results_of_table(fields, plan.classes)
+    by_method = {name: results_of_table(fields, plan.classes)[name] for name in order}
     summary = {
         **summaries[0],
         "conditions": [*dict.fromkeys(line for each in summaries for line in each["conditions"])],
-        "methods": {name: summaries[source[name]]["methods"][name] for name in order},
-        "differences": method_differences({name: by_method[name] for name in order}, plan),
+        KIND[plan.kind]: {name: summaries[source[name]][KIND[plan.kind]][name] for name in order},
         "validation": {
             name: summaries[source[name]]["validation"][name]
             for name in order
             if name in summaries[source[name]]["validation"]
         },
     }
+    if plan.kind == "compare":
+        summary["differences"] = method_differences(by_method, plan)
+        markdown = comparison_markdown(summary)
+        drawn = {"roc": figures.draw_roc(summary), "confusion": figures.draw_confusion(summary)}
+    else:
+        summary["differences"] = curve_differences([*chain(*by_method.values())], order, plan)
+        markdown = learning_curve_markdown(summary)
+        drawn = {"learning-curve": figures.draw_learning_curve(summary)}
+    if summary["validation"]:
+        drawn["validation"] = figures.draw_validation(summary["validation"])
     write_text(out / PLAN, (experiments[0] / PLAN).read_text())
     write_json(out / SUMMARY, summary)
     write_text(out / PER_FIELD, fields.to_csv(index=False, float_format="%.5g"))
-    write_text(out / TABLES, comparison_markdown(summary))
-    write_bytes(out / "roc.png", figures.draw_roc(summary))
-    write_bytes(out / "confusion.png", figures.draw_confusion(summary))
-    write_bytes(out / "validation.png", figures.draw_validation(summary["validation"]))
+    write_text(out / TABLES, markdown)
+    for name, png in drawn.items():
+        write_bytes(out / f"{name}.png", png)
 
 
 if __name__ == "__main__":

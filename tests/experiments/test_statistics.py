@@ -13,11 +13,13 @@ def figures(values, seeds=1):
 
 
 NOBODY = {f"f{i}": None for i in range(100)}
+FOLDS = {f"f{i}": f"fold-{i % 5}" for i in range(100)}
+ONE_FOLD = {f"f{i}": "all" for i in range(100)}
 
 
 def test_a_constant_difference_is_that_and_has_no_spread():
     base = np.random.default_rng(0).uniform(0.5, 1, 30)
-    result = paired_difference(figures(base + 0.1), figures(base), NOBODY)
+    result = paired_difference(figures(base + 0.1), figures(base), NOBODY, FOLDS)
     assert result.mean == pytest.approx(0.1)
     assert (result.low, result.high) == (pytest.approx(0.1), pytest.approx(0.1))
     assert (result.fields, result.units, result.unit) == (30, 30, "fields")
@@ -25,22 +27,65 @@ def test_a_constant_difference_is_that_and_has_no_spread():
 
 
 def test_the_interval_is_that_of_the_mean_of_the_differences():
-    """By the central limit, 1.96 standard errors each way."""
+    """By the central limit, 1.96 standard errors each way, where every field is a fold of its own."""
     rng = np.random.default_rng(1)
     differences = rng.normal(0.02, 0.1, 100)
-    result = paired_difference(figures(0.5 + differences), figures(np.full(100, 0.5)), NOBODY)
+    own_folds = {field: field for field in NOBODY}
+    result = paired_difference(figures(0.5 + differences), figures(np.full(100, 0.5)), NOBODY, own_folds)
     half = 1.96 * differences.std() / 10
     assert result.low == pytest.approx(differences.mean() - half, abs=0.003)
     assert result.high == pytest.approx(differences.mean() + half, abs=0.003)
 
 
-def test_in_95_of_100_experiments_without_a_difference_none_is_claimed():
-    claimed = 0
-    for seed in range(200):
-        rng = np.random.default_rng(seed)
-        sides = [figures(rng.normal(0.5, 0.1, 40)) for _ in range(2)]
-        claimed += paired_difference(*sides, NOBODY).more_than_chance
-    assert 2 <= claimed <= 22
+class TestNothingIsClaimedWithoutADifference:
+    """In at most some 5 of 100 experiments, wherever the chance lies."""
+
+    def claimed(self, first, second, patients, folds):
+        """Of 100 experiments; `first` and `second` make the figures of one method."""
+        count = 0
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            count += paired_difference(first(rng), second(rng), patients, folds).more_than_chance
+        return count
+
+    def test_chance_of_fields(self):
+        def method(rng):
+            return figures(rng.normal(0.5, 0.1, 40))
+
+        assert self.claimed(method, method, NOBODY, FOLDS) <= 10
+
+    def test_chance_of_four_patients(self):
+        patients = {f"f{i}": f"P{i % 4}" for i in range(40)}
+
+        def method(rng):
+            return figures(np.tile(rng.normal(0.5, 0.05, 4), 10) + rng.normal(0, 0.01, 40))
+
+        assert self.claimed(method, method, patients, patients) <= 10
+
+    @pytest.mark.parametrize("seeds", [1, 3])
+    def test_chance_of_trainings_one_a_fold(self, seeds):
+        def method(count):
+            def make(rng):
+                training = rng.normal(0.5, 0.02, (5, count))
+                return {f"f{i}": training[i % 5] + rng.normal(0, 0.01) for i in range(50)}
+
+            return make
+
+        assert self.claimed(method(seeds), method(1), NOBODY, FOLDS) <= 10
+
+    def test_chance_of_seeds_on_the_same_fields(self):
+        def method(rng):
+            training = rng.normal(0.5, 0.02, 3)
+            return {f"f{i}": training + rng.normal(0, 0.01) for i in range(50)}
+
+        assert self.claimed(method, method, NOBODY, ONE_FOLD) <= 10
+
+
+def test_one_training_of_each_tells_no_interval():
+    result = paired_difference(figures([0.9] * 10), figures([0.8] * 10), NOBODY, ONE_FOLD)
+    assert np.isnan([result.low, result.high]).all()
+    assert not result.more_than_chance
+    assert "a single training of each tells no interval" in in_words("A", "B", "Dice", result, True)
 
 
 def test_fields_of_one_patient_count_as_one():
@@ -48,44 +93,44 @@ def test_fields_of_one_patient_count_as_one():
     patients = {f"f{i}": "A" if i < 50 else "B" for i in range(100)}
     base = np.full(100, 0.5)
     gain = np.where(np.arange(100) < 50, 0.1, -0.02)
-    by_patient = paired_difference(figures(base + gain), figures(base), patients)
+    by_patient = paired_difference(figures(base + gain), figures(base), patients, FOLDS)
     assert (by_patient.units, by_patient.unit) == (2, "patients")
     assert not by_patient.more_than_chance
-    assert paired_difference(figures(base + gain), figures(base), NOBODY).more_than_chance
+    assert paired_difference(figures(base + gain), figures(base), NOBODY, FOLDS).more_than_chance
 
 
 def test_the_chance_of_initialisation_widens_the_interval():
     """The same gain in every field, but in one of three seeds the method fails."""
     lucky = {f"f{i}": np.array([0.9, 0.9, 0.5]) for i in range(50)}
-    result = paired_difference(lucky, figures(np.full(50, 0.7)), NOBODY)
+    result = paired_difference(lucky, figures(np.full(50, 0.7)), NOBODY, FOLDS)
     assert result.mean == pytest.approx(0.2 / 3)
     assert result.low < 0 < result.high
 
 
 def test_fields_in_which_a_figure_is_not_defined_are_left_out():
     first = figures([0.5, np.nan, 0.7])
-    result = paired_difference(first, figures([0.4, 0.4, 0.4]), NOBODY)
+    result = paired_difference(first, figures([0.4, 0.4, 0.4]), NOBODY, FOLDS)
     assert result.fields == 2
     assert result.mean == pytest.approx(0.2)
 
 
 def test_without_a_field_in_common_it_is_refused():
     with pytest.raises(ValueError, match="no field in common"):
-        paired_difference({"a": np.array([1.0])}, {"b": np.array([1.0])}, {})
+        paired_difference({"a": np.array([1.0])}, {"b": np.array([1.0])}, {}, {})
 
 
 class TestWords:
     def test_more_than_chance_names_the_better_one(self):
-        larger = paired_difference(figures([0.9] * 10), figures([0.8] * 10), NOBODY)
+        larger = paired_difference(figures([0.9] * 10), figures([0.8] * 10), NOBODY, FOLDS)
         assert in_words("A", "B", "Dice", larger, True).startswith(
             "A is better than B in Dice by more than chance: +0.1000"
         )
         assert in_words("A", "B", "distance", larger, False).startswith("A is worse than B")
 
     def test_an_interval_that_holds_0_says_that_they_cannot_be_told_apart(self):
-        same = paired_difference(figures([0.9, 0.7] * 10), figures([0.7, 0.9] * 10), NOBODY)
+        same = paired_difference(figures([0.9, 0.7] * 10), figures([0.7, 0.9] * 10), NOBODY, FOLDS)
         assert in_words("A", "B", "Dice", same, True).startswith("A and B cannot be told apart in Dice")
 
     def test_one_unit_tells_no_interval(self):
-        one = paired_difference(figures([0.9]), figures([0.7]), NOBODY)
+        one = paired_difference(figures([0.9]), figures([0.7]), NOBODY, FOLDS)
         assert "tells no interval" in in_words("A", "B", "Dice", one, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -123,6 +125,25 @@ def test_methods_are_compared_in_pairs_on_the_fields_of_both(plan, results):
     assert dice["words"].startswith("dU-Net ")
 
 
+def test_a_class_that_one_seed_is_not_asked_for_is_nobodys_gain(plan):
+    """In field a one method has the third class in its map alone, by a stray pixel: its Dice there is 0."""
+    plan = replace(plan, classes=(*CLASSES, "other"))
+
+    def with_third(dice, third):
+        return {**field("a", dice), "dice": [0.9, dice, third]}
+
+    results = [
+        result("dunet", "fold-1", 0, [with_third(0.8, None)]),
+        result("unet", "fold-1", 0, [with_third(0.8, 0.0)]),
+        result("dunet", "fold-2", 0, [{**field("c", 0.8), "dice": [0.9, 0.8, 0.7]}]),
+        result("unet", "fold-2", 0, [{**field("c", 0.8), "dice": [0.9, 0.8, 0.7]}]),
+    ]
+    by_method = {name: [one for one in results if one["job"]["method"] == name] for name in ("dunet", "unet")}
+    dice = next(d for d in method_differences(by_method, plan) if d["figure"] == "dice")
+    assert dice["mean"] == 0
+    assert dice["fields"] == 2
+
+
 def test_crops_count_as_right_over_all_patients_together(plan):
     crops = [{"true": "cell", "predicted": "cell"}] * 3 + [{"true": "other", "predicted": "cell"}]
     both = [
@@ -157,6 +178,7 @@ def test_a_learning_curve_compares_at_equal_sizes_and_with_half_the_fields(plan)
     assert {(d["first"], d["second"]): round(d["mean"], 6) for d in differences} == {
         ("dunet with 10 fields", "unet with 10 fields"): 0.1,
         ("dunet with 10 fields", "unet with 20 fields"): 0.0,
+        ("unet with 10 fields", "dunet with 20 fields"): -0.2,
         ("dunet with 20 fields", "unet with 20 fields"): 0.1,
     }
 

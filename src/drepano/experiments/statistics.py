@@ -1,12 +1,13 @@
-"""Is one method better than another by more than chance: paired differences with bootstrap intervals."""
+"""Is one method better than another by more than chance: paired differences with their intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 _REPETITIONS = 10_000
 _LEVEL = 0.95
@@ -20,7 +21,7 @@ class Difference:
     ----------
     mean : float
     low, high : float
-        95 % interval; NaN where there are fewer than two units.
+        95 % interval; NaN where there is a single unit, or a single training of each method.
     fields : int
         Fields on which both methods have the figure.
     units : int
@@ -45,12 +46,15 @@ def paired_difference(
     first: Mapping[str, NDArray[np.float64]],
     second: Mapping[str, NDArray[np.float64]],
     patients: Mapping[str, str | None],
+    folds: Mapping[str, str],
     seed: int = 0,
 ) -> Difference:
-    """Mean over fields of ``first - second`` with a bootstrap over patients, or fields without any.
+    """Mean over fields of ``first - second`` with an interval that holds for few patients and few trainings.
 
-    In every repetition units are drawn with replacement, and of each method, apart from the other, seeds of
-    training: the interval has both the chance in the fields and that in the initialisation.
+    The widest of three intervals is taken: a bootstrap that draws units, patients or fields without any, and
+    of each method, apart from the other, seeds; Student's over the means of units, since a bootstrap of few
+    is too narrow; and Student's over independent trainings, lest the luck of one be taken for the method's.
+    These are the folds, each of which has trainings of its own; with one fold the seeds of either method.
 
     Parameters
     ----------
@@ -58,6 +62,8 @@ def paired_difference(
         The figure of every field for every seed; NaN where it is not defined. Fields in which either has no
         figure in any seed are left out.
     patients : mapping of field id to patient
+    folds : mapping of field id to fold
+        In which it was a test field.
     seed : int
         Of the bootstrap.
 
@@ -78,18 +84,55 @@ def paired_difference(
     if not both:
         raise ValueError("the two methods have no field in common on which the figure is defined")
     by_patient = all(patients.get(field) is not None for field in both)
-    unit_of = [str(patients[field]) if by_patient else field for field in both]
-    units, members = np.unique(unit_of, return_inverse=True)
+    units, unit_of = np.unique(
+        [str(patients[field]) if by_patient else field for field in both], return_inverse=True
+    )
     tables = [np.stack([side[field] for field in both]) for side in (first, second)]
-    rng = np.random.default_rng(seed)
-    mean = float(np.mean(np.nanmean(tables[0], axis=1) - np.nanmean(tables[1], axis=1)))
+    differences = np.nanmean(tables[0], axis=1) - np.nanmean(tables[1], axis=1)
+    mean = float(differences.mean())
+    fold_names, fold_of = np.unique([folds[field] for field in both], return_inverse=True)
+    if len(fold_names) > 1:
+        over_trainings = _half_width(_group_means(differences, fold_of))
+    else:
+        over_trainings = _half_width(*(_means_of_seeds(table) for table in tables))
+    half = max(_half_width(_group_means(differences, unit_of)), over_trainings)
     low = high = float("nan")
-    if len(units) > 1:
-        draws = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), _REPETITIONS)
-        weights = draws[:, members]
-        sides = [_mean_over_fields(table, weights, rng) for table in tables]
-        low, high = np.nanquantile(sides[0] - sides[1], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]).tolist()
+    if np.isfinite(half):
+        ends = _bootstrap(tables, unit_of, np.random.default_rng(seed))
+        low, high = min(ends[0], mean - half), max(ends[1], mean + half)
     return Difference(mean, low, high, len(both), len(units), "patients" if by_patient else "fields")
+
+
+def _means_of_seeds(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over fields of every seed that has any."""
+    means: NDArray[np.float64] = np.nanmean(table[:, ~np.isnan(table).all(axis=0)], axis=0)
+    return means
+
+
+def _group_means(values: NDArray[np.float64], group_of: NDArray[np.intp]) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = np.bincount(group_of, values) / np.bincount(group_of)
+    return means
+
+
+def _half_width(*samples: NDArray[np.float64]) -> float:
+    """Of Student's interval of a mean, or of the difference of two; infinite without a degree of freedom."""
+    freedom = sum(len(sample) - 1 for sample in samples)
+    if freedom == 0:
+        return float("inf")
+    within = sum(float(((sample - sample.mean()) ** 2).sum()) for sample in samples) / freedom
+    error = np.sqrt(within * sum(1 / len(sample) for sample in samples))
+    return float(student.ppf((1 + _LEVEL) / 2, freedom) * error)
+
+
+def _bootstrap(
+    tables: Sequence[NDArray[np.float64]], unit_of: NDArray[np.intp], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Ends of the percentile interval of the difference of means over fields."""
+    count = int(unit_of.max()) + 1
+    weights = rng.multinomial(count, np.full(count, 1 / count), _REPETITIONS)[:, unit_of]
+    first, second = (_mean_over_fields(table, weights, rng) for table in tables)
+    low, high = np.nanquantile(first - second, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]).tolist()
+    return low, high
 
 
 def _mean_over_fields(
@@ -112,14 +155,16 @@ def _mean_over_fields(
 
 def in_words(first: str, second: str, figure: str, difference: Difference, larger_is_better: bool) -> str:
     """One sentence that says whether the difference is more than chance."""
-    size = (
-        f"{difference.mean:+.4f} (95 % interval {difference.low:+.4f} to {difference.high:+.4f}, "
-        f"{difference.fields} fields, bootstrap over {difference.units} {difference.unit})"
-    )
-    if difference.units < 2:
+    fields = f"{difference.fields} fields"
+    if difference.unit == "patients":
+        fields += f" of {difference.units} patient{'s' if difference.units > 1 else ''}"
+    if np.isnan(difference.low):
+        single = "training of each" if difference.units > 1 else difference.unit.removesuffix("s")
         return (
-            f"{first} and {second} differ in {figure} by {difference.mean:+.4f}; one unit tells no interval."
+            f"{first} and {second} differ in {figure} by {difference.mean:+.4f} ({fields}); "
+            f"a single {single} tells no interval."
         )
+    size = f"{difference.mean:+.4f} (95 % interval {difference.low:+.4f} to {difference.high:+.4f}, {fields})"
     if not difference.more_than_chance:
         return f"{first} and {second} cannot be told apart in {figure}: {size}."
     better = (difference.mean > 0) == larger_is_better

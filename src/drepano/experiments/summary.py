@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from itertools import combinations, product
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
@@ -298,15 +298,34 @@ def method_differences(by_method: Mapping[str, Sequence[_Result]], plan: Plan) -
     differences = []
     for figure in _FIGURES:
         for first, second in combinations(by_method, 2):
-            try:
-                difference = paired_difference(
-                    _by_field(by_method[first], figure), _by_field(by_method[second], figure), plan.patients
-                )
-            except ValueError:
-                continue
-            titles = METHODS[first], METHODS[second]
-            differences.append(_as_json(figure, (first, second), titles, difference, plan))
+            difference = _difference(by_method[first], by_method[second], figure, plan)
+            if difference is not None:
+                titles = METHODS[first], METHODS[second]
+                differences.append(_as_json(figure, (first, second), titles, difference, plan))
     return differences
+
+
+def _difference(
+    first: Sequence[_Result], second: Sequence[_Result], figure: str, plan: Plan
+) -> Difference | None:
+    """None where the two have no field in common on which the figure is defined.
+
+    A field's figure is that of cells in binary, else the mean over those classes that are defined for both
+    methods and all their seeds: a class that only one of them is asked for would count as that one's gain.
+    """
+    sides = [_by_field(results, figure) for results in (first, second)]
+    values: list[dict[str, NDArray[np.float64]]] = [{}, {}]
+    for field in [field for field in sides[0] if field in sides[1]]:
+        rows = np.concatenate([side[field] for side in sides])
+        defined = ~np.isnan(rows[~np.isnan(rows).all(axis=1)]).any(axis=0)
+        if defined.any():
+            for value, side in zip(values, sides, strict=True):
+                value[field] = side[field][:, defined].mean(axis=1)
+    folds = {id_: split.name for split in plan.splits for id_ in split.test}
+    try:
+        return paired_difference(values[0], values[1], plan.patients, folds)
+    except ValueError:
+        return None
 
 
 def _as_json(
@@ -326,24 +345,24 @@ def _as_json(
 
 
 def _by_field(results: Sequence[_Result], figure: str) -> dict[str, NDArray[np.float64]]:
-    """Of every field a value a seed: of cells in binary, else the mean over the classes it has."""
-    values: dict[str, dict[int, float]] = defaultdict(dict)
+    """Of every field the figure, (seeds, classes); one column where it is one number, NaN without any."""
+    values: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for result in results:
         for field in result["fields"]:
             if figure in ERRORS:
-                value = float(field["cell_errors"][figure])
+                row = [float(field["cell_errors"][figure])]
             else:
-                numbers = np.array([_number(number) for number in field[figure]])
-                value = float(numbers[1]) if len(numbers) == 2 else _mean(numbers)
-            values[field["field"]][result["job"]["seed"]] = value
+                row = [_number(number) for number in field[figure]]
+            values[field["field"]][result["job"]["seed"]] = row[1:] if len(row) == 2 else row
     seeds = sorted({result["job"]["seed"] for result in results})
     return {
-        field: np.array([of_seed.get(seed, np.nan) for seed in seeds]) for field, of_seed in values.items()
+        field: np.array([of_seed.get(seed, [np.nan] * len(next(iter(of_seed.values())))) for seed in seeds])
+        for field, of_seed in values.items()
     }
 
 
 def curve_differences(results: Sequence[_Result], methods: Sequence[str], plan: Plan) -> list[dict[str, Any]]:
-    """Pairs of methods with equally many training fields, and the first with half as many as the second.
+    """Pairs of methods with equally many training fields, and either with half as many as the other.
 
     The paper's claim for its Fig. 7 is of the second kind: dU-Net does with half the fields what U-Net does.
     """
@@ -351,15 +370,14 @@ def curve_differences(results: Sequence[_Result], methods: Sequence[str], plan: 
     for result in results:
         by_point[result["job"]["method"], _size(result)].append(result)
     differences = []
-    for first, second in combinations(methods, 2):
-        for fewer, more in product(sorted({size for _, size in by_point}), repeat=2):
-            if more not in (fewer, 2 * fewer) or not {(first, fewer), (second, more)} <= set(by_point):
-                continue
-            difference = paired_difference(
-                _by_field(by_point[first, fewer], "dice"),
-                _by_field(by_point[second, more], "dice"),
-                plan.patients,
-            )
+    sizes = sorted({size for _, size in by_point})
+    points = [((first, size), (second, size)) for first, second in combinations(methods, 2) for size in sizes]
+    points += [
+        ((first, size), (second, 2 * size)) for first, second in permutations(methods, 2) for size in sizes
+    ]
+    for (first, fewer), (second, more) in points:
+        difference = _difference(by_point[first, fewer], by_point[second, more], "dice", plan)
+        if difference is not None:
             names = f"{first} with {_fields(fewer)}", f"{second} with {_fields(more)}"
             titles = f"{METHODS[first]} with {_fields(fewer)}", f"{METHODS[second]} with {_fields(more)}"
             differences.append(_as_json("dice", names, titles, difference, plan))
