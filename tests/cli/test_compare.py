@@ -63,7 +63,8 @@ class TestCompare:
         assert len(set(tested)) == 4
         result = json.loads((finished / "jobs/dunet/fold-1/seed-1/result.json").read_text())
         assert result["job"] == {"method": "dunet", "split": "fold-1", "seed": 1}
-        assert result["settings"]["network"] == "dunet"
+        assert result["settings"]["config"]["network"] == "dunet"
+        assert result["settings"]["config"]["normalisation"] == "contrast"
         assert "torch" in result["versions"]
         assert [row["field"] for row in result["fields"]] == sorted(plan["splits"][0]["test"])
 
@@ -179,6 +180,8 @@ class TestCompare:
             ("--methods", "unet,ilastik", "needs a project of yours"),
             ("--group", "eye", "use field or patient"),
             ("--seeds", "one", "whole numbers separated by commas"),
+            ("--steps", "0", "steps=0"),
+            ("--crops", "here", "use --group patient"),
             ("--folds", "1", "at least 2"),
         ],
     )
@@ -187,7 +190,35 @@ class TestCompare:
     ):
         with pytest.raises(DrepanoError, match=message):
             compare(data, tmp_path / "out", option, value)
+        assert not (tmp_path / "out" / "plan.json").exists(), "or the right ones would be refused, too"
         assert not (tmp_path / "out" / "jobs").exists()
+
+    def test_single_crops_need_patients_to_hold_out(self, data, tmp_path):
+        with pytest.raises(DrepanoError, match="is no folder of xu2017"):
+            compare(data, tmp_path / "out", "--group", "patient", "--crops", data)
+
+    def test_region_growing_is_left_out_where_there_are_several_classes(self, data, tmp_path):
+        result = compare(data, tmp_path / "out", methods="region-growing,pixel-forest")
+        assert result.exit_code == 0, result.output
+        assert "region growing tells cells from background only: left out" in result.output
+        assert list(summary(tmp_path / "out")["methods"]) == ["pixel-forest"]
+        with pytest.raises(DrepanoError, match="add --binary"):
+            compare(data, tmp_path / "out", methods="region-growing")
+
+    def test_a_result_of_other_settings_is_not_taken_for_one_of_todays(self, data, tmp_path):
+        assert compare(data, tmp_path / "out", methods="unet").exit_code == 0
+        path = tmp_path / "out/jobs/unet/fold-1/seed-0/result.json"
+        result = json.loads(path.read_text())
+        result["settings"]["config"]["learning_rate"] = 1.0
+        path.write_text(json.dumps(result))
+        with pytest.raises(DrepanoError, match="other settings of unet"):
+            compare(data, tmp_path / "out", methods="unet")
+
+    def test_the_page_says_how_networks_were_trained_and_on_whom_they_were_tested(self, finished):
+        tables = (finished / "tables.md").read_text()
+        assert "Settings of training: learning_rate 0.004, schedule one-cycle" in tables
+        assert "normalisation contrast" in tables
+        assert "plan.json names the fields of every split" in tables
 
 
 def test_learning_curve(data, tmp_path):

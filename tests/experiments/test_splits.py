@@ -76,7 +76,9 @@ class TestByPatient:
     def test_one_patient_only_is_split_at_random_and_a_note_says_what_that_means(self):
         result = folds(10, 5, "patient", patients=1)
         assert len(result.splits) == 5
-        assert "says nothing about new patients" in result.notes[0]
+        assert result.group == "field"
+        assert "Only one patient" in result.notes[0]
+        assert "says nothing about new patients" in result.notes[1]
 
     def test_fields_without_a_patient_are_refused(self):
         with pytest.raises(DrepanoError, match="field f000: its patient is not known"):
@@ -94,7 +96,7 @@ def test_a_class_that_a_side_lacks_is_noted():
 
 class TestLearningCurve:
     def test_larger_sets_hold_the_smaller_ones_and_the_test_fields_stay(self):
-        splits = learning_curve(fields(100), [40, 10, 20], 30, 0).splits
+        splits = learning_curve(fields(100), [40, 10, 20], 30, CLASSES, 0).splits
         assert [split.name for split in splits] == ["fields-10", "fields-20", "fields-40"]
         for small, large in pairwise(splits):
             assert set(small.training) < set(large.training)
@@ -102,10 +104,10 @@ class TestLearningCurve:
         assert not set(splits[-1].training) & set(splits[-1].test)
 
     def test_sizes_that_are_too_large_are_left_out_and_noted(self):
-        result = learning_curve(fields(50), [10, 250], 30, 0)
+        result = learning_curve(fields(50), [10, 250], 30, CLASSES, 0)
         assert [split.name for split in result.splits] == ["fields-10"]
         assert result.notes == ("Sizes 250 left out: only 20 fields are there to train on.",)
 
     def test_without_a_size_that_fits_it_is_refused(self):
         with pytest.raises(DrepanoError, match="50 fields leave 20"):
-            learning_curve(fields(50), [40], 30, 0)
+            learning_curve(fields(50), [40], 30, CLASSES, 0)

@@ -34,8 +34,8 @@ def test_it_learns_from_fields_and_segments_one(name, toy, make_discs, tmp_path,
 
 
 def test_what_a_network_is_trained_with_can_differ_from_the_preset():
-    assert create_method("dunet-cross-entropy", BUDGET).settings == {"loss": "ce"}
-    assert create_method("dunet", BUDGET).settings == {}
+    assert create_method("dunet-cross-entropy", BUDGET).config.loss == "ce"
+    assert create_method("dunet", BUDGET).config.loss == "ce+dice"
 
 
 def test_every_method_has_a_name_for_tables():

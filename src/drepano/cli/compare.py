@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +27,7 @@ Steps = Annotated[int, typer.Option(help="Optimiser steps of every network.")]
 BatchSize = Annotated[int, typer.Option(help="Crops a step.")]
 CropSize = Annotated[int, typer.Option(help="Side of the square crops, px.")]
 ValidateEvery = Annotated[int, typer.Option(help="Steps between looks at the inner validation fields.")]
+IlastikProject = Annotated[Path | None, typer.Option(help="Project (.ilp) for the method ilastik.")]
 Processes = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.")]
 
 
@@ -51,9 +52,7 @@ def compare(
     crops: Annotated[
         Path | None, typer.Option(help="Folder of xu2017: classify the test patients' single crops too.")
     ] = None,
-    ilastik_project: Annotated[
-        Path | None, typer.Option(help="Project (.ilp) for the method ilastik.")
-    ] = None,
+    ilastik_project: IlastikProject = None,
     processes: Processes = 1,
 ) -> None:
     """Cross-validate methods on the same folds, seeds, budget: Tables I to IV, Figures 5 and 6 of the paper.
@@ -62,25 +61,29 @@ def compare(
     """
     from drepano.errors import DrepanoError
     from drepano.experiments.splits import GROUPS, cross_validation
-    from drepano.methods import Budget, create_method
+    from drepano.methods import Budget
     from drepano.reports.experiment import write_comparison
 
     if group not in GROUPS:
         raise DrepanoError(f"--group {group}: use {' or '.join(GROUPS)}")
-    names = _methods(methods)
-    numbers = _numbers("--seeds", seeds)
+    if crops is not None and (binary or group != "patient"):
+        raise DrepanoError(
+            "--crops: the class of single crops can be told of patients not trained on: use --group patient, "
+            "without --binary"
+        )
     budget = Budget(steps, batch_size, crop_size, validate_every)
-    for name in names:
-        create_method(name, budget, ilastik_project)  # what cannot be made is said before anything is trained
+    names = _methods(methods, budget, ilastik_project)
+    numbers = _numbers("--seeds", seeds)
     plan = _plan(
         "compare",
         data,
         folder,
-        group,
         binary,
         budget,
         lambda infos, classes: cross_validation(infos, folds, group, classes, seed=0),
+        crops,
     )
+    names = _fit_for(names, plan.classes)
     jobs = plan.jobs(names, numbers, _names(one_seed))
     failed = _run(folder, jobs, processes, crops=crops, ilastik_project=ilastik_project)
     _finish(failed, write_comparison, folder, names)
@@ -98,6 +101,7 @@ def learning_curve(
     batch_size: BatchSize = 4,
     crop_size: CropSize = 256,
     validate_every: ValidateEvery = 100,
+    ilastik_project: IlastikProject = None,
     processes: Processes = 1,
 ) -> None:
     """Dice against the number of training fields, always on the same test fields: the paper's Figure 7."""
@@ -105,18 +109,19 @@ def learning_curve(
     from drepano.methods import Budget
     from drepano.reports.experiment import write_learning_curve
 
-    names = _methods(methods)
+    budget = Budget(steps, batch_size, crop_size, validate_every)
+    names = _methods(methods, budget, ilastik_project)
     numbers = _numbers("--seeds", seeds)
     plan = _plan(
         "learning-curve",
         data,
         folder,
-        "field",
         binary,
-        Budget(steps, batch_size, crop_size, validate_every),
-        lambda infos, classes: split(infos, _numbers("--sizes", sizes), test, seed=0),
+        budget,
+        lambda infos, classes: split(infos, _numbers("--sizes", sizes), test, classes, seed=0),
     )
-    failed = _run(folder, plan.jobs(names, numbers, ()), processes)
+    names = _fit_for(names, plan.classes)
+    failed = _run(folder, plan.jobs(names, numbers, ()), processes, ilastik_project=ilastik_project)
     _finish(failed, write_learning_curve, folder, names)
 
 
@@ -124,14 +129,14 @@ def _plan(
     kind: str,
     data: Path,
     folder: Path,
-    group: str,
     binary: bool,
     budget: Budget,
     split: Callable[[Sequence[FieldInfo], Sequence[str]], Splits],
+    crops: Path | None = None,
 ) -> Plan:
     """Fields scaled and split, the plan kept; what is special about the splits is said."""
     from drepano.datasets import open_dataset
-    from drepano.experiments.plan import FIELDS, keep_plan, make_plan
+    from drepano.experiments.plan import FIELDS, Plan, keep_plan
     from drepano.experiments.working_copy import survey, write_working_copy
     from drepano.io import ensure_writable_folder
     from drepano.taxonomy import BINARY
@@ -148,7 +153,19 @@ def _plan(
         "licence": dataset.licence,
         "fingerprint": print_of_data,
     }
-    plan = make_plan(kind, about, taxonomy, group, patients, budget, split(infos, taxonomy.classes))
+    splits = split(infos, taxonomy.classes)
+    plan = Plan(
+        kind=kind,
+        data=about,
+        taxonomy=taxonomy.name,
+        classes=taxonomy.classes,
+        group=splits.group,
+        patients=patients,
+        budget=budget,
+        splits=splits.splits,
+        notes=splits.notes,
+        crops=None if crops is None else _crops(crops, patients, splits.group),
+    )
     keep_plan(folder, plan)
     with stage_progress() as progress:
         write_working_copy(dataset, folder / FIELDS, progress)
@@ -157,6 +174,34 @@ def _plan(
     for note in plan.notes:
         err.print(f"[yellow]note:[/] {note}")
     return plan
+
+
+def _crops(folder: Path, patients: Mapping[str, str | None], group: str) -> str:
+    """The single crops in a few words; they can be told of patients not trained on only."""
+    from drepano.datasets import is_xu2017, open_dataset
+    from drepano.errors import DrepanoError
+
+    if not is_xu2017(folder):
+        raise DrepanoError(f"--crops {folder}: is no folder of xu2017, the data set of single crops")
+    singles = open_dataset(folder)
+    known = {source.patient for source in singles.sources}
+    missing = sorted({str(patient) for patient in patients.values()} - known)
+    if group != "patient" or missing:
+        reason = f"has no crops of {missing[0]}" if missing else "there is only one patient in the fields"
+        raise DrepanoError(f"--crops {folder}: {reason}; leave it out, or give fields of the crops' patients")
+    return f"{singles.name}, {len(singles)} crops"
+
+
+def _fit_for(names: list[str], classes: Sequence[str]) -> list[str]:
+    """Without methods that cannot tell so many classes."""
+    from drepano.errors import DrepanoError
+
+    if "region-growing" not in names or len(classes) == 2:
+        return names
+    if names == ["region-growing"]:
+        raise DrepanoError("region growing tells cells from background only: add --binary")
+    err.print("[yellow]note:[/] region growing tells cells from background only: left out without --binary")
+    return [name for name in names if name != "region-growing"]
 
 
 def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> int:
@@ -184,21 +229,24 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
 def _finish(
     failed: int, write: Callable[[Path, Sequence[str]], Path], folder: Path, names: list[str]
 ) -> None:
-    if any((folder / "jobs").glob("*/*/*/result.json")):
+    if any(path for name in names for path in (folder / "jobs" / name).glob("*/*/result.json")):
         out.print(f"wrote {write(folder, names)}")
     if failed:
         err.print(f"{failed} jobs failed; run the same command again to try them once more")
         raise typer.Exit(1)
 
 
-def _methods(text: str) -> list[str]:
+def _methods(text: str, budget: Budget, ilastik_project: Path | None) -> list[str]:
+    """Names of methods; what cannot be made is said before anything is trained."""
     from drepano.errors import DrepanoError
-    from drepano.methods import METHODS, download_notices
+    from drepano.methods import METHODS, create_method, download_notices
 
     names = list(dict.fromkeys(_names(text)))
     unknown = [name for name in names if name not in METHODS]
     if unknown or not names:
         raise DrepanoError(f"--methods {text}: use some of {', '.join(METHODS)}")
+    for name in names:
+        create_method(name, budget, ilastik_project)
     for notice in download_notices(names):
         err.print(f"[yellow]note:[/] {notice}")
     return names
@@ -208,7 +256,7 @@ def _numbers(option: str, text: str) -> list[int]:
     from drepano.errors import DrepanoError
 
     try:
-        numbers = [int(part) for part in _names(text)]
+        numbers = list(dict.fromkeys(int(part) for part in _names(text)))
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0:

@@ -28,6 +28,7 @@ __all__ = [
     "compose_field",
     "field_facts",
     "fingerprint",
+    "is_xu2017",
     "open_bbbc041seg",
     "open_chula",
     "open_dataset",

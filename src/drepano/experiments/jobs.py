@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from drepano.datasets import open_dataset
@@ -22,7 +24,7 @@ from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_bytes, write_text
 from drepano.methods import create_method
-from drepano.training import versions
+from drepano.training import TrainingConfig, versions
 from drepano.training.trainer import Progress
 
 TRAINING = "training"
@@ -67,7 +69,7 @@ def run_job(
     measured = measure_method(trained, test, taxonomy, progress)
     result: dict[str, Any] = {
         "job": asdict(job),
-        "settings": json.loads(json.dumps(asdict(method), default=str)),
+        "settings": _settings(method),
         "versions": versions(),
         "fit_seconds": seconds,
         **measured.figures,
@@ -82,12 +84,23 @@ def run_job(
     write_text(folder / RESULT, json.dumps(result))
 
 
+def _settings(method: Any) -> dict[str, Any]:
+    """All settings of a method, as JSON can hold them."""
+
+    def plain(value: Any) -> Any:
+        return value.model_dump() if isinstance(value, TrainingConfig) else str(value)
+
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(method), default=plain))
+    return settings
+
+
 def run_jobs(
     experiment: Path,
     jobs: Sequence[Job],
     processes: int,
     done: Callable[[Job, str | None], None],
-    **options: Any,
+    crops: Path | None = None,
+    ilastik_project: Path | None = None,
 ) -> list[Job]:
     """Run those jobs that have no result yet; a failed one does not stop the others.
 
@@ -97,16 +110,32 @@ def run_jobs(
         How many run at a time, each with its share of the cores.
     done : callable
         Called with every job that ended, and with the reason where it failed.
-    **options
-        Of `run_job`.
+    crops, ilastik_project : Path, optional
+        See `run_job`.
 
     Returns
     -------
     list of Job
         Those that failed.
+
+    Raises
+    ------
+    DrepanoError
+        If a finished job's method had other settings than it would have now.
     """
     waiting = [job for job in jobs if not job.is_done(experiment)]
+    budget = read_plan(experiment).budget
+    for job in jobs:
+        if job in waiting:
+            continue
+        stored = json.loads((job.folder(experiment) / RESULT).read_text())["settings"]
+        if stored != _settings(create_method(job.method, budget, ilastik_project)):
+            raise DrepanoError(
+                f"{job.folder(experiment)}: was made with other settings of {job.method} than it has "
+                "now; name another folder, or delete this one"
+            )
     failed = []
+    options = {"crops": crops, "ilastik_project": ilastik_project}
     for job, reason in _results(experiment, waiting, processes, options):
         if reason is not None:
             failed.append(job)
@@ -122,19 +151,34 @@ def _results(
             yield job, _attempt(experiment, job, options)
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
-    with ProcessPoolExecutor(processes, get_context("spawn"), _use_threads, (threads,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process, (threads,)) as pool:
         running = {pool.submit(_attempt, experiment, job, options): job for job in jobs}
-        for future in as_completed(running):
-            try:
-                yield running[future], future.result()
-            except BrokenProcessPool:
-                yield running[future], "a process was killed, perhaps for memory; use fewer --jobs"
+        try:
+            for future in as_completed(running):
+                try:
+                    yield running[future], future.result()
+                except BrokenProcessPool:
+                    yield running[future], "a process was killed, perhaps for memory; use fewer --jobs"
+        except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.kill()
+            raise
 
 
-def _use_threads(threads: int) -> None:
+def _begin_process(threads: int) -> None:
+    """Of a process for jobs: its share of the cores, and an end with the process that began it."""
     import torch
 
     torch.set_num_threads(threads)
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _attempt(experiment: Path, job: Job, options: dict[str, Any]) -> str | None:

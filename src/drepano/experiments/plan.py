@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drepano.errors import DrepanoError
-from drepano.experiments.splits import Split, Splits
+from drepano.experiments.splits import Split
 from drepano.io import ensure_writable_folder, write_text
 from drepano.methods import Budget
 from drepano.taxonomy import Taxonomy
@@ -52,6 +52,8 @@ class Plan:
     splits : tuple of Split
     notes : tuple of str
         What is special about the splits.
+    crops : str, optional
+        Data set of single crops that are classified too, and how many it has.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class Plan:
     budget: Budget
     splits: tuple[Split, ...]
     notes: tuple[str, ...]
+    crops: str | None = None
 
     @property
     def class_taxonomy(self) -> Taxonomy:
@@ -131,26 +134,3 @@ def read_plan(experiment: Path) -> Plan:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise DrepanoError(f"{path}: is damaged ({error}); begin the experiment in another folder") from error
-
-
-def make_plan(
-    kind: str,
-    data: dict[str, Any],
-    taxonomy: Taxonomy,
-    group: str,
-    patients: dict[str, str | None],
-    budget: Budget,
-    splits: Splits,
-) -> Plan:
-    """A plan from its parts."""
-    return Plan(
-        kind=kind,
-        data=data,
-        taxonomy=taxonomy.name,
-        classes=taxonomy.classes,
-        group=group,
-        patients=patients,
-        budget=budget,
-        splits=splits.splits,
-        notes=splits.notes,
-    )

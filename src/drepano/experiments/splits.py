@@ -44,9 +44,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """All splits of an experiment, and in words what is special about them."""
+    """All splits of an experiment, what they keep together, and in words what is special about them."""
 
     splits: tuple[Split, ...]
+    group: str
     notes: tuple[str, ...]
 
 
@@ -82,13 +83,14 @@ def cross_validation(
         raise DrepanoError(f"folds={folds}: cross-validation needs at least 2")
     notes = []
     rng = np.random.default_rng(seed)
+    if group == "patient" and len(_fields_of_patients(fields)) == 1:
+        notes.append("Only one patient: fields are split at random instead.")
+        group = "field"
     if group == "patient":
-        tests, more = _by_patient(fields, folds, rng)
-        notes += more
+        tests = _by_patient(fields, folds, rng)
     else:
         tests = _at_random(fields, folds, rng)
-        if len({field.patient for field in fields} - {None}) > 0:
-            notes.append("Split at random over fields: a patient's cells are on both sides.")
+        notes += _patients_on_both_sides(fields)
     if len(tests) < folds:
         notes.append(f"{len(tests)} folds instead of {folds}: there are not more {group}s.")
     splits = []
@@ -96,10 +98,12 @@ def cross_validation(
         inside = set(test)
         training = tuple(field.id for field in fields if field.id not in inside)
         splits.append(Split(f"fold-{number}", training, tuple(test)))
-    return Splits(tuple(splits), (*notes, *_missing_classes(fields, splits, classes)))
+    return Splits(tuple(splits), group, (*notes, *_missing_classes(fields, splits, classes)))
 
 
-def learning_curve(fields: Sequence[FieldInfo], sizes: Sequence[int], test: int, seed: int) -> Splits:
+def learning_curve(
+    fields: Sequence[FieldInfo], sizes: Sequence[int], test: int, classes: Sequence[str], seed: int
+) -> Splits:
     """Training sets of growing size, each inside the next, with the same test fields (the paper's Fig. 7).
 
     Sizes for which there are too few fields are left out, and a note says so.
@@ -121,13 +125,22 @@ def learning_curve(fields: Sequence[FieldInfo], sizes: Sequence[int], test: int,
             "give smaller sizes or fewer test fields"
         )
     left_out = sorted(set(sizes) - set(fitting))
-    notes = [
-        f"Sizes {', '.join(map(str, left_out))} left out: only {len(rest)} fields are there to train on."
+    notes = _patients_on_both_sides(fields)
+    if left_out:
+        notes.append(
+            f"Sizes {', '.join(map(str, left_out))} left out: only {len(rest)} fields are there to train on."
+        )
+    splits = tuple(Split(f"fields-{size}", tuple(rest[:size]), tuple(held_out)) for size in fitting)
+    return Splits(splits, "field", (*notes, *_missing_classes(fields, splits, classes)))
+
+
+def _patients_on_both_sides(fields: Sequence[FieldInfo]) -> list[str]:
+    if all(field.patient is None for field in fields):
+        return []
+    return [
+        "Split at random over fields: a patient's cells are on both sides, and this says nothing about new "
+        "patients."
     ]
-    return Splits(
-        tuple(Split(f"fields-{size}", tuple(rest[:size]), tuple(held_out)) for size in fitting),
-        tuple(notes if left_out else ()),
-    )
 
 
 def _at_random(fields: Sequence[FieldInfo], folds: int, rng: np.random.Generator) -> list[list[str]]:
@@ -135,10 +148,18 @@ def _at_random(fields: Sequence[FieldInfo], folds: int, rng: np.random.Generator
     return [list(part) for part in np.array_split(np.array(order), min(folds, len(order)))]
 
 
-def _by_patient(
-    fields: Sequence[FieldInfo], folds: int, rng: np.random.Generator
-) -> tuple[list[list[str]], list[str]]:
+def _by_patient(fields: Sequence[FieldInfo], folds: int, rng: np.random.Generator) -> list[list[str]]:
     """Patients with the most fields first, each to the fold that has the fewest."""
+    by_patient = _fields_of_patients(fields)
+    order = [list(by_patient)[i] for i in rng.permutation(len(by_patient))]
+    order.sort(key=lambda patient: -len(by_patient[patient]))
+    tests: list[list[str]] = [[] for _ in range(min(folds, len(order)))]
+    for patient in order:
+        min(tests, key=len).extend(by_patient[patient])
+    return tests
+
+
+def _fields_of_patients(fields: Sequence[FieldInfo]) -> dict[str, list[str]]:
     unknown = [field.id for field in fields if field.patient is None]
     if unknown:
         raise DrepanoError(
@@ -148,16 +169,7 @@ def _by_patient(
     by_patient: dict[str, list[str]] = {}
     for field in fields:
         by_patient.setdefault(str(field.patient), []).append(field.id)
-    if len(by_patient) == 1:
-        return _at_random(fields, folds, rng), [
-            "Only one patient: fields were split at random instead; this says nothing about new patients."
-        ]
-    order = [list(by_patient)[i] for i in rng.permutation(len(by_patient))]
-    order.sort(key=lambda patient: -len(by_patient[patient]))
-    tests: list[list[str]] = [[] for _ in range(min(folds, len(order)))]
-    for patient in order:
-        min(tests, key=len).extend(by_patient[patient])
-    return tests, []
+    return by_patient
 
 
 def _missing_classes(

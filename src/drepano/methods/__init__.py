@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +13,32 @@ from drepano.methods.method import Method, TrainedMethod
 from drepano.methods.network import Budget, NetworkMethod
 from drepano.methods.pixel_forest import PixelForest
 from drepano.methods.region_growing import RegionGrowing
-from drepano.models.compare import download_notice
+from drepano.models.compare import check_installed, download_notice
+from drepano.training import make_config
 
 __all__ = ["METHODS", "Budget", "Method", "TrainedMethod", "create_method", "download_notices"]
 
+# What is not as in the preset "default" of training.
 _NETWORKS: dict[str, dict[str, Any]] = {
     "dunet": {"network": "dunet"},
     "unet": {"network": "unet"},
     "pspnet": {"network": "pspnet"},
     "deeplabv3plus": {"network": "deeplabv3plus"},
-    "pspnet-imagenet": {"network": "pspnet", "options": {"pretrained": True}},
-    "deeplabv3plus-imagenet": {"network": "deeplabv3plus", "options": {"pretrained": True}},
+    "pspnet-imagenet": {"network": "pspnet", "network_options": {"pretrained": True}},
+    "deeplabv3plus-imagenet": {"network": "deeplabv3plus", "network_options": {"pretrained": True}},
     # Controls: as many parameters as dU-Net; many more; no shifts; shifts that are not learned; nnU-Net's.
-    "unet-width-10": {"network": "unet", "options": {"width": 10}},
-    "unet-width-32": {"network": "unet", "options": {"width": 32}},
-    "dunet-scope-0": {"network": "dunet", "options": {"scope": 0.0}},
-    "dunet-frozen": {"network": "dunet", "options": {"frozen_offsets": True}},
+    "unet-width-10": {"network": "unet", "network_options": {"width": 10}},
+    "unet-width-32": {"network": "unet", "network_options": {"width": 32}},
+    "dunet-scope-0": {"network": "dunet", "network_options": {"scope": 0.0}},
+    "dunet-frozen": {"network": "dunet", "network_options": {"frozen_offsets": True}},
     "dynunet": {"network": "dynunet"},
     # One thing changed at a time, to find the best dU-Net.
-    "dunet-scope-4": {"network": "dunet", "options": {"scope": 4.0}},
-    "dunet-width-16": {"network": "dunet", "options": {"width": 16}},
-    "dunet-contrast-kept": {"network": "dunet", "settings": {"normalisation": "background"}},
-    "dunet-cross-entropy": {"network": "dunet", "settings": {"loss": "ce"}},
-    "dunet-unaugmented": {"network": "dunet", "settings": {"augment": False}},
-    "dunet-touching-20": {"network": "dunet", "settings": {"touching_weight": 20.0}},
+    "dunet-scope-4": {"network": "dunet", "network_options": {"scope": 4.0}},
+    "dunet-width-16": {"network": "dunet", "network_options": {"width": 16}},
+    "dunet-contrast-kept": {"network": "dunet", "normalisation": "background"},
+    "dunet-cross-entropy": {"network": "dunet", "loss": "ce"},
+    "dunet-unaugmented": {"network": "dunet", "augment": False},
+    "dunet-touching-20": {"network": "dunet", "touching_weight": 20.0},
 }
 
 METHODS: dict[str, str] = {
@@ -77,10 +80,13 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
     Raises
     ------
     DrepanoError
-        If there is no such method, or "ilastik" has no project.
+        If there is no such method, the budget is none, "ilastik" has no project, or what a network needs is
+        not installed.
     """
     if name in _NETWORKS:
-        return NetworkMethod(budget=budget, **_NETWORKS[name])
+        config = make_config(**_NETWORKS[name], **asdict(budget))
+        check_installed(config.network)
+        return NetworkMethod(config)
     if name == "region-growing":
         return RegionGrowing()
     if name == "pixel-forest":
@@ -95,5 +101,5 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
 def download_notices(names: Sequence[str]) -> list[str]:
     """What the methods called `names` will download, and from where; a line each."""
     chosen = [_NETWORKS[name] for name in names if name in _NETWORKS]
-    notices = (download_notice(one["network"], one.get("options", {})) for one in chosen)
+    notices = (download_notice(one["network"], one.get("network_options", {})) for one in chosen)
     return [notice for notice in notices if notice is not None]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from drepano.datasets import FieldDataset
 from drepano.segmenter import Segmenter, load_model
 from drepano.taxonomy import Taxonomy
-from drepano.training import can_resume, fit, make_config
+from drepano.training import TrainingConfig, can_resume, fit
 from drepano.training.trainer import Progress
 
 
@@ -37,35 +36,21 @@ class NetworkMethod:
 
     Parameters
     ----------
-    network : str
-    budget : Budget
-    options : dict
-        Of the network.
-    settings : dict
-        Of the training, where they are not those of the preset "default".
+    config : TrainingConfig
+        Cell diameter and seed in it are those of the fields and the job in the end.
     """
 
-    network: str
-    budget: Budget
-    options: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    config: TrainingConfig
 
     def fit(
         self, training: FieldDataset, taxonomy: Taxonomy, folder: Path, seed: int, progress: Progress
     ) -> Segmenter:
-        config = make_config(
-            network=self.network,
-            network_options=self.options,
-            cell_diameter=training.cell_diameter,
-            seed=seed,
-            **asdict(self.budget),
-            **self.settings,
-        )
+        config = self.config.model_copy(update={"cell_diameter": training.cell_diameter, "seed": seed})
         weights = fit(
             [training],
             config,
             folder,
-            name=self.network,
+            name=config.network,
             binary=taxonomy.classes != training.taxonomy.classes,
             resume=can_resume(folder),
             progress=progress,

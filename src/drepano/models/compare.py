@@ -52,6 +52,18 @@ def _library() -> Any:
     return segmentation_models_pytorch
 
 
+def check_installed(network: str) -> None:
+    """See that the library of that network is there, before anything is begun.
+
+    Raises
+    ------
+    DrepanoError
+        If the extra is not installed.
+    """
+    if network in _PRETRAINED_NETWORKS:
+        _library()
+
+
 def create_pspnet(
     num_classes: int, encoder: str = "resnet34", in_channels: int = 3, pretrained: bool = False
 ) -> nn.Module:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from drepano.datasets import FieldDataset
 from drepano.experiments.jobs import MAPS, TRAINING
-from drepano.experiments.plan import FIELDS, JOBS, Plan, read_plan
+from drepano.experiments.plan import FIELDS, JOBS, PLAN, Plan, read_plan
 from drepano.experiments.splits import Split
 from drepano.experiments.summary import (
     curve_differences,
@@ -59,7 +59,7 @@ def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
         **summarise(plan, results, methods),
         "validation": _validation_curves(experiment, methods),
     }
-    _write_figures(experiment, summary, plan, results)
+    _write_json_and_table(experiment, summary, plan, results)
     markdown = comparison_markdown(summary)
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
     maps = _draw_maps(experiment, plan, dataset, list(summary["methods"]))
@@ -86,7 +86,7 @@ def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
         "differences": curve_differences(results, methods, plan),
         "validation": _validation_curves(experiment, methods),
     }
-    _write_figures(experiment, summary, plan, results)
+    _write_json_and_table(experiment, summary, plan, results)
     drawn = {
         "learning-curve": (
             "Dice against the number of training fields; bars are one SD over seeds",
@@ -105,7 +105,7 @@ def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
     return {"validation": ("Loss on inner validation fields, a line a training", png)}
 
 
-def _write_figures(
+def _write_json_and_table(
     experiment: Path, summary: dict[str, Any], plan: Plan, results: Sequence[dict[str, Any]]
 ) -> None:
     write_json(experiment / SUMMARY, summary)
@@ -134,12 +134,34 @@ def _conditions(plan: Plan, results: Sequence[dict[str, Any]]) -> list[str]:
         f"Data: {plan.data['name']}, {len(plan.patients)} fields, {patients or 'unknown'} patients; "
         f"{plan.data['origin']}.",
         f"Splits: {len(plan.splits)}, by {plan.group}; {training} training and {test} test fields.",
+        *_tested_patients(plan),
         *plan.notes,
         f"Every network: {budget.steps} steps of {budget.batch_size} crops of {budget.crop_size} px, preset "
         "default, last step; cells of 45 px; a tenth of the training fields is held out to watch, not to "
         "choose.",
+        *_training_settings(results),
         "Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".",
     ]
+
+
+def _tested_patients(plan: Plan) -> list[str]:
+    if plan.group != "patient":
+        return [f"{PLAN} names the fields of every split."]
+    tested = (
+        f"{split.name} {', '.join(sorted({str(plan.patients[id_]) for id_ in split.test}))}"
+        for split in plan.splits
+    )
+    return [f"Tested on, and not trained on: {'; '.join(tested)}."]
+
+
+def _training_settings(results: Sequence[dict[str, Any]]) -> list[str]:
+    """What all trainings of networks have in common, beside the budget."""
+    configs = [result["settings"]["config"] for result in results if "config" in result["settings"]]
+    if not configs:
+        return []
+    names = ("learning_rate", "schedule", "loss", "touching_weight", "normalisation", "augment")
+    same = [name for name in names if all(config[name] == configs[0][name] for config in configs)]
+    return ["Settings of training: " + ", ".join(f"{name} {configs[0][name]}" for name in same) + "."]
 
 
 def _validation_curves(experiment: Path, methods: Sequence[str]) -> dict[str, list[dict[str, list[float]]]]:
