@@ -41,6 +41,7 @@ def result(method, split, seed, fields, **more):
         "fields": fields,
         "detection": {"f1": 0.9, "panoptic_quality": 0.8},
         "confusion": [[90, 1], [2, 7]],
+        "cell_confusion": [[0, 1], [2, 17]],
         "cell_recall": [0.9],
         "roc": [{"false_positive_rate": [0, 1], "true_positive_rate": [0, 1], "auc": 0.5}] * 2,
         "calibration": {"error": 0.01},
@@ -115,6 +116,11 @@ def test_error_of_the_count_is_relative_and_per_field(plan, results):
 
 def test_confusion_counts_all_pixels_of_all_jobs(plan, results):
     assert summarise(plan, results, ["dunet"])["methods"]["dunet"]["confusion"] == [[180, 2], [4, 14]]
+
+
+def test_confusion_counts_all_cells_of_all_jobs(plan, results):
+    counts = summarise(plan, results, ["dunet"])["methods"]["dunet"]["cell_confusion"]
+    assert counts == [[0, 2], [4, 34]]
 
 
 def test_methods_are_compared_in_pairs_on_the_fields_of_both(plan, results):

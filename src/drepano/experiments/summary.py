@@ -27,10 +27,12 @@ AVERAGE = "average"
 _Result = dict[str, Any]
 _FIGURES = {
     "dice": "Dice",
+    "hausdorff": "Hausdorff distance in px",
     "hausdorff95": "HD95 in px",
     "joined": "errors I (joined cells) a field",
     "artefacts": "errors II (artefacts) a field",
     "incomplete": "errors III (incomplete cells) a field",
+    "misclassified": "errors III (cells of two classes) a field",
 }
 """What methods are compared in, pair by pair."""
 _SMALLER_IS_BETTER = {"hausdorff", "hausdorff95", *ERRORS}
@@ -56,7 +58,8 @@ def summarise(plan: Plan, results: Sequence[_Result], names: Sequence[str]) -> d
     -------
     dict
         ``methods`` (per method: ``jobs``, ``seeds``, ``overlap``, ``cell_errors``, ``detection``, ``auc``,
-        ``calibration_error``, ``roc``, ``confusion``, ``fit_seconds``, ``crops``) and ``differences``.
+        ``calibration_error``, ``roc``, ``confusion``, ``cell_confusion``, ``fit_seconds``, ``crops``) and
+        ``differences``.
     """
     by_method: dict[str, list[_Result]] = defaultdict(list)
     for result in results:
@@ -146,6 +149,7 @@ def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, 
         "auc": {name: _over_folds(results, _at("roc", place, "auc")) for place, name in enumerate(classes)},
         "calibration_error": _over_folds(results, _at("calibration", "error")),
         "confusion": np.sum([result["confusion"] for result in results], axis=0).tolist(),
+        "cell_confusion": np.sum([result["cell_confusion"] for result in results], axis=0).tolist(),
         "roc": [_mean_roc([result["roc"][place] for result in results]) for place in range(len(classes))],
         "fit_seconds": float(np.median([result["fit_seconds"] for result in results])),
     }
@@ -155,7 +159,7 @@ def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, 
 
 
 def _overlap(results: Sequence[_Result], figure: str, classes: Sequence[str]) -> dict[str, Any]:
-    columns = {name: _per_field(results, figure, place) for place, name in enumerate(classes)}
+    columns = {name: _per_field(figure, place) for place, name in enumerate(classes)}
     table: dict[str, Any] = {}
     for name, of_field in columns.items():
         values = np.concatenate([of_field(result) for result in results])
@@ -184,13 +188,8 @@ def _mean_of(of_field: Callable[[_Result], NDArray[np.float64]]) -> Callable[[_R
     return lambda result: _mean(of_field(result))
 
 
-def _per_field(
-    results: Sequence[_Result], figure: str, place: int
-) -> Callable[[_Result], NDArray[np.float64]]:
-    def values(result: _Result) -> NDArray[np.float64]:
-        return np.array([_number(field[figure][place]) for field in result["fields"]])
-
-    return values
+def _per_field(figure: str, place: int) -> Callable[[_Result], NDArray[np.float64]]:
+    return lambda result: np.array([_number(field[figure][place]) for field in result["fields"]])
 
 
 def _cell_errors(results: Sequence[_Result], error: str) -> dict[str, Any]:
@@ -282,7 +281,7 @@ def _crops(results: Sequence[_Result]) -> dict[str, Any]:
 
 
 def method_differences(by_method: Mapping[str, Sequence[_Result]], plan: Plan) -> list[dict[str, Any]]:
-    """Every pair of methods, in what the paper compares: Dice, Hausdorff distance, cell errors.
+    """Every pair of methods, in what the paper compares: Dice, Hausdorff distances, cell errors.
 
     Parameters
     ----------
@@ -297,6 +296,8 @@ def method_differences(by_method: Mapping[str, Sequence[_Result]], plan: Plan) -
     """
     differences = []
     for figure in _FIGURES:
+        if figure == "misclassified" and len(plan.classes) == 2:
+            continue
         for first, second in combinations(by_method, 2):
             difference = _difference(by_method[first], by_method[second], figure, plan)
             if difference is not None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from drepano.datasets import FieldDataset
 from drepano.experiments.jobs import MAPS, TRAINING
-from drepano.experiments.plan import FIELDS, JOBS, PLAN, Plan, read_plan
+from drepano.experiments.plan import FIELDS, JOBS, PLAN, RESULT, Plan, read_plan
 from drepano.experiments.splits import Split
 from drepano.experiments.summary import (
     curve_differences,
@@ -165,13 +165,16 @@ def _training_settings(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _validation_curves(experiment: Path, methods: Sequence[str]) -> dict[str, list[dict[str, list[float]]]]:
-    """Steps and losses of every network's trainings."""
+    """Steps and losses of every network's trainings; one that was interrupted has several logs."""
     curves: dict[str, list[dict[str, list[float]]]] = defaultdict(list)
     for method in methods:
-        for path in sorted((experiment / JOBS / method).glob(f"*/*/{TRAINING}/logs/version_*/metrics.csv")):
-            log = pd.read_csv(path)
-            if "validation_loss" in log:
-                rows = log[log["validation_loss"].notna()]
+        for result in sorted((experiment / JOBS / method).glob(f"*/*/{RESULT}")):
+            logs = sorted((result.parent / TRAINING).glob("logs/version_*/metrics.csv"))
+            if not logs:
+                continue
+            rows = pd.concat([pd.read_csv(log) for log in logs])
+            if "validation_loss" in rows:
+                rows = rows[rows["validation_loss"].notna()].drop_duplicates("step", keep="last")
                 curves[method].append(
                     {"steps": rows["step"].tolist(), "losses": rows["validation_loss"].tolist()}
                 )

@@ -39,6 +39,7 @@ def comparison_markdown(summary: dict[str, Any]) -> str:
         "" if binary else _distances(methods, classes),
         _cell_errors(methods),
         _detection(methods),
+        _cell_confusion(methods, classes),
         _auc(methods, classes),
         _cost(methods),
         _crops(methods),
@@ -104,11 +105,15 @@ def _multi_class_dice(methods: dict[str, Any], classes: Sequence[str]) -> str:
         rows.append([METHODS[name], *(_mean_sd(dice[column]) for column in columns)])
         if name in MULTI_CLASS_DICE and tuple(classes) == SCD.classes:
             rows.append(["- the paper's", *(f"{value:.3f}" for value in MULTI_CLASS_DICE[name])])
-    first = next(iter(methods.values()))["overlap"]["dice"]
-    absent = ", ".join(f"{name} {first[name]['fields_without']}" for name in classes)
+    absent = [
+        f"{METHODS[name]} {column} {dice[column]['fields_without']} of {dice[column]['fields']}"
+        for name, dice in ((name, method["overlap"]["dice"]) for name, method in methods.items())
+        for column in classes
+        if dice[column]["fields_without"]
+    ]
     return (
         f"## Dice of each class (Table III)\n\n{_table(['method', *columns], rows)}\n\n"
-        f"Fields in which neither truth nor the first method has the class: {absent}."
+        f"Maps left out, since neither they nor the truth have the class: {', '.join(absent) or 'none'}."
     )
 
 
@@ -156,6 +161,19 @@ def _detection(methods: dict[str, Any]) -> str:
     names = next(iter(methods.values()))["cell_recall"]
     head = ["method", "F1", "panoptic quality", "count error a field", *(f"recall of {n}" for n in names)]
     return f"## Cells found, at an overlap (IoU) of 0.5\n\n{_table(head, rows)}"
+
+
+def _cell_confusion(methods: dict[str, Any], classes: Sequence[str]) -> str:
+    with_cells = {name: method for name, method in methods.items() if "cell_confusion" in method}
+    if not with_cells:
+        return ""
+    rows = [
+        [METHODS[name], true, *map(str, counts)]
+        for name, method in with_cells.items()
+        for true, counts in zip(("nothing", *classes[1:]), method["cell_confusion"], strict=True)
+    ]
+    head = ["method", "true", "missed", *(f"called {name}" for name in classes[1:])]
+    return f"## Cells of each class and what they were called, all folds and seeds\n\n{_table(head, rows)}"
 
 
 def _auc(methods: dict[str, Any], classes: Sequence[str]) -> str:
