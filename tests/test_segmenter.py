@@ -113,6 +113,25 @@ class TestResult:
         assert result.probabilities.shape[0] == 2
         assert set(np.unique(result.classes)) <= {0, 1}
 
+    @pytest.mark.parametrize(
+        ("error", "seen"),
+        [
+            (
+                RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+                MemoryError,
+            ),
+            (torch.OutOfMemoryError("CUDA out of memory"), MemoryError),
+            (RuntimeError("shapes cannot be multiplied"), RuntimeError),
+        ],
+    )
+    def test_memory_that_is_not_there_is_a_memory_error(self, segmenter, monkeypatch, error, seen):
+        def fail(*_):
+            raise error
+
+        monkeypatch.setattr(segmenter, "_network", fail)
+        with pytest.raises(seen):
+            segmenter.segment(random_image())
+
     def test_the_same_image_gives_the_same_result(self, segmenter):
         first, second = (segmenter.segment(random_image()).probabilities for _ in range(2))
         np.testing.assert_array_equal(first, second)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from drepano.cell_size import estimate_cell_diameter
 from drepano.cells import find_cells, typical_diameter
@@ -175,14 +175,24 @@ class Segmenter:
             for columns, seen_columns in _tiles(width, margin):
                 window = torch.from_numpy(normalise(image[seen_rows, seen_columns], light))
                 batch = window[None].to(self._device, memory_format=torch.channels_last)
-                with torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-                    logits = self._network(batch)
+                logits = self._logits(batch)
                 kept = (
                     slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
                     slice(columns.start - seen_columns.start, columns.stop - seen_columns.start),
                 )
                 probabilities[:, rows, columns] = logits.float().softmax(1)[0][:, *kept].cpu().numpy()
         return probabilities
+
+    def _logits(self, batch: Tensor) -> Tensor:
+        """PyTorch has a RuntimeError of its own for memory that is not there: MemoryError is Python's."""
+        try:
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+                logits: Tensor = self._network(batch)
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                raise MemoryError from error
+            raise
+        return logits
 
 
 def diameter_or_known(card: ModelCard, cell_diameter: float | None) -> float:

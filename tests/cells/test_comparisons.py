@@ -144,9 +144,80 @@ class TestPatients:
         rows = compare_groups(self.arms([200], [100, 200]), ["patient", "drug"], SCD)
         assert (rows["over"] == "fields").all()
 
+    def test_controls_without_a_single_sickled_cell_are_a_side_like_another(self):
+        """Welch's interval by hand: no variance on one side leaves the degrees of freedom of the other."""
+        arms = self.arms([0, 0, 0, 0, 0], [170, 240, 290, 310, 380])
+        row = sickled(compare_groups(arms, ["patient", "drug"], SCD), over="patients")
+        drug = np.array([0.17, 0.24, 0.29, 0.31, 0.38])
+        half = t.ppf(0.975, 4) * drug.std(ddof=1) / np.sqrt(5)
+        assert (row["low"], row["high"]) == pytest.approx((-drug.mean() - half, -drug.mean() + half))
+        assert row["more_than_chance"] is True
+
+    def test_one_patient_on_both_sides_of_many_does_not_cost_the_others(self):
+        arms = self.arms([100, 110, 120, 130, 140], [300, 310, 320, 330, 340])
+        shared = fields(*[({"patient": "S", "drug": drug}, 200, 1000) for drug in ("none", "some")])
+        table = pd.concat([arms, shared], ignore_index=True)
+        row = sickled(compare_groups(table, ["patient", "drug"], SCD), over="patients")
+        assert (row["first_count"], row["second_count"]) == (6, 6)
+        assert row["more_than_chance"] is True
+
     def test_patients_who_do_not_vary_say_nothing_of_chance(self):
-        rows = compare_groups(self.arms([0, 0], [100, 200]), ["patient", "drug"], SCD)
+        rows = compare_groups(self.arms([0, 0], [200, 200]), ["patient", "drug"], SCD)
         row = sickled(rows, over="patients")
-        assert row["difference"] == pytest.approx(-0.15)
+        assert row["difference"] == pytest.approx(-0.2)
         assert np.isnan(row["low"])
         assert pd.isna(row["more_than_chance"])
+
+
+class TestCorrected:
+    """6 % of Dic+Ovl are called El+Sk, of Grl none: less Dic+Ovl then looks like less El+Sk."""
+
+    CONFUSION = np.array([[376, 24, 0, 0], [0, 400, 0, 0], [0, 0, 400, 0], [0, 0, 0, 400]])
+
+    def counted(self, patient, arm, discs):
+        """400 cells without a sickled one, a share of `discs` of them Dic+Ovl and the others Grl."""
+        called = round(400 * discs * 0.06)
+        return {
+            "patient": patient,
+            "drug": arm,
+            "cells": 400,
+            "Dic+Ovl cells": round(400 * discs) - called,
+            "El+Sk cells": called,
+            "Grl cells": 400 - round(400 * discs),
+            "Ret+Sto+Ech cells": 0,
+        }
+
+    def test_a_difference_that_false_calls_make_is_none_when_corrected(self):
+        arms = {"none": (1.0, 0.95, 0.9, 1.0), "some": (0.2, 0.25, 0.3, 0.2)}
+        table = pd.DataFrame(
+            [self.counted(f"{arm}{i}", arm, discs) for arm in arms for i, discs in enumerate(arms[arm])]
+        )
+        row = sickled(compare_groups(table, ["patient", "drug"], SCD, self.CONFUSION), over="patients")
+        assert row["more_than_chance"] is True
+        assert row["corrected difference"] == pytest.approx(0, abs=0.003)
+        assert row["corrected low"] < 0 < row["corrected high"]
+
+    def test_so_it_is_between_two_patients(self):
+        table = pd.DataFrame(
+            [self.counted("P", "none", 1.0)] * 5 + [self.counted("Q", "none", 0.2)] * 5
+        ).drop(columns="drug")
+        row = sickled(compare_groups(table, ["patient"], SCD, self.CONFUSION))
+        assert row["more_than_chance"] is True
+        assert row["corrected difference"] == pytest.approx(0, abs=0.003)
+        assert row["corrected low"] < 0 < row["corrected high"]
+
+    def test_a_real_difference_stays_and_its_interval_is_about_as_wide(self):
+        rows = [
+            ({"patient": name}, hits, 100)
+            for name, base in (("P", 10), ("Q", 40))
+            for hits in (base, base + 4, base - 4)
+        ]
+        row = sickled(compare_groups(fields(*rows), ["patient"], SCD, self.CONFUSION))
+        assert row["corrected high"] < 0
+        assert row["corrected difference"] == pytest.approx(-0.3 / 0.94, abs=0.01)
+        width = row["high"] - row["low"]
+        assert row["corrected high"] - row["corrected low"] == pytest.approx(width, rel=0.1)
+
+    def test_without_a_confusion_there_are_no_such_columns(self):
+        table = fields(({"patient": "P"}, 3, 10), ({"patient": "Q"}, 5, 5))
+        assert "corrected low" not in compare_groups(table, ["patient"], SCD)

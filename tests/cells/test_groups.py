@@ -19,6 +19,8 @@ def field(name, classes, areas=100, **keys):
         uncertain=False,
         touches_border=False,
         touches_cell=False,
+        bbox_top_px=1,
+        bbox_left_px=1,
     )
     row = summarise_field(cells, (500, 1000), SCD, pixel_size=0.5)
     return cells.assign(field=name), pd.DataFrame([{"field": name, **keys, **row}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,7 +15,7 @@ from drepano.taxonomy import BINARY, SCD
 def table(*rows):
     """Cells given by class, area and whether the border cuts them."""
     cells = pd.DataFrame(rows, columns=["class", "area_px", "touches_border"])
-    return cells.assign(uncertain=False, touches_cell=False)
+    return cells.assign(uncertain=False, touches_cell=False, bbox_top_px=1, bbox_left_px=1)
 
 
 def test_counts_density_area_and_shares():
@@ -27,6 +28,7 @@ def test_counts_density_area_and_shares():
         "touching_cells": 0,
         "megapixels": 0.5,
         "pixel_size_um": 0.5,
+        "cells_for_density": 4,
         "density_per_megapixel": 8.0,
         "density_per_mm2": 32.0,
         "mean_area_px": 800.0,
@@ -80,3 +82,25 @@ def test_every_class_of_cells_has_its_columns_and_the_background_none(taxonomy):
     summary = summarise_field(table(("cell", 1.0, False)), (10, 10), taxonomy)
     shown = [name.removesuffix(" fraction") for name in summary if name.endswith(" fraction")]
     assert shown == list(taxonomy.cell_classes)
+
+
+def test_cells_on_two_of_the_edges_do_not_count_for_density():
+    """Else small fields would look denser than large ones: a field counts what reaches into it."""
+    cells = table(*[("El+Sk", 100.0, True)] * 4)
+    cells["bbox_top_px"], cells["bbox_left_px"] = [0, 5, 5, 0], [5, 0, 5, 0]
+    summary = summarise_field(cells, (1000, 1000), SCD)
+    assert (summary["cells"], summary["cells_for_density"], summary["density_per_megapixel"]) == (4, 1, 1.0)
+
+
+def test_density_is_that_of_discs_strewn_at_random_whatever_the_size_of_the_field():
+    rng = np.random.default_rng(0)
+    radius, per_megapixel = 20, 100
+    for side in (200, 800):
+        reach = side + 2 * radius
+        counts = []
+        for _ in range(int(4e7 / reach**2)):
+            y, x = rng.uniform(-radius, side + radius, (2, rng.poisson(per_megapixel * reach**2 / 1e6)))
+            cells = table(*[("El+Sk", 1.0, False)] * len(y))
+            cells["bbox_top_px"], cells["bbox_left_px"] = np.maximum(y - radius, 0), np.maximum(x - radius, 0)
+            counts.append(summarise_field(cells, (side, side), SCD)["density_per_megapixel"])
+        assert np.mean(counts) == pytest.approx(per_megapixel, rel=0.1)

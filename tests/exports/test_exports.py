@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,6 +137,11 @@ class TestImagej:
                 region.coordinates()[:, ::-1] - 0.5
             )  # ImageJ counts from corners, scikit-image from middles
             assert overlap(polygon2mask(SIZE, corners), cells == number) > 0.98
+
+    @pytest.mark.parametrize(("page", "position"), [(None, 0), (0, 1), (4, 5)])
+    def test_cells_of_a_page_lie_on_that_slice(self, cells, tmp_path, page, position):
+        FORMATS["imagej"].write(tmp_path / "a.zip", replace(result_of(cells), page=page))
+        assert {region.position for region in roifile.roiread(tmp_path / "a.zip")} == {position}
 
     def test_writing_again_replaces_what_was_there(self, cells, tmp_path):
         for _ in range(2):

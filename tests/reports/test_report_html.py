@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -84,7 +85,7 @@ def groups_of(
     rows: pd.DataFrame, cells: pd.DataFrame, keys: tuple[str, ...], taxonomy: Taxonomy, confusion: Any = None
 ) -> Groups:
     table = summarise_groups(rows, cells, keys, taxonomy, confusion)
-    return Groups(table, compare_groups(rows, keys, taxonomy), keys, precision=0.05)
+    return Groups(table, compare_groups(rows, keys, taxonomy, confusion), keys, precision=0.05)
 
 
 RING = (100, 50, 160, 50, 160, 90, 100, 90)
@@ -347,7 +348,7 @@ def patients(*fields: tuple[str, Any, int, int], confusion: Any = None) -> Group
         classes = ["Dic+Ovl"] * round_cells + ["El+Sk"] * sickled
         table = no_cells(SCD).reindex(range(len(classes)))
         table = table.assign(**{"class": classes, "area_px": 100}, uncertain=False)
-        table = table.assign(touches_border=False, touches_cell=False)
+        table = table.assign(touches_border=False, touches_cell=False, bbox_top_px=1, bbox_left_px=1)
         cells.append(table.assign(field=str(number)))
         row = summarise_field(table, (1000, 1000), SCD)
         rows.append({"field": str(number), "patient": patient, "time": time, **row})
@@ -428,6 +429,29 @@ def test_the_axis_of_times_has_their_unit(tmp_path: Path) -> None:
 def test_without_a_second_time_there_is_no_course(tmp_path: Path) -> None:
     page = report(tmp_path, [], summary_of({}), groups=patients(("P1", 0, 4, 5), ("P2", 6, 4, 5)))
     assert "against time" not in page.text
+
+
+def test_why_there_is_no_time_course_is_said(tmp_path: Path) -> None:
+    """Slides tell groups of one time apart."""
+    rows = [("P1", "0", 40, 10), ("P1", "0", 30, 20), ("P1", "6", 45, 5), ("P1", "6", 40, 5)]
+    groups = patients(*rows)
+    table = groups.table.loc[[0, 0, 1, 1]].assign(slide=["a", "b", "a2", "b2"])
+    page = report(
+        tmp_path, [], summary_of({}), groups=replace(groups, table=table, keys=("patient", "time", "slide"))
+    )
+    assert "No time course: at one time groups differ in slide; leave these columns out." in page.text
+
+
+def test_time_zero_needs_no_unit(tmp_path: Path) -> None:
+    groups = patients(("P1", "0", 40, 10), ("P1", "6h", 45, 5))
+    assert "No time course" not in report(tmp_path, [], summary_of({}), groups=groups).text
+
+
+def test_differences_stand_beside_the_corrected_ones(tmp_path: Path) -> None:
+    rows = [("P1", 0, 40, 10), ("P1", 0, 35, 15), ("P1", 6, 45, 5), ("P1", 6, 44, 6)]
+    text = report(tmp_path, [], summary_of({}), groups=patients(*rows, confusion=np.eye(4) * 100)).text
+    assert "Corrected: +" in text
+    assert "can make a difference or hide one" in text
 
 
 def test_a_patient_has_one_course_where_other_things_change_with_time(tmp_path: Path) -> None:

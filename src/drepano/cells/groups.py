@@ -87,6 +87,7 @@ def _summarise(
     counts = fields[[f"{name} cells" for name in taxonomy.cell_classes]].to_numpy(dtype=np.int64)
     of_fields = counts.sum(axis=1)
     total = int(of_fields.sum())
+    inside = int(fields["cells_for_density"].sum())
     area = fields["megapixels"].sum()
     area_mm2 = (fields["megapixels"] * fields["pixel_size_um"] ** 2).sum(skipna=False)
     summary: dict[str, Any] = {
@@ -95,8 +96,8 @@ def _summarise(
         "fields_with_warnings": int((fields["warnings"] != "").sum()) if "warnings" in fields else 0,
         "cells": total,
         "uncertain_cells": int(cells["uncertain"].sum()),
-        "density_per_megapixel": total / area if area else np.nan,
-        "density_per_mm2": total / area_mm2 if area_mm2 else np.nan,
+        "density_per_megapixel": inside / area if area else np.nan,
+        "density_per_mm2": inside / area_mm2 if area_mm2 else np.nan,
         "mean_area_px": mean["area_px"],
         "sd_area_px": spread["area_px"],
         "mean_area_um2": mean["area_um2"],

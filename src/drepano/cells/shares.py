@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect_left
 from dataclasses import dataclass
 from math import hypot, isnan, sqrt
@@ -13,7 +14,7 @@ from scipy.stats import norm, t, ttest_ind, ttest_rel
 LEVEL = 0.95
 REPETITIONS = 2000
 _NO_SPREAD = 1e-12
-_NORMAL = norm.ppf((1 + LEVEL) / 2)
+NORMAL = norm.ppf((1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def binomial_interval(hits: float, cells: float) -> Interval:
 
 
 def _wilson_interval(share: float, cells: float) -> Interval:
-    weight = _NORMAL**2 / cells
+    weight = NORMAL**2 / cells
     middle = (share + weight / 2) / (1 + weight)
     half = sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
@@ -79,7 +80,7 @@ def _independent_cells(hits: NDArray[np.integer], cells: NDArray[np.integer]) ->
 
 
 def _few_fields_factor(fields: int) -> float:
-    return float(_NORMAL / t.ppf((1 + LEVEL) / 2, fields - 1)) ** 2
+    return float(NORMAL / t.ppf((1 + LEVEL) / 2, fields - 1)) ** 2
 
 
 def draw_fields(fields: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -202,7 +203,8 @@ def difference_interval(first: DrawnShare | None, second: DrawnShare | None) -> 
 def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool) -> Interval:
     """Interval of the mean share of some patients less that of others, by Student's t.
 
-    `UNKNOWN` with fewer than two patients on a side, or where shares or paired differences do not vary.
+    `UNKNOWN` with fewer than two patients on a side, or where neither side's shares vary, or no paired
+    differences.
 
     Parameters
     ----------
@@ -213,9 +215,10 @@ def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], p
     """
     if min(len(first), len(second)) < 2:
         return UNKNOWN
-    spread = np.ptp(first - second) if paired else min(np.ptp(first), np.ptp(second))
+    spread = np.ptp(first - second) if paired else max(np.ptp(first), np.ptp(second))
     if spread < _NO_SPREAD:
         return UNKNOWN
-    test = ttest_rel(first, second) if paired else ttest_ind(first, second, equal_var=False)
-    ends = test.confidence_interval(LEVEL)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # one side may be constant
+        test = ttest_rel(first, second) if paired else ttest_ind(first, second, equal_var=False)
+        ends = test.confidence_interval(LEVEL)
     return Interval(float(ends.low), float(ends.high))

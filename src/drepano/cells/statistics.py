@@ -29,7 +29,9 @@ def summarise_field(
     -------
     dict
         ``cells``, ``uncertain_cells`` and ``touching_cells`` among them; ``megapixels``, the field's size in
-        millions of pixels; ``pixel_size_um``; ``density_per_megapixel`` and ``density_per_mm2``;
+        millions of pixels; ``pixel_size_um``; ``cells_for_density``, those that do not touch the upper or
+        the left edge, as in a counting chamber, where else a field would count the cells of a larger one; and
+        with them ``density_per_megapixel`` and ``density_per_mm2``;
         ``mean_area_px`` and ``mean_area_um2`` over the cells that the border does not cut (NaN where there
         are none) and ``whole_cells``, their number. What needs a pixel size is NaN without one. For every
         class of cells its number
@@ -37,6 +39,7 @@ def summarise_field(
     """
     count = len(cells)
     whole = cells.loc[~cells["touches_border"].astype(bool), "area_px"]
+    inside = int(((cells["bbox_top_px"] > 0) & (cells["bbox_left_px"] > 0)).sum())
     megapixels = shape[0] * shape[1] / 1e6
     scale = np.nan if pixel_size is None else pixel_size
     mean_area = float(whole.mean()) if len(whole) else np.nan
@@ -46,8 +49,9 @@ def summarise_field(
         "touching_cells": int(cells["touches_cell"].sum()),
         "megapixels": megapixels,
         "pixel_size_um": scale,
-        "density_per_megapixel": count / megapixels,
-        "density_per_mm2": count / (megapixels * scale**2),
+        "cells_for_density": inside,
+        "density_per_megapixel": inside / megapixels,
+        "density_per_mm2": inside / (megapixels * scale**2),
         "mean_area_px": mean_area,
         "mean_area_um2": mean_area * scale**2,
         "whole_cells": len(whole),

@@ -12,7 +12,9 @@ from drepano.exports.outlines import Outline, Ring, trace_outlines
 from drepano.exports.result import FieldResult
 from drepano.io import write_text
 
-_NOT_MEASURED = ("cell", "class", "uncertain", "touches_border", "touches_cell")
+_FLAGS = ("uncertain", "touches_border", "touches_cell")
+_NOT_MEASURED = ("cell", "class", "centroid_x_px", "centroid_y_px", *_FLAGS)
+"""QuPath has centroids of its own, counted from the image's corner, not the middle of its first pixel."""
 
 
 def write_geojson(path: Path, result: FieldResult) -> None:
@@ -36,7 +38,7 @@ def _feature(row: dict[Any, Any], outline: Outline, result: FieldResult) -> dict
             "name": str(row["cell"]),
             "classification": {"name": row["class"], "color": list(colour)},
             "measurements": {name: float(value) for name, value in measured.items() if np.isfinite(value)},
-            "metadata": {name: str(row[name]).lower() for name in _NOT_MEASURED[2:]},
+            "metadata": {name: str(row[name]).lower() for name in _FLAGS},
         },
     }
 

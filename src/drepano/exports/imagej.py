@@ -18,6 +18,7 @@ def write_imagej(path: Path, result: FieldResult) -> None:
     for cell, name in zip(result.cells["cell"], result.cells["class"], strict=True):
         region = ImagejRoi.frompoints(outlines[cell].outer, name=f"{cell:04d} {name}")
         region.roitype = ROI_TYPE.POLYGON
+        region.position = 0 if result.page is None else result.page + 1  # 0: on every slice
         region.options &= ~ROI_OPTIONS.SUB_PIXEL_RESOLUTION
         red, green, blue = result.taxonomy.colours[result.taxonomy.index(name)]
         region.stroke_color = bytes((255, red, green, blue))

@@ -24,8 +24,8 @@ from drepano.segmenter import CellDiameter, Segmenter
 Grouping = Callable[[Sequence[FieldFile]], Samples]
 """From the fields to whose they are."""
 
-
 _PLAIN = Options()
+_FINEST_SHARE = 0.0001
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,10 @@ def _settings(segmenter: Segmenter, options: Options) -> dict[str, str]:
 def _check_numbers(pixel_size: float | None, share_precision: float) -> None:
     if pixel_size is not None and not 0 < pixel_size < inf:
         raise DrepanoError(f"pixel size {pixel_size:g}: give the side of a pixel in micrometres, above 0")
-    if not 0 < share_precision < 1:
-        raise DrepanoError(f"share precision {share_precision:g}: give a share between 0 and 1, such as 0.05")
+    if not _FINEST_SHARE <= share_precision < 1:
+        raise DrepanoError(
+            f"share precision {share_precision:g}: give a share from {_FINEST_SHARE} to below 1, such as 0.05"
+        )
 
 
 def _diameter_in_words(diameter: CellDiameter, known: float) -> str:

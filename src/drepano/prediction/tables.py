@@ -53,8 +53,9 @@ def write_tables_and_report(
     taxonomy = card.class_taxonomy
     cells, fields = _tables(done, taxonomy)
     of_samples = samples.join(fields)
-    patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, _confusion(card), share_precision)
-    differences = compare_groups(of_samples, samples.keys, taxonomy)
+    confusion = _confusion(card)
+    patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, confusion, share_precision)
+    differences = compare_groups(of_samples, samples.keys, taxonomy, confusion)
     tables = {
         "cells": samples.join(cells),
         "summary": of_samples,
@@ -109,7 +110,7 @@ def check_keys(samples: Samples, card: ModelCard) -> None:
     cells, fields = _tables([], card.class_taxonomy)
     unnamed = fields.assign(**{PATIENT: []})
     groups = summarise_groups(unnamed, cells, [PATIENT], card.class_taxonomy, _confusion(card))
-    results = {*fields.columns, *groups.columns} - {PATIENT}
+    results = {*cells.columns, *fields.columns, *groups.columns} - {PATIENT}
     for key in samples.keys:
         if key in results:
             raise DrepanoError(f"samples: {key!r} is the name of a result; rename that column")

@@ -193,13 +193,18 @@ def _alone(groups: Groups, labels: Sequence[str]) -> str:
 
 def _wanting(groups: Groups, labels: Sequence[str]) -> str:
     """A sentence on how many more fields are needed for the precision asked for."""
-    rows = zip(labels, groups.table["fields"], groups.table["fields_for_precision"], strict=True)
+    table = groups.table
+    rows = zip(labels, table["fields_with_cells"], table["fields_for_precision"], strict=True)
     more = {label: int(needed - fields) for label, fields, needed in rows if needed > fields}
     known = int(groups.table["fields_for_precision"].notna().sum())
     if not known:
         return ""
     if not more:
-        return f"All {wording.plural(known, 'group')} with an interval have enough."
+        return (
+            "The one group with an interval has enough."
+            if known == 1
+            else f"All {known} groups with an interval have enough."
+        )
     named = [f"{label} {number} more" for label, number in list(more.items())[:_MOST_WANTING]]
     rest = [f"and {len(more) - _MOST_WANTING} other groups"] if len(more) > _MOST_WANTING else []
     return f"Fields wanting: {'; '.join(named + rest)}."
@@ -224,7 +229,13 @@ def _difference(row: Mapping[Any, Any]) -> str:
     size = f"{100 * row['difference']:+.1f} points"
     ends = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
     verdict = _VERDICTS[row["more_than_chance"]]
-    return f"{row['class']}, {pair}: {size} ({ends}, {counts}), {verdict}."
+    corrected = ""
+    if not np.isnan(row.get("corrected low", np.nan)):
+        corrected = (
+            f" Corrected: {100 * row['corrected difference']:+.1f} points "
+            f"({100 * row['corrected low']:+.1f} to {100 * row['corrected high']:+.1f})."
+        )
+    return f"{row['class']}, {pair}: {size} ({ends}, {counts}), {verdict}.{corrected}"
 
 
 def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, str]:
@@ -236,7 +247,8 @@ def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, st
     if time is None:
         return "", ""
     read = [_NUMBER.fullmatch(str(value)) for value in groups.table[time]]
-    units = {match["unit"].lower(): match["unit"] for match in read if match}
+    of_time = [match for match in read if match and (match["unit"] or float(match["number"]))]  # 0 needs none
+    units = {match["unit"].lower(): match["unit"] for match in of_time}
     if len(units) > 1:
         return "", "No time course: the times have different units; give all in one."
     left_out = {str(v) for v, match in zip(groups.table[time], read, strict=True) if not match}
@@ -251,6 +263,9 @@ def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, st
         }
         distinct = all(course[time].is_unique for course in courses.values())
         if distinct and any(len(course) > 1 for course in courses.values()):
-            unit = next(iter(units.values()))
+            unit = next(iter(units.values()), "")
             return time_course_svg(courses, time, unit, name, list(taxonomy.colours[1:])), note
-    return "", note
+    if all(course[time].nunique() < 2 for course in courses.values()):
+        return "", note
+    apart = f"No time course: at one time groups differ in {', '.join(others[1:])}; leave these columns out."
+    return "", f"{apart} {note}".strip()

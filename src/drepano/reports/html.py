@@ -18,7 +18,7 @@ from drepano.reports.field_picture import ReportedField, field_svg
 from drepano.reports.gallery import make_gallery
 from drepano.reports.groups import Groups, view_groups
 from drepano.reports.methods import methods_text
-from drepano.taxonomy import Colour, Taxonomy
+from drepano.taxonomy import SICKLED_CLASS, Colour, Taxonomy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +158,9 @@ def write_report(
         longest_side=_picture_side(len(fields)),
         gallery=make_gallery(fields, class_names),
         distributions=Markup(distributions_svg(cells, taxonomy)),
-        methods=methods_text(model, settings, software, bool(model.get("cell_confusion"))),
+        methods=methods_text(
+            model, settings, software, SICKLED_CLASS in class_names, bool(model.get("cell_confusion"))
+        ),
         chart=Markup(class_fractions_svg(summary, taxonomy)) if classes_differ else None,
         model=model,
         settings=settings,

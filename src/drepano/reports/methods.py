@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drepano.taxonomy import SICKLED_CLASS
+
 _NETWORKS = {
     "dunet": "a U-Net with deformable convolutions (dU-Net; Zhang, Li, Xu and Li)",
     "unet": "a U-Net (Ronneberger et al. 2015)",
@@ -14,7 +16,11 @@ _NETWORKS = {
 
 
 def methods_text(
-    model: Mapping[str, Any], settings: Mapping[str, str], software: Mapping[str, str], corrected: bool
+    model: Mapping[str, Any],
+    settings: Mapping[str, str],
+    software: Mapping[str, str],
+    sickled: bool,
+    corrected: bool,
 ) -> str:
     """A paragraph that names network, scale, counting, intervals and versions.
 
@@ -26,6 +32,8 @@ def methods_text(
         What the run was asked to do.
     software : mapping
         Versions by package.
+    sickled : bool
+        Whether there is a class of sickled cells.
     corrected : bool
         Whether shares were corrected for the network's confusion.
     """
@@ -38,14 +46,19 @@ def methods_text(
         if corrected
         else ""
     )
+    share = f" The sickled share is that of {SICKLED_CLASS}." if sickled else ""
     network_in_words = f"network {model['name']}, {network} trained on {data}"
     return (
         f"Fields were segmented with Drepano {software.get('drepano', '')} (PyTorch "
         f"{software.get('torch', '')}), {network_in_words} (fingerprint "
         f"{settings.get('model fingerprint', 'unknown')}). Cell diameter: {scale}. Touching cells were "
         "parted by a watershed on the distance transform; a cell's class has the largest probability "
-        "summed over its pixels; cells that the border cuts were counted but left out of mean sizes. 95 % "
+        "summed over its pixels; cells that the border cuts were counted but left out of mean sizes. Fields "
+        f"with warnings were {settings.get('fields with warnings', 'counted')}; fields that agree in "
+        f"{settings.get('fields grouped by', 'patient')} were counted together.{share} 95 % "
         "intervals of shares are from a bootstrap over fields (expanded percentiles), never narrower than "
-        "Wilson's interval with the effective sample size of Korn and Graubard (1998), fields as clusters."
+        "Wilson's interval with the effective sample size of Korn and Graubard (1998), fields as clusters; "
+        "those of differences likewise, with Newcombe's (1998), or over patients Student's t (Welch's, or "
+        "paired where patients are on both sides)."
         f"{correction} Research use only, not for diagnosis."
     )
