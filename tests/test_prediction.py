@@ -283,7 +283,7 @@ class TestResults:
             with pytest.raises(DrepanoError, match="give the side of a pixel in micrometres"):
                 predict_fields([fields], out, segmenter, options=Options(pixel_size=size))
         for share in (0, 1e-12, 1, -1, float("nan")):
-            with pytest.raises(DrepanoError, match="give a share from 0.0001 to below 1"):
+            with pytest.raises(DrepanoError, match=r"give a share from 0\.0001 to below 1"):
                 predict_fields([fields], out, segmenter, share_precision=share)
         assert segmenter.calls == 0
 

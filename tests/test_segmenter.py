@@ -117,7 +117,7 @@ class TestResult:
         ("error", "seen"),
         [
             (
-                RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+                RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
                 MemoryError,
             ),
             (torch.OutOfMemoryError("CUDA out of memory"), MemoryError),
