@@ -218,6 +218,16 @@ class TestCorrected:
         width = row["high"] - row["low"]
         assert row["corrected high"] - row["corrected low"] == pytest.approx(width, rel=0.1)
 
+    def test_a_side_without_cells_has_none(self):
+        rows = [
+            ({"patient": f"{drug}{n}", "drug": drug}, 0, 100 * (drug == "a")) for drug in "ab" for n in (1, 2)
+        ]
+        row = sickled(
+            compare_groups(fields(*rows), ["patient", "drug"], SCD, self.CONFUSION), over="patients"
+        )
+        assert (row["first_count"], row["second_count"]) == (2, 0)
+        assert np.isnan([row["corrected difference"], row["corrected low"]]).all()
+
     def test_without_a_confusion_there_are_no_such_columns(self):
         table = fields(({"patient": "P"}, 3, 10), ({"patient": "Q"}, 5, 5))
         assert "corrected low" not in compare_groups(table, ["patient"], SCD)

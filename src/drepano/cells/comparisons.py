@@ -10,13 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drepano.cells.corrections import (
-    corrected_difference_intervals,
-    corrected_patients_intervals,
-    undo_confusion,
-)
+from drepano.cells.corrections import Correction, corrected_difference_intervals
 from drepano.cells.groups import groups_of
-from drepano.cells.shares import Interval, difference_interval, draw_share, patients_interval
+from drepano.cells.shares import NORMAL, Interval, difference_interval, draw_share, patients_interval
 from drepano.taxonomy import Taxonomy
 
 _COLUMNS = (
@@ -60,132 +56,171 @@ def compare_groups(
         ``corrected difference``, ``corrected low`` and ``corrected high``: where the other classes differ
         between the groups, so do false calls, and make a difference or hide one.
     """
-    compare = _Comparison(taxonomy, confusion)
-    rows = [*_over_patients(fields, keys, compare), *_over_fields(fields, keys, compare)]
+    names = taxonomy.cell_classes
+    correction = None if confusion is None else Correction(confusion)
+    rows = [
+        *_over_patients(fields, keys, names, correction),
+        *_over_fields(fields, keys, names, correction),
+    ]
     columns = _COLUMNS if confusion is None else (*_COLUMNS, *_CORRECTED)
     return pd.DataFrame(rows, columns=list(columns)).astype({"more_than_chance": "boolean"})
 
 
-class _Comparison:
-    """Two groups compared class by class, from cells of every class (fields or patients, classes)."""
+class _Patients:
+    """The patients with cells on one side of a comparison.
 
-    def __init__(self, taxonomy: Taxonomy, confusion: NDArray | None) -> None:
-        self.names = taxonomy.cell_classes
-        self.columns = [f"{name} cells" for name in self.names]
-        self._confusion = confusion
+    Parameters
+    ----------
+    fields : pandas.DataFrame
+    patient : str
+        Column that names them.
+    names : sequence of str
+        Classes of cells.
+    correction : Correction or None
+    """
 
-    def of_fields(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
-        cells = first.sum(axis=1), second.sum(axis=1)
-        intervals = [
-            difference_interval(draw_share(hits, cells[0], seed=0), draw_share(others, cells[1], seed=1))
-            for hits, others in zip(first.T, second.T, strict=True)
-        ]
-        corrected = None
-        if self._confusion is not None:
-            corrected = corrected_difference_intervals(first, second, self._confusion)
-        shares = tuple(_shares(side.sum(axis=0)[None])[0] for side in (first, second))
-        counts = tuple(int((side > 0).sum()) for side in cells)
-        totals = (first.sum(axis=0)[None], second.sum(axis=0)[None])
-        return self._rows("fields", counts, shares[0] - shares[1], intervals, totals, corrected)
-
-    def of_patients(
-        self, first: NDArray[np.int64], second: NDArray[np.int64], paired: bool
-    ) -> Iterator[dict[str, Any]]:
-        shares = _shares(first), _shares(second)
-        intervals = [
-            patients_interval(one, other, paired) for one, other in zip(shares[0].T, shares[1].T, strict=True)
-        ]
-        corrected = None
-        if self._confusion is not None and len(first) and len(second):
-            corrected = corrected_patients_intervals(first, second, self._confusion, paired)
-        difference = (
-            shares[0].mean(axis=0) - shares[1].mean(axis=0)
-            if len(first) and len(second)
-            else np.full(len(self.names), np.nan)
-        )
-        counts = len(first), len(second)
-        return self._rows("patients", counts, difference, intervals, (first, second), corrected)
-
-    def _rows(
-        self,
-        over: str,
-        counts: tuple[int, ...],
-        differences: NDArray[np.float64],
-        intervals: Sequence[Interval],
-        cells: tuple[NDArray[np.int64], NDArray[np.int64]],
-        corrected: Sequence[Interval] | None,
-    ) -> Iterator[dict[str, Any]]:
-        undone = None
-        if self._confusion is not None and corrected is not None:
-            first, second = (
-                np.mean([undo_confusion(row, self._confusion) for row in side], axis=0) for side in cells
-            )
-            undone = first - second
-        for place, name in enumerate(self.names):
-            row = {
-                "over": over,
-                "first_count": counts[0],
-                "second_count": counts[1],
-                "class": name,
-                "difference": differences[place],
-                **_verdict(intervals[place]),
-            }
-            if undone is not None and corrected is not None:
-                ends = corrected[place].low, corrected[place].high
-                row |= dict(zip(_CORRECTED, (undone[place], *ends), strict=True))
-            yield row
+    def __init__(
+        self, fields: pd.DataFrame, patient: str, names: Sequence[str], correction: Correction | None
+    ) -> None:
+        counts = fields.groupby(patient)[_columns(names)].sum()
+        self.known = len(counts)
+        counts = counts[counts.sum(axis=1) > 0]
+        self.who = counts.index
+        cells = counts.to_numpy(np.int64)
+        self.shares = _shares(cells)
+        self.corrected = None if correction is None else correction.shares(cells)
+        self.drawn = None if correction is None else correction.drawn_shares(cells)
 
 
 def _over_patients(
-    fields: pd.DataFrame, keys: Sequence[str], compare: _Comparison
+    fields: pd.DataFrame, keys: Sequence[str], names: Sequence[str], correction: Correction | None
 ) -> Iterator[dict[str, Any]]:
-    """Pairs of values of each key but the first, with the patients who have them, other keys being equal.
-
-    Patients who are on both sides are compared with themselves, and others left out, where these pairs are at
-    least half of the smaller side.
-    """
+    """Pairs of values of each key but the first, with the patients who have them, other keys being equal."""
     patient, *others = keys
     for key in others:
         same_keys = [other for other in others if other != key]
         for same, members in groups_of(fields, same_keys) if same_keys else [((), fields)]:
-            sides = [(value, side) for (value,), side in groups_of(members, [key])]
+            sides = [
+                (value, _Patients(side, patient, names, correction))
+                for (value,), side in groups_of(members, [key])
+            ]
             for (first, first_side), (second, second_side) in combinations(sides, 2):
-                if min(first_side[patient].nunique(), second_side[patient].nunique()) < 2:
+                if min(first_side.known, second_side.known) < 2:
                     continue
-                one, other = (
-                    side.groupby(patient)[compare.columns].sum() for side in (first_side, second_side)
-                )
-                one, other = (side[side.sum(axis=1) > 0] for side in (one, other))
-                both = one.index.intersection(other.index)
-                paired = len(both) > 0 and 2 * len(both) >= min(len(one), len(other))
-                if paired:
-                    one, other = one.loc[both], other.loc[both]
-                for row in compare.of_patients(one.to_numpy(np.int64), other.to_numpy(np.int64), paired):
+                for name, row in zip(names, _compare_patients(first_side, second_side), strict=True):
                     yield {
                         "differ_in": key,
                         "first": str(first),
                         "second": str(second),
                         "same": _named(same_keys, same),
+                        "class": name,
                         **row,
                     }
 
 
-def _over_fields(fields: pd.DataFrame, keys: Sequence[str], compare: _Comparison) -> Iterator[dict[str, Any]]:
-    for (values, members), (other_values, other_members) in combinations(groups_of(fields, keys), 2):
-        different = [i for i in range(len(keys)) if values[i] != other_values[i]]
+def _compare_patients(first: _Patients, second: _Patients) -> Iterator[dict[str, Any]]:
+    """A row a class. Patients who are on both sides are compared with themselves, and others left out, where
+    these pairs are at least half of the smaller side."""
+    both = first.who.intersection(second.who)
+    paired = len(both) > 0 and 2 * len(both) >= min(len(first.who), len(second.who))
+    chosen = [side.who.get_indexer(both) if paired else np.arange(len(side.who)) for side in (first, second)]
+    counts = {"first_count": len(chosen[0]), "second_count": len(chosen[1])}
+    one, other = first.shares[chosen[0]], second.shares[chosen[1]]
+    for place in range(one.shape[1]):
+        interval = patients_interval(one[:, place], other[:, place], paired)
+        row = {
+            "over": "patients",
+            **counts,
+            "difference": _mean_difference(one, other, place),
+            **_verdict(interval),
+        }
+        if first.corrected is not None and second.corrected is not None:
+            corrected = first.corrected[chosen[0]], second.corrected[chosen[1]]
+            value = _mean_difference(*corrected, place)
+            plain = patients_interval(corrected[0][:, place], corrected[1][:, place], paired)
+            half = np.nan
+            if plain.is_known and first.drawn is not None and second.drawn is not None:
+                drawn = first.drawn[chosen[0], :, place], second.drawn[chosen[1], :, place]
+                # What the uncertain confusion, the same for all patients, adds.
+                spread = np.std(drawn[0].mean(axis=0) - drawn[1].mean(axis=0))
+                half = np.hypot(plain.half_width, NORMAL * spread)
+            row |= dict(zip(_CORRECTED, (value, value - half, value + half), strict=True))
+        yield row
+
+
+def _mean_difference(first: NDArray[np.float64], second: NDArray[np.float64], place: int) -> float:
+    return float(first[:, place].mean() - second[:, place].mean()) if len(first) and len(second) else np.nan
+
+
+def _over_fields(
+    fields: pd.DataFrame, keys: Sequence[str], names: Sequence[str], correction: Correction | None
+) -> Iterator[dict[str, Any]]:
+    groups = [
+        _Fields(*group, number, names, correction) for number, group in enumerate(groups_of(fields, keys))
+    ]
+    for first, second in combinations(groups, 2):
+        different = [i for i in range(len(keys)) if first.values[i] != second.values[i]]
         if len(different) != 1:
             continue
         (key,) = different
         agreeing = [i for i in range(len(keys)) if i != key]
-        counts = (side[compare.columns].to_numpy(np.int64) for side in (members, other_members))
-        for row in compare.of_fields(*counts):
-            yield {
+        corrected_ends = corrected_difference_intervals(first.drawn, second.drawn, len(names))
+        for place, name in enumerate(names):
+            row = {
                 "differ_in": keys[key],
-                "first": str(values[key]),
-                "second": str(other_values[key]),
-                "same": _named([keys[i] for i in agreeing], [values[i] for i in agreeing]),
-                **row,
+                "first": str(first.values[key]),
+                "second": str(second.values[key]),
+                "same": _named([keys[i] for i in agreeing], [first.values[i] for i in agreeing]),
+                "over": "fields",
+                "first_count": first.with_cells,
+                "second_count": second.with_cells,
+                "class": name,
+                "difference": first.shares[place] - second.shares[place],
+                **_verdict(difference_interval(first.drawn_plain[place], second.drawn_plain[place])),
             }
+            if first.corrected is not None and second.corrected is not None:
+                value = first.corrected[place] - second.corrected[place]
+                ends = corrected_ends[place].low, corrected_ends[place].high
+                row |= dict(zip(_CORRECTED, (value, *ends), strict=True))
+            yield row
+
+
+class _Fields:
+    """One group of fields: its shares, as counted and corrected, and both drawn anew.
+
+    Parameters
+    ----------
+    values : tuple
+        Of the keys.
+    members : pandas.DataFrame
+    seed : int
+        Another for every group, else their fields are drawn alike.
+    names : sequence of str
+        Classes of cells.
+    correction : Correction or None
+    """
+
+    def __init__(
+        self,
+        values: tuple[Any, ...],
+        members: pd.DataFrame,
+        seed: int,
+        names: Sequence[str],
+        correction: Correction | None,
+    ) -> None:
+        self.values = values
+        counts = members[_columns(names)].to_numpy(np.int64)
+        cells = counts.sum(axis=1)
+        self.with_cells = int((cells > 0).sum())
+        total = counts.sum(axis=0, keepdims=True)
+        self.shares = _shares(total)[0]
+        self.drawn_plain = [draw_share(hits, cells, seed) for hits in counts.T]
+        self.corrected = None if correction is None else correction.shares(total)[0]
+        self.drawn = None if correction is None else correction.draw(counts, seed)
+
+
+def _columns(names: Sequence[str]) -> list[str]:
+    return [f"{name} cells" for name in names]
 
 
 def _named(keys: Sequence[str], values: Sequence[Any]) -> str:

@@ -10,7 +10,6 @@ from scipy.optimize import nnls
 
 from drepano.cells.shares import (
     LEVEL,
-    NORMAL,
     REPETITIONS,
     UNKNOWN,
     Interval,
@@ -19,10 +18,9 @@ from drepano.cells.shares import (
     effective_cells,
     expanded_percentiles,
     hull,
-    patients_interval,
 )
 
-_DRAWS_FOR_PATIENTS = 400
+_DRAWS_A_ROW = 400
 _SUM_WEIGHT = 1e3  # of the equation "shares sum to 1" among those of the confusion
 
 
@@ -51,13 +49,75 @@ def undo_confusion(counts: NDArray, confusion: NDArray) -> NDArray[np.float64]:
     return np.asarray(shares / shares.sum(), dtype=np.float64)
 
 
+@dataclass(frozen=True, eq=False)
+class CorrectedShares:
+    """Shares of one group of fields after `undo_confusion`, drawn anew (repetitions, K).
+
+    Parameters
+    ----------
+    over_fields, over_cells : (repetitions, K) float64 arrays
+        With fields drawn anew, and with as many cells as `effective`.
+    fields : int
+        With cells.
+    effective : float
+        `effective_cells`, the mean over the classes that were called.
+    """
+
+    over_fields: NDArray[np.float64]
+    over_cells: NDArray[np.float64]
+    fields: int
+    effective: float
+
+
+class Correction:
+    """The known confusion, and rates of confusion as uncertain as the test leaves them.
+
+    The rates are drawn once, so that groups that are compared are corrected with the same ones: Dirichlet,
+    from a prior of half a cell in every place (Jeffreys).
+
+    Parameters
+    ----------
+    confusion : (K, K) array
+        As in `undo_confusion`.
+    """
+
+    def __init__(self, confusion: NDArray) -> None:
+        self.confusion = confusion
+        rng = np.random.default_rng(0)
+        self._rates = np.stack([rng.dirichlet(row + 0.5, REPETITIONS) for row in confusion], axis=1)
+
+    def shares(self, counts: NDArray[np.integer]) -> NDArray[np.float64]:
+        """`undo_confusion` row by row, (rows, K)."""
+        return np.array([undo_confusion(row, self.confusion) for row in counts]).reshape(counts.shape)
+
+    def drawn_shares(self, counts: NDArray[np.integer]) -> NDArray[np.float64]:
+        """`undo_confusion` row by row with every one of some rates, (rows, draws, K)."""
+        rates = self._rates[:_DRAWS_A_ROW]
+        shares = [_undone(np.tile(row, (len(rates), 1)), rates) for row in counts]
+        return np.array(shares).reshape(len(counts), len(rates), len(self.confusion))
+
+    def draw(self, counts: NDArray[np.integer], seed: int) -> CorrectedShares | None:
+        """Of the counts (fields, K) of one group; None where fields with cells are fewer than two."""
+        counts = counts[counts.sum(axis=1) > 0]
+        if len(counts) < 2:
+            return None
+        rng = np.random.default_rng(seed)
+        cells, totals = counts.sum(axis=1), counts.sum(axis=0)
+        effective = float(np.mean([effective_cells(hits, cells) for hits in counts.T[totals > 0]]))
+        return CorrectedShares(
+            _undone(draw_fields(len(counts), rng) @ counts, self._rates),
+            _undone(rng.dirichlet(totals / totals.sum() * effective + 0.5, REPETITIONS), self._rates),
+            len(counts),
+            effective,
+        )
+
+
 def corrected_intervals(counts: NDArray[np.integer], confusion: NDArray, seed: int = 0) -> list[Interval]:
     """Interval of every class's share after `undo_confusion`.
 
     Fields are drawn as in `field_interval`, and the rates of confusion are drawn too, since they were
-    measured on so many cells only: Dirichlet, from a prior of half a cell in every place (Jeffreys). It is
-    never narrower than with `effective_cells` (the mean over the classes that were called) drawn in the same
-    way instead of fields, and its upper end never below what not a single hit among them would leave open.
+    measured on so many cells only. It is never narrower than with `effective_cells` drawn in the same way
+    instead of fields, and its upper end never below what not a single hit among them would leave open.
 
     Parameters
     ----------
@@ -71,117 +131,39 @@ def corrected_intervals(counts: NDArray[np.integer], confusion: NDArray, seed: i
     list of K Intervals
         `UNKNOWN` where fields with cells are fewer than two.
     """
-    drawn = _draw(counts, confusion, np.random.default_rng(seed))
+    drawn = Correction(confusion).draw(counts, seed)
     if drawn is None:
         return [UNKNOWN] * len(confusion)
     unseen = binomial_interval(0, drawn.effective).high
     recalls = np.diag(confusion) / confusion.sum(axis=1)
-    intervals = []
-    for over_fields, over_cells, recall in zip(drawn.over_fields.T, drawn.over_cells.T, recalls, strict=True):
-        both = hull(expanded_percentiles(over_fields, drawn.fields), _percentiles(over_cells))
-        intervals.append(hull(both, Interval(both.low, min(1.0, unseen / max(recall, unseen)))))
-    return intervals
+    return [
+        hull(interval, Interval(interval.low, min(1.0, unseen / max(recall, unseen))))
+        for interval, recall in zip(
+            _intervals(drawn.over_fields, drawn.over_cells, drawn.fields), recalls, strict=True
+        )
+    ]
 
 
 def corrected_difference_intervals(
-    first: NDArray[np.integer], second: NDArray[np.integer], confusion: NDArray, seed: int = 0
+    first: CorrectedShares | None, second: CorrectedShares | None, classes: int
 ) -> list[Interval]:
-    """Interval of every class's share in `first` less that in `second`, both after `undo_confusion`.
-
-    As `corrected_intervals`; in every repetition both are undone with the same rates of confusion.
-
-    Parameters
-    ----------
-    first, second : (fields, K) integer arrays
-    confusion : (K, K) array
-
-    Returns
-    -------
-    list of K Intervals
-        `UNKNOWN` where fields with cells are fewer than two on a side.
-    """
-    rng = np.random.default_rng(seed)
-    rates = _draw_rates(confusion, REPETITIONS, rng)
-    sides = [_draw(counts, confusion, rng, rates) for counts in (first, second)]
-    if sides[0] is None or sides[1] is None:
-        return [UNKNOWN] * len(confusion)
-    over_fields, over_cells = (
-        sides[0].over_fields - sides[1].over_fields,
-        sides[0].over_cells - sides[1].over_cells,
+    """Interval of every class's share in `first` less that in `second`; `UNKNOWN` where either is None."""
+    if first is None or second is None:
+        return [UNKNOWN] * classes
+    return _intervals(
+        first.over_fields - second.over_fields,
+        first.over_cells - second.over_cells,
+        min(first.fields, second.fields),
     )
-    units = min(sides[0].fields, sides[1].fields)
+
+
+def _intervals(
+    over_fields: NDArray[np.float64], over_cells: NDArray[np.float64], fields: int
+) -> list[Interval]:
     return [
-        hull(expanded_percentiles(between, units), _percentiles(within))
+        hull(expanded_percentiles(between, fields), _percentiles(within))
         for between, within in zip(over_fields.T, over_cells.T, strict=True)
     ]
-
-
-def corrected_patients_intervals(
-    first: NDArray[np.integer], second: NDArray[np.integer], confusion: NDArray, paired: bool
-) -> list[Interval]:
-    """Interval of the mean corrected share of some patients less that of others, for every class.
-
-    `patients_interval` of the shares after `undo_confusion`, widened by what the uncertainty of `confusion`,
-    the same for all patients, adds.
-
-    Parameters
-    ----------
-    first, second : (patients, K) integer arrays
-        Cells called each class, of patients with cells.
-    confusion : (K, K) array
-    paired : bool
-        Whether they are the same patients in the same order.
-    """
-    rates = _draw_rates(confusion, _DRAWS_FOR_PATIENTS, np.random.default_rng(0))
-    sides = [np.array([undo_confusion(counts, confusion) for counts in side]) for side in (first, second)]
-    means = [
-        np.mean([_undone(np.tile(counts, (len(rates), 1)), rates) for counts in side], axis=0)
-        for side in (first, second)
-    ]
-    spreads = NORMAL * np.std(means[0] - means[1], axis=0)
-    intervals = []
-    for one, other, spread in zip(sides[0].T, sides[1].T, spreads, strict=True):
-        plain = patients_interval(one, other, paired)
-        middle, half = one.mean() - other.mean(), float(np.hypot(plain.half_width, spread))
-        intervals.append(Interval(middle - half, middle + half) if plain.is_known else UNKNOWN)
-    return intervals
-
-
-@dataclass(frozen=True, eq=False)
-class _Drawn:
-    """Corrected shares (repetitions, K), fields or cells drawn anew, and how many of each there are."""
-
-    over_fields: NDArray[np.float64]
-    over_cells: NDArray[np.float64]
-    fields: int
-    effective: float
-
-
-def _draw(
-    counts: NDArray[np.integer],
-    confusion: NDArray,
-    rng: np.random.Generator,
-    rates: NDArray[np.float64] | None = None,
-) -> _Drawn | None:
-    """None where fields with cells are fewer than two."""
-    counts = counts[counts.sum(axis=1) > 0]
-    if len(counts) < 2:
-        return None
-    if rates is None:
-        rates = _draw_rates(confusion, REPETITIONS, rng)
-    cells, totals = counts.sum(axis=1), counts.sum(axis=0)
-    effective = float(np.mean([effective_cells(hits, cells) for hits in counts.T[totals > 0]]))
-    return _Drawn(
-        _undone(draw_fields(len(counts), rng) @ counts, rates),
-        _undone(rng.dirichlet(totals / totals.sum() * effective + 0.5, REPETITIONS), rates),
-        len(counts),
-        effective,
-    )
-
-
-def _draw_rates(confusion: NDArray, repetitions: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Rates of confusion as the test leaves them open, (repetitions, K, K)."""
-    return np.stack([rng.dirichlet(row + 0.5, repetitions) for row in confusion], axis=1)
 
 
 def _undone(counts: NDArray, rates: NDArray[np.float64]) -> NDArray[np.float64]:
