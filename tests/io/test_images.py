@@ -17,6 +17,7 @@ from drepano.io import (
     IMAGE_SUFFIXES,
     count_pages,
     find_images,
+    is_one_of_a_place,
     pixel_size,
     read_image,
     read_label_values,
@@ -409,6 +410,7 @@ def test_channels_of_an_ome_tiff_are_told_apart_and_all_else_is_a_page(
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, values(*lengths), ome=True, photometric="minisblack", metadata={"axes": axes})
     assert count_pages(path) == len(of_first)
+    assert is_one_of_a_place(path, 0) == ("Z" in axes or "T" in axes)
     for channel, expected in enumerate((of_first, of_second)):
         read = [read_image(path, page, channel)[0, 0, 0] for page in range(len(of_first))]
         assert read == expected
@@ -418,6 +420,7 @@ def test_channels_of_an_imagej_hyperstack(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, values(3, 2).astype(np.uint8), imagej=True, metadata={"axes": "TCYX"})
     assert count_pages(path) == 3
+    assert not is_one_of_a_place(path, 0), "ImageJ calls any stack slices"
     assert [read_image(path, page, 1)[0, 0, 0] for page in range(3)] == [2, 4, 6]
 
 

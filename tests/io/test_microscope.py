@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from drepano.errors import DrepanoError
-from drepano.io import count_pages, find_images, pixel_size, read_image
+from drepano.io import count_pages, find_images, is_one_of_a_place, pixel_size, read_image
 
 RNG = np.random.default_rng(0)
 
@@ -77,6 +77,7 @@ def test_a_czi_of_16_bit_has_a_page_a_time_and_its_channels_apart(tmp_path):
     }
     write_czi(tmp_path / "field.czi", planes, 0.2e-6)
     assert count_pages(tmp_path / "field.czi") == 3
+    assert is_one_of_a_place(tmp_path / "field.czi", 0)
     for (channel, time), values in planes.items():
         image = read_image(tmp_path / "field.czi", time, channel)
         np.testing.assert_array_equal(image, values.repeat(3, axis=2))
@@ -97,6 +98,7 @@ def test_a_lif_has_a_page_an_image_and_time(tmp_path):
     second = RNG.integers(0, 256, (2, 1, 24, 16)).astype(np.uint8)
     write_lif(tmp_path / "fields.lif", {"first": (first, 0.2e-6), "second": (second, 0.2e-6)})
     assert count_pages(tmp_path / "fields.lif") == 4
+    assert [is_one_of_a_place(tmp_path / "fields.lif", page) for page in range(4)] == [True] * 3 + [False]
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 1, 1)[..., 0], first[1, 1])
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 3)[..., 0], second[0, 0])
     assert pixel_size(tmp_path / "fields.lif") == pytest.approx(0.2)

@@ -9,7 +9,14 @@ from drepano.io.files import (
     write_json,
     write_text,
 )
-from drepano.io.images import count_pages, find_images, pixel_size, read_image, to_rgb8
+from drepano.io.images import (
+    count_pages,
+    find_images,
+    is_one_of_a_place,
+    pixel_size,
+    read_image,
+    to_rgb8,
+)
 from drepano.io.labels import (
     LabelValues,
     format_value,
@@ -31,6 +38,7 @@ __all__ = [
     "ensure_writable_folder",
     "find_images",
     "format_value",
+    "is_one_of_a_place",
     "map_values",
     "parse_value",
     "pixel_size",

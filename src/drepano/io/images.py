@@ -147,6 +147,28 @@ def pixel_size(path: Path | str, page: int | None = None) -> float | None:
     return width
 
 
+def is_one_of_a_place(path: Path, page: int | None) -> bool:
+    """Whether other pages of the file are known to show the same place in other layers or at other times.
+
+    Parameters
+    ----------
+    path : Path
+    page : int or None
+        From 0; None where there is only one.
+
+    Raises
+    ------
+    DrepanoError
+        If the file cannot be read.
+    """
+    if page is None:
+        return False
+    with refusals(path):
+        if microscope.is_microscope_file(path):
+            return microscope.is_one_of_a_place(path, page)
+        return tiff.is_tiff(path) and tiff.is_one_of_a_place(path, page)
+
+
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """Image files among `paths` and in the folders among them.
 

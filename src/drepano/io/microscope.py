@@ -53,6 +53,13 @@ def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
     return (sizes.X, sizes.Y or sizes.X) if sizes.X else None
 
 
+def is_one_of_a_place(path: Path, page: int) -> bool:
+    """Whether the page's scene has other layers or times."""
+    file = _open(path)
+    file.set_scene(_pages(path, file)[page][0])
+    return any(axis in file.dims.order and file.dims[axis][0] > 1 for axis in "ZT")
+
+
 def _open(path: Path) -> Any:
     module = READERS[path.suffix.lower()]
     try:

@@ -64,6 +64,19 @@ def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
         return _ome_pixel_size(file, page or 0) if file.is_ome else _imagej_pixel_size(file)
 
 
+def is_one_of_a_place(path: Path, page: int) -> bool:
+    """Whether OME metadata state other layers or times of the same place; ImageJ also calls fields slices."""
+    with TiffFile(path) as file:
+        if not file.is_ome:
+            return False
+        try:
+            series = file.series[_series(file, page)]
+        except IndexError:
+            return False
+        lengths = zip(series.axes, series.shape, strict=True)
+        return any(axis in "ZT" and length > 1 for axis, length in lengths)
+
+
 def _pages(path: Path, file: TiffFile) -> list[TiffPage]:
     pages = [page for page in file.pages if isinstance(page, TiffPage)]
     if not pages or _next_offset(file, pages[-1]) != 0:
