@@ -4,7 +4,7 @@
 # DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields and a folder an experiment. JOBS trainings (2) run
 # at a time, one core each. What is done already is not done again, so this can be stopped at any time. Tables,
 # figures without images, and the value of every field are copied to results/. Run so far: binary; five, without
-# deeplabv3plus and pixel-forest; curve.
+# deeplabv3plus and with one seed of the two controls (apart, and put together by join.py); curve.
 set -euo pipefail
 data=$1 runs=$2 jobs=${3:-2}
 results=$(dirname "$0")/results
@@ -36,7 +36,7 @@ keep binary
 compose composed-160 40 1
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five" --folds 5 \
   "${seeds[@]}" --steps 2400 --validate-every 400 "${crops[@]}" \
-  --methods dunet,unet,pspnet,deeplabv3plus,pixel-forest
+  --methods dunet,unet,pspnet,deeplabv3plus,pixel-forest,unet-width-10,dunet-scope-0
 keep five
 
 # Figure 7: cells of composed fields against the number of training fields.

@@ -69,11 +69,13 @@ def draw_validation(curves: Mapping[str, Sequence[Mapping[str, Sequence[float]]]
     curves : mapping of method to trainings, each with its ``steps`` and ``losses``
     """
     figure, panels = _panels(len(curves))
+    losses = [loss for lines in curves.values() for line in lines for loss in line["losses"]]
     for number, (panel, (method, lines)) in enumerate(zip(panels, curves.items(), strict=True)):
         colour = _COLOURS[number % len(_COLOURS)]
         for line in lines:
             panel.plot(line["steps"], line["losses"], color=colour, linewidth=0.8, alpha=0.7)
         panel.set(title=METHODS[method], xlabel="step", ylabel="validation loss", yscale="log")
+        panel.set_ylim(0.9 * min(losses), 1.1 * max(losses))
     return _as_png(figure)
 
 
