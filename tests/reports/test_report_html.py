@@ -442,6 +442,14 @@ def test_why_there_is_no_time_course_is_said(tmp_path: Path) -> None:
     assert "No time course: at one time groups differ in slide; leave these columns out." in page.text
 
 
+def test_shares_of_several_groups_together_say_that_they_are(tmp_path: Path) -> None:
+    summary = summary_of({"0": (40, 10, 0, 0), "1": (30, 20, 0, 0)})
+    one = report(tmp_path, [], summary, groups=patients(("P1", 0, 40, 10), ("P1", 0, 30, 20)))
+    assert "all groups together" not in one.text
+    two = report(tmp_path, [], summary, groups=patients(("P1", 0, 40, 10), ("P2", 0, 30, 20)))
+    assert "70 of 100 cells, all groups together" in two.text
+
+
 def test_time_zero_needs_no_unit(tmp_path: Path) -> None:
     groups = patients(("P1", "0", 40, 10), ("P1", "6h", 45, 5))
     assert "No time course" not in report(tmp_path, [], summary_of({}), groups=groups).text
