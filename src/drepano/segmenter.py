@@ -31,10 +31,11 @@ _SMALLEST_DIAMETER, _LARGEST_DIAMETER = 1, 5000
 CellDiameter = float | Literal["auto"] | None
 """Of a typical cell in an image, px: given, to be estimated, or the one that the network knows."""
 
-_ESTIMATE_TOLERANCE = 0.15
-"""Where cells found differ more than this from the estimate, the field is segmented again at their size."""
-_LARGEST_SCALE = 6.0
-"""Cells so many times larger or smaller than those that the network knows are no cells."""
+_ESTIMATE_TOLERANCES = 0.05, 0.3
+"""Where cells found differ more than this from the estimate, first and second time, the field is segmented again
+at their size."""
+_SMALLEST_SCALE, _LARGEST_SCALE = 1 / 6, 12.0
+"""Cells so many times as large as those that the network knows are no cells."""
 
 WIDEST_MARGIN = 256
 """Border in px for networks that look at the whole image, as PSPNet does; no border is exact for them."""
@@ -125,8 +126,8 @@ class Segmenter:
         """At the size estimated from the image, or that of the cells found; as it is where these disagree."""
         known = self.card.cell_diameter
         diameter = estimate_cell_diameter(pixels)
-        for tolerance in (_ESTIMATE_TOLERANCE, 2 * _ESTIMATE_TOLERANCE):
-            if diameter is None or not 1 / _LARGEST_SCALE < diameter / known < _LARGEST_SCALE:
+        for tolerance in _ESTIMATE_TOLERANCES:
+            if diameter is None or not _SMALLEST_SCALE < diameter / known < _LARGEST_SCALE:
                 break
             segmentation = self._segment(pixels, diameter)
             found = typical_diameter(find_cells(segmentation))
