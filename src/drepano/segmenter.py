@@ -32,8 +32,8 @@ CellDiameter = float | Literal["auto"] | None
 """Of a typical cell in an image, px: given, to be estimated, or the one that the network knows."""
 
 _ESTIMATE_TOLERANCES = 0.05, 0.3
-"""Where cells found differ more than this from the estimate, first and second time, the field is segmented again
-at their size."""
+"""Where cells found differ more than this from the estimate, the first and the second time, the field is
+segmented again at their size."""
 _SMALLEST_SCALE, _LARGEST_SCALE = 1 / 6, 12.0
 """Cells so many times as large as those that the network knows are no cells."""
 
