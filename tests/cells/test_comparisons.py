@@ -161,6 +161,12 @@ class TestPatients:
         assert (row["first_count"], row["second_count"]) == (6, 6)
         assert row["more_than_chance"] is True
 
+    def test_no_interval_is_wider_than_all_that_can_be(self):
+        rows = compare_groups(self.arms([100, 900], [200, 950]), ["patient", "drug"], SCD, np.eye(4) * 100)
+        row = sickled(rows, over="patients")
+        assert (row["low"], row["high"]) == (-1, 1)
+        assert (row["corrected low"], row["corrected high"]) == (-1, 1)
+
     def test_patients_who_do_not_vary_say_nothing_of_chance(self):
         rows = compare_groups(self.arms([0, 0], [200, 200]), ["patient", "drug"], SCD)
         row = sickled(rows, over="patients")

@@ -138,13 +138,14 @@ def _compare_patients(first: _Patients, second: _Patients) -> Iterator[dict[str,
             corrected = first.corrected[chosen[0]], second.corrected[chosen[1]]
             value = _mean_difference(*corrected, place)
             plain = patients_interval(corrected[0][:, place], corrected[1][:, place], paired)
-            half = np.nan
+            low = high = np.nan
             if plain.is_known and first.drawn is not None and second.drawn is not None:
                 drawn = first.drawn[chosen[0], :, place], second.drawn[chosen[1], :, place]
                 # What the uncertain confusion, the same for all patients, adds.
-                spread = np.std(drawn[0].mean(axis=0) - drawn[1].mean(axis=0))
-                half = np.hypot(plain.half_width, NORMAL * spread)
-            row |= dict(zip(_CORRECTED, (value, value - half, value + half), strict=True))
+                more = NORMAL * np.std(drawn[0].mean(axis=0) - drawn[1].mean(axis=0))
+                low = max(-1.0, value - np.hypot(value - plain.low, more))
+                high = min(1.0, value + np.hypot(plain.high - value, more))
+            row |= dict(zip(_CORRECTED, (value, low, high), strict=True))
         yield row
 
 

@@ -201,7 +201,7 @@ def difference_interval(first: DrawnShare | None, second: DrawnShare | None) -> 
 
 
 def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool) -> Interval:
-    """Interval of the mean share of some patients less that of others, by Student's t.
+    """Interval of the mean share of some patients less that of others, by Student's t, from -1 to 1 at most.
 
     `UNKNOWN` with fewer than two patients on a side, or where neither side's shares vary, or no paired
     differences.
@@ -221,4 +221,4 @@ def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], p
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # one side may be constant
         test = ttest_rel(first, second) if paired else ttest_ind(first, second, equal_var=False)
         ends = test.confidence_interval(LEVEL)
-    return Interval(float(ends.low), float(ends.high))
+    return Interval(max(-1.0, float(ends.low)), min(1.0, float(ends.high)))

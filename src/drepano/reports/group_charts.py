@@ -114,7 +114,7 @@ def time_course_svg(
         axes.tick_params(colors=INK)
         axes.set_xlabel(printable(f"{time}, {unit}" if unit else time), color=INK, parse_math=False)
         axes.grid(color=INK, alpha=0.15)
-        _legend(figure, columns=3)
+        _legend(figure, columns=2)
         return as_inline(figure, f"Share of {name} against {printable(time)}")
 
 
