@@ -83,7 +83,7 @@ class Correction:
 
     def __init__(self, confusion: NDArray) -> None:
         self.confusion = confusion
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng([0, 1])  # not the numbers with which fields are drawn
         self._rates = np.stack([rng.dirichlet(row + 0.5, REPETITIONS) for row in confusion], axis=1)
 
     def shares(self, counts: NDArray[np.integer]) -> NDArray[np.float64]:
