@@ -1,4 +1,4 @@
-"""CZI written by Zeiss's own library, LIF by hand after the description in liffile, and damaged files."""
+"""CZI written by Zeiss's own library, LIF and ND2 by hand as liffile and nd2 read them, and damaged files."""
 
 from __future__ import annotations
 
@@ -67,6 +67,92 @@ def write_lif(path, images):
         content += struct.pack("<IIBQBI", 0x70, 14 + len(text), 0x2A, len(values), 0x2A, len(name))
         content += text + values
     path.write_bytes(content)
+
+
+def write_nd2(path, frames, times=1, places=1, pixel_size=0.0):
+    """`frames`: (places * times, height, width, channels, colours), colours with blue first."""
+    count, height, width, channels, colours = frames.shape
+    plane = {"uiCompCount": colours, "pFluorescentProbe": {"m_sName": "none"}}
+    points = {f"i{place:010}": {"dPosX": float(place), "dPosY": 0.0} for place in range(places)}
+    time_loop = {"uiCount": times, "dStart": 0.0, "dPeriod": 1.0, "dDuration": 1.0}
+    attributes = {
+        "uiWidth": width,
+        "uiWidthBytes": frames[0, 0].nbytes,
+        "uiHeight": height,
+        "uiComp": channels * colours,
+        "uiBpcInMemory": 8 * frames.itemsize,
+        "uiBpcSignificant": 8 * frames.itemsize,
+        "uiSequenceCount": count,
+    }
+    planes = {f"a{channel}": plane for channel in range(channels)}
+    picture = {
+        "bCalibrated": pixel_size > 0,
+        "dCalibration": pixel_size,
+        "sPicturePlanes": {"uiCount": channels, "sPlaneNew": planes},
+    }
+    experiment = {
+        "eType": 2,
+        "uLoopPars": {"Points": points},
+        "ppNextLevelEx": {"i0000000000": {"eType": 1, "uLoopPars": time_loop}},
+    }
+    chunks = {
+        "ImageAttributesLV": nd2_value("SLxImageAttributes", attributes),
+        "ImageMetadataSeqLV|0": nd2_value("SLxPictureMetadata", picture),
+        "ImageMetadataLV": nd2_value("SLxExperiment", experiment),
+        "CustomData|AcqTimesCache": np.arange(count, dtype=np.float64).tobytes(),
+    }
+    chunks |= {f"ImageDataSeq|{place}": bytes(8) + frame.tobytes() for place, frame in enumerate(frames)}
+    content = nd2_chunk(b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver3.0".ljust(64, b"\0"))
+    table = b""
+    for name, values in chunks.items():
+        table += f"{name}!".encode() + struct.pack("<QQ", len(content), len(values))
+        content += nd2_chunk(f"{name}!".encode().ljust(4072, b"\0"), values)
+    table += b"ND2 CHUNK MAP SIGNATURE 0000001!" + struct.pack("<Q", len(content))
+    path.write_bytes(content + nd2_chunk(b"ND2 FILEMAP SIGNATURE NAME 0001!", table))
+
+
+def nd2_chunk(name, values):
+    return struct.pack("<IIQ", 0x0ABECEDA, len(name), len(values)) + name + values
+
+
+def nd2_value(name, value):
+    """A value with its name as NIS-Elements' "lite variant": type, length of the name, name, value."""
+    text = f"{name}\0".encode("utf-16-le")
+    if isinstance(value, dict):
+        items = [nd2_value(*item) for item in value.items()]
+        length = 2 + len(text) + 12 + sum(map(len, items))
+        packed = struct.pack("<IQ", len(items), length) + b"".join(items) + bytes(8 * len(items))
+        return struct.pack("<BB", 11, len(text) // 2) + text + packed
+    if isinstance(value, str):
+        return struct.pack("<BB", 8, len(text) // 2) + text + f"{value}\0".encode("utf-16-le")
+    kind, form = {bool: (1, "<B"), int: (3, "<I"), float: (6, "<d")}[type(value)]
+    return struct.pack("<BB", kind, len(text) // 2) + text + struct.pack(form, value)
+
+
+def test_an_nd2_of_16_bit_has_a_page_a_place_and_time_and_its_channels_apart(tmp_path):
+    pytest.importorskip("bioio_nd2")
+    frames = RNG.integers(0, 256, (6, 20, 30, 2, 1)).astype(np.uint16)
+    write_nd2(tmp_path / "field.nd2", frames, times=3, places=2, pixel_size=0.25)
+    assert count_pages(tmp_path / "field.nd2") == 6
+    assert is_one_of_a_place(tmp_path / "field.nd2", 0)
+    for page, channel in np.ndindex(6, 2):
+        image = read_image(tmp_path / "field.nd2", page, channel)
+        np.testing.assert_array_equal(image, frames[page, ..., channel, :].repeat(3, axis=2))
+    assert pixel_size(tmp_path / "field.nd2") == pytest.approx(0.25)
+
+
+def test_colours_of_an_nd2_are_stored_with_blue_first(tmp_path):
+    pytest.importorskip("bioio_nd2")
+    red = np.zeros((20, 30, 3), np.uint8)
+    red[..., 0] = 200
+    write_nd2(tmp_path / "field.nd2", red[None, :, :, None, ::-1])
+    np.testing.assert_array_equal(read_image(tmp_path / "field.nd2"), red)
+
+
+def test_an_nd2_that_is_not_calibrated_has_no_pixel_size(tmp_path):
+    pytest.importorskip("bioio_nd2")
+    write_nd2(tmp_path / "field.nd2", np.zeros((1, 20, 30, 1, 1), np.uint8))
+    assert pixel_size(tmp_path / "field.nd2") is None
 
 
 def test_a_czi_of_16_bit_has_a_page_a_time_and_its_channels_apart(tmp_path):

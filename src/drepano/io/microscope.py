@@ -14,8 +14,11 @@ from drepano.io.raster import Raster, check_size, choose_page
 READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "bioio_lif"}
 """Suffix and module; the extra `microscopes` installs all of them."""
 
-_BLUE_FIRST = (".czi",)
-"""Colours are stored as blue, green, red, and the reader leaves them so."""
+_BLUE_FIRST = (".czi", ".nd2")
+"""Colours are stored as blue, green, red, and the reader leaves them so.
+
+For ND2 so says nis2pyr of VIB, which compared nd2's arrays with what Nikon's NIS Viewer shows.
+"""
 
 
 def is_microscope_file(path: Path) -> bool:
@@ -48,6 +51,8 @@ def read_page(path: Path, page: int | None, channel: int) -> Raster:
 def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
     """Width and height of a pixel in micrometres, where the file states them."""
     file = _open(path)
+    if path.suffix.lower() == ".nd2" and not _is_calibrated(path):
+        return None
     file.set_scene(_pages(path, file)[page or 0][0])
     sizes = file.physical_pixel_sizes
     return (sizes.X, sizes.Y or sizes.X) if sizes.X else None
@@ -58,6 +63,12 @@ def is_one_of_a_place(path: Path, page: int) -> bool:
     file = _open(path)
     file.set_scene(_pages(path, file)[page][0])
     return any(axis in file.dims.order and file.dims[axis][0] > 1 for axis in "ZT")
+
+
+def _is_calibrated(path: Path) -> bool:
+    """Whether an ND2 file states the size of its pixels; bioio_nd2 takes 1 um where it does not."""
+    with import_module("nd2").ND2File(path) as file:
+        return bool(file.metadata.channels[0].volume.axesCalibrated[0])
 
 
 def _open(path: Path) -> Any:
