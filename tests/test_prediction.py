@@ -214,6 +214,23 @@ class TestResults:
             f"{sheet}: lost.png is not among the fields given; correct the name"
         ]
 
+    def test_times_of_one_place_are_one_place_and_a_sheet_tells_them_apart(self, segmenter, tmp_path, out):
+        path = tmp_path / "movie.ome.tif"
+        pages = np.stack([TWO_CELLS, ONE_CELL, TWO_CELLS])
+        tifffile.imwrite(path, pages, ome=True, photometric="rgb", metadata={"axes": "TYXS"})
+        predict_fields([path], out, segmenter)
+        assert set(pd.read_csv(out / "summary.csv")["place"]) == {"movie.ome.page001"}
+        assert pd.read_csv(out / "patients.csv")[["fields", "places"]].to_numpy().tolist() == [[3, 1]]
+        assert "3 (of 1 place)" in (out / "report.html").read_text()
+        sheet = tmp_path / "samples.csv"
+        sheet.write_text("file,page,patient,time\nmovie.ome.tif,1,P,0\nmovie.ome.tif,3,P,6\n")
+        predict_fields([path], out, segmenter, grouping=partial(read_samples, sheet))
+        patients = pd.read_csv(out / "patients.csv")
+        assert patients[["time", "fields", "places", "cells"]].to_numpy().tolist() == [
+            [0, 1, 1, 2],
+            [6, 1, 1, 2],
+        ]
+
     @pytest.mark.parametrize("name", ["field", "cells", "fields", "El+Sk fraction", "warnings"])
     def test_a_sheet_with_a_column_named_like_a_result_is_refused_first(
         self, segmenter, fields, out, tmp_path, name

@@ -51,6 +51,12 @@ class TestSheet:
         message = refusal(read_samples, sheet(tmp_path, "file,patient\nx.png,1\n"), fields)
         assert "x.png could be any of 2 files of that name; write its path" in message
 
+    def test_a_page_has_a_row_of_its_own_and_pages_without_one_are_left_out(self, tmp_path):
+        path = sheet(tmp_path, "file,page,patient,time\na.png,,P1,0\nb.png,1,P1,6\ns.tif,2,P2,6\n")
+        samples = read_samples(path, FIELDS)
+        assert samples.keys == ("patient", "time")
+        assert samples.values == {"a": ("P1", "0"), "b": ("P1", "6"), "s.page002": ("P2", "6")}
+
     def test_blanks_around_values_and_a_comma_at_the_end_do_not_matter(self, tmp_path):
         path = sheet(tmp_path, "file, patient\na.png , P1 ,\n")
         assert read_samples(path, FIELDS[:1]).values == {"a": ("P1",)}
@@ -78,6 +84,11 @@ class TestSheet:
             ("file,who\na.png,P\n", "has no column 'patient' (it has file, who)"),
             ("file,patient\na.png,\n", "row 2 has no file or no patient"),
             ("file,patient\na.png,P\na.png,Q\n", "names a.png twice"),
+            ("file,page,patient\ns.tif,1,P\ns.tif,1,Q\n", "names s.tif, page 1, twice"),
+            ("file,page,patient\ns.tif,1,P\ns.tif,,Q\n", "names s.tif twice"),
+            ("file,page,patient\ns.tif,3,P\n", "s.tif has no page 3; its pages are 1 to 2"),
+            ("file,page,patient\na.png,2,P\n", "a.png has no page 2; its only page is 1"),
+            ("file,page,patient\ns.tif,1,P\n", "has no row for 2 of 2 fields (a.png, b.png)"),
             ("", "has no column 'file' (it has none)"),
             ("file,patient\na.png,P,0\n", "row 2 has a value in a column without a name"),
             ("file,patient,,\na.png,P,,slow\n", "row 2 has a value in a column without a name"),

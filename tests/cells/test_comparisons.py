@@ -52,6 +52,13 @@ class TestFields:
         assert np.isnan(row["low"])
         assert pd.isna(row["more_than_chance"])
 
+    def test_layers_and_times_of_one_place_count_once(self):
+        patients = [({"patient": "P", "place": f"P{n % 2}"}, 5 + 5 * (n % 2), 50) for n in range(8)]
+        patients += [({"patient": "Q", "place": f"Q{n % 2}"}, 20 + 10 * (n % 2), 50) for n in range(8)]
+        row = sickled(compare_groups(fields(*patients), ["patient"], SCD))
+        assert (row["first_count"], row["second_count"]) == (2, 2)
+        assert row["more_than_chance"] is False
+
     def test_a_large_difference_is_more_than_chance(self):
         table = fields(*[({"patient": "P"}, 5, 50)] * 4, *[({"patient": "Q"}, 30, 50)] * 4)
         row = sickled(compare_groups(table, ["patient"], SCD))

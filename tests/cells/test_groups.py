@@ -55,6 +55,21 @@ def test_a_row_a_patient_with_counts_density_and_area(two_patients):
     assert first["sd_area_px"] == pytest.approx(np.std([100] * 10 + [200] * 10, ddof=1))
 
 
+def test_layers_and_times_of_one_place_make_no_interval_narrower():
+    one, other = [DIC] * 8 + [SICKLED] * 2, [DIC] * 6 + [SICKLED] * 4
+    fields, cells = tables(field("a", one, patient="P"), field("b", other, patient="P"))
+    again = tables(*(field(name, other if name in "bd" else one, patient="P") for name in "abcd"))
+    placed = again[0].assign(place=["a", "b", "a", "b"])
+    once = summarise_groups(fields, cells, ["patient"], SCD, np.eye(4) * 50).iloc[0]
+    twice = summarise_groups(placed, again[1], ["patient"], SCD, np.eye(4) * 50).iloc[0]
+    assert (twice["fields"], twice["places"], twice["places_with_cells"], twice["cells"]) == (4, 2, 2, 40)
+    assert twice["density_per_mm2"] == once["density_per_mm2"]
+    for name in ("El+Sk fraction", "El+Sk low", "El+Sk high", "more_fields_to_halve"):
+        assert twice[name] == pytest.approx(once[name], abs=0.02), name
+    unplaced = summarise_groups(*again, ["patient"], SCD).iloc[0]
+    assert unplaced["El+Sk high"] - unplaced["El+Sk low"] < 0.7 * (twice["El+Sk high"] - twice["El+Sk low"])
+
+
 def test_cells_that_the_border_cuts_have_no_say_in_areas_and_uncertain_ones_are_counted(two_patients):
     fields, cells = two_patients
     cells.loc[cells["field"] == "b", "touches_border"] = True

@@ -20,6 +20,7 @@ from skimage.draw import polygon2mask
 from drepano.cells import measure_cells
 from drepano.exports import FORMATS, FieldResult, merge_coco, trace_outlines
 from drepano.field import Segmentation
+from drepano.io import Plane
 from drepano.taxonomy import SCD
 
 SIZE = (90, 130)
@@ -119,6 +120,11 @@ class TestGeojson:
         assert properties["measurements"]["area_um2"] == (cells == 2).sum() / 4
         assert properties["measurements"]["probability El+Sk"] == 1
         assert properties["metadata"]["touches_border"] == "false"
+
+    def test_cells_lie_in_the_layer_and_at_the_time_of_their_page(self, cells, tmp_path):
+        FORMATS["geojson"].write(tmp_path / "a.geojson", replace(result_of(cells), plane=Plane(2, 3, 1)))
+        features = json.loads((tmp_path / "a.geojson").read_text())["features"]
+        assert features[0]["geometry"]["plane"] == {"c": -1, "z": 3, "t": 1}
 
     def test_a_field_without_cells(self, tmp_path):
         FORMATS["geojson"].write(tmp_path / "a.geojson", result_of(np.zeros(SIZE, np.int32), [1]))

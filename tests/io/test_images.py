@@ -15,9 +15,9 @@ from PIL import Image
 from drepano.errors import DrepanoError
 from drepano.io import (
     IMAGE_SUFFIXES,
-    count_pages,
+    Plane,
     find_images,
-    is_one_of_a_place,
+    list_planes,
     pixel_size,
     read_image,
     read_label_values,
@@ -193,7 +193,7 @@ def test_grey_files_give_three_equal_channels(tmp_path, suffix):
 def test_a_file_may_be_named_by_a_string(tmp_path):
     path = str(save(tmp_path / "a.png", RGB))
     np.testing.assert_array_equal(read_image(path), RGB)
-    assert (count_pages(path), pixel_size(path)) == (1, None)
+    assert (list_planes(path), pixel_size(path)) == ([Plane()], None)
 
 
 def test_webp_gives_its_pixels(tmp_path):
@@ -210,7 +210,7 @@ def test_the_preview_in_a_telephones_jpeg_is_no_second_page(tmp_path):
     main, preview = Image.fromarray(RGB), Image.fromarray(RGB[:2, :2])
     path = tmp_path / "a.jpg"
     main.save(path, format="MPO", save_all=True, append_images=[preview])
-    assert count_pages(path) == 1
+    assert list_planes(path) == [Plane()]
     assert read_image(path).shape == RGB.shape
 
 
@@ -297,7 +297,7 @@ def test_planar_samples_of_a_tiff_are_one_image(tmp_path):
     path = save_tiff(
         tmp_path / "a.tif", np.moveaxis(RGB, -1, 0).copy(), photometric="rgb", planarconfig="separate"
     )
-    assert count_pages(path) == 1
+    assert list_planes(path) == [Plane()]
     np.testing.assert_array_equal(read_image(path), RGB)
 
 
@@ -380,7 +380,7 @@ def test_a_stack_is_refused_without_a_page(stack):
 
 
 def test_a_page_of_a_stack_is_read(stack):
-    assert count_pages(stack) == 3
+    assert len(list_planes(stack)) == 3
     assert [int(read_image(stack, page).mean()) for page in range(3)] == [0, 80, 160]
 
 
@@ -409,8 +409,8 @@ def test_channels_of_an_ome_tiff_are_told_apart_and_all_else_is_a_page(
 ):
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, values(*lengths), ome=True, photometric="minisblack", metadata={"axes": axes})
-    assert count_pages(path) == len(of_first)
-    assert is_one_of_a_place(path, 0) == ("Z" in axes or "T" in axes)
+    assert len(list_planes(path)) == len(of_first)
+    assert {plane.place for plane in list_planes(path)} == {0}, "layers and times are of one place"
     for channel, expected in enumerate((of_first, of_second)):
         read = [read_image(path, page, channel)[0, 0, 0] for page in range(len(of_first))]
         assert read == expected
@@ -419,8 +419,7 @@ def test_channels_of_an_ome_tiff_are_told_apart_and_all_else_is_a_page(
 def test_channels_of_an_imagej_hyperstack(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, values(3, 2).astype(np.uint8), imagej=True, metadata={"axes": "TCYX"})
-    assert count_pages(path) == 3
-    assert not is_one_of_a_place(path, 0), "ImageJ calls any stack slices"
+    assert list_planes(path) == [Plane(0), Plane(1), Plane(2)], "ImageJ calls any stack slices"
     assert [read_image(path, page, 1)[0, 0, 0] for page in range(3)] == [2, 4, 6]
 
 
@@ -428,7 +427,7 @@ def test_rgb_is_one_channel(tmp_path):
     path = tmp_path / "a.ome.tif"
     image = np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8)
     tifffile.imwrite(path, image, ome=True, photometric="rgb")
-    assert count_pages(path) == 1
+    assert list_planes(path) == [Plane()]
     np.testing.assert_array_equal(read_image(path), image)
 
 
@@ -442,13 +441,13 @@ def test_a_channel_that_is_not_there_is_refused(tmp_path):
 
 
 def test_plain_pages_are_pages_whatever_their_number(stack):
-    assert count_pages(stack) == 3
+    assert len(list_planes(stack)) == 3
     assert "it has one channel only" in refusal(read_image, stack, 0, 1)
 
 
 def test_an_ordinary_file_has_one_page(tmp_path):
     path = save(tmp_path / "a.png", GREY)
-    assert count_pages(path) == 1
+    assert list_planes(path) == [Plane()]
     np.testing.assert_array_equal(read_image(path, 0), as_rgb(GREY))
 
 
@@ -458,13 +457,13 @@ def test_pages_of_different_sizes_are_counted_and_previews_are_not(tmp_path):
         file.write(GREY)
         file.write(GREY[:4])
         file.write(GREY[:2], subfiletype=1)
-    assert count_pages(path) == 2
+    assert len(list_planes(path)) == 2
     assert read_image(path, 1).shape == (4, 8, 3)
 
 
 def test_imagej_stacks_are_counted(tmp_path):
     path = save_tiff(tmp_path / "a.tif", np.stack([GREY, GREY]), imagej=True, metadata={"axes": "ZYX"})
-    assert count_pages(path) == 2
+    assert len(list_planes(path)) == 2
 
 
 def test_a_huge_imagej_stack_that_has_no_index_is_refused(tmp_path):
@@ -495,7 +494,7 @@ def test_every_image_of_an_ome_file_has_a_pixel_size_of_its_own(tmp_path):
         for size, channels in ((0.1, 2), (0.5, 1)):
             metadata = {"axes": "CYX", "PhysicalSizeX": size, "PhysicalSizeY": size}
             file.write(np.zeros((channels, 12, 16), np.uint8), metadata=metadata)
-    assert count_pages(path) == 2
+    assert len(list_planes(path)) == 2
     assert pixel_size(path, 0) == pytest.approx(0.1)
     assert pixel_size(path, 1) == pytest.approx(0.5)
 
@@ -609,7 +608,7 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path, kind):
         for position in rng.integers(0, rng.choice([60, len(content)]), 4):
             damaged[position] = rng.integers(256)
         (tmp_path / kind).write_bytes(damaged)
-        for read in (read_image, count_pages, pixel_size):
+        for read in (read_image, list_planes, pixel_size):
             try:
                 read(tmp_path / kind)
             except DrepanoError as error:
@@ -621,7 +620,7 @@ def test_a_stack_that_lost_its_last_page_is_refused(tmp_path):
     with tifffile.TiffFile(path) as file:
         second = file.pages[1].offset
     path.write_bytes(path.read_bytes()[:second])
-    assert "cut short" in refusal(count_pages, path)
+    assert "cut short" in refusal(list_planes, path)
 
 
 def test_a_tiff_with_strips_left_out_is_refused(tmp_path):
@@ -678,7 +677,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, suffix):
 def test_a_large_image_within_the_limit_gives_no_warning(tmp_path):
     """Pillow itself would warn from 89 million pixels on."""
     path = png_claiming(tmp_path / "a.png", 12_000, 12_000)
-    assert count_pages(path) == 1
+    assert list_planes(path) == [Plane()]
     assert "cut short" in refusal(read_image, path)
 
 

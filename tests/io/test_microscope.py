@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from drepano.errors import DrepanoError
-from drepano.io import count_pages, find_images, is_one_of_a_place, pixel_size, read_image
+from drepano.io import Plane, find_images, list_planes, pixel_size, read_image
 
 RNG = np.random.default_rng(0)
 
@@ -133,8 +133,7 @@ def test_an_nd2_of_16_bit_has_a_page_a_place_and_time_and_its_channels_apart(tmp
     pytest.importorskip("bioio_nd2")
     frames = RNG.integers(0, 256, (6, 20, 30, 2, 1)).astype(np.uint16)
     write_nd2(tmp_path / "field.nd2", frames, times=3, places=2, pixel_size=0.25)
-    assert count_pages(tmp_path / "field.nd2") == 6
-    assert is_one_of_a_place(tmp_path / "field.nd2", 0)
+    assert list_planes(tmp_path / "field.nd2") == [Plane(place, 0, time) for place, time in np.ndindex(2, 3)]
     for page, channel in np.ndindex(6, 2):
         image = read_image(tmp_path / "field.nd2", page, channel)
         np.testing.assert_array_equal(image, frames[page, ..., channel, :].repeat(3, axis=2))
@@ -162,8 +161,7 @@ def test_a_czi_of_16_bit_has_a_page_a_time_and_its_channels_apart(tmp_path):
         for time in range(3)
     }
     write_czi(tmp_path / "field.czi", planes, 0.2e-6)
-    assert count_pages(tmp_path / "field.czi") == 3
-    assert is_one_of_a_place(tmp_path / "field.czi", 0)
+    assert list_planes(tmp_path / "field.czi") == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(0, 0, 2)]
     for (channel, time), values in planes.items():
         image = read_image(tmp_path / "field.czi", time, channel)
         np.testing.assert_array_equal(image, values.repeat(3, axis=2))
@@ -183,8 +181,7 @@ def test_a_lif_has_a_page_an_image_and_time(tmp_path):
     first = RNG.integers(0, 256, (2, 3, 20, 30)).astype(np.uint8)
     second = RNG.integers(0, 256, (2, 1, 24, 16)).astype(np.uint8)
     write_lif(tmp_path / "fields.lif", {"first": (first, 0.2e-6), "second": (second, 0.2e-6)})
-    assert count_pages(tmp_path / "fields.lif") == 4
-    assert [is_one_of_a_place(tmp_path / "fields.lif", page) for page in range(4)] == [True] * 3 + [False]
+    assert list_planes(tmp_path / "fields.lif") == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(0, 0, 2), Plane(1)]
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 1, 1)[..., 0], first[1, 1])
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 3)[..., 0], second[0, 0])
     assert pixel_size(tmp_path / "fields.lif") == pytest.approx(0.2)
@@ -223,7 +220,7 @@ def test_a_channel_or_page_that_is_not_there_is_refused(tmp_path):
 def test_a_damaged_file_is_one_line(tmp_path, suffix):
     pytest.importorskip(f"bioio_{suffix}")
     (tmp_path / f"field.{suffix}").write_bytes(b"no such file" * 50)
-    for read in (read_image, count_pages, pixel_size):
+    for read in (read_image, list_planes, pixel_size):
         with pytest.raises(DrepanoError, match=f"field.{suffix}: damaged, cut short") as refusal:
             read(tmp_path / f"field.{suffix}")
         assert "\n" not in str(refusal.value)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drepano.cells.corrections import Correction, corrected_difference_intervals
-from drepano.cells.groups import groups_of
+from drepano.cells.groups import counts_by_place, groups_of
 from drepano.cells.shares import NORMAL, Interval, difference_interval, draw_share, patients_interval
 from drepano.taxonomy import Taxonomy
 
@@ -49,7 +49,8 @@ def compare_groups(
     pandas.DataFrame
         A row a pair of groups and class of cells: ``differ_in``, ``first``, ``second``, ``same`` (the keys
         that agree), ``over`` ("patients" where all patients with one value of another key are compared with
-        all with another value, else "fields"), ``first_count`` and ``second_count`` (of these, with cells),
+        all with another value, else "fields"), ``first_count`` and ``second_count`` (of these, with cells;
+        layers and times of one place count once),
         ``class``, ``difference`` (share in the first less that in the second, of patients the mean of their
         shares; NaN without cells), ``low`` and ``high`` (95 %, see `difference_interval` and
         `patients_interval`), ``more_than_chance`` (missing where there is no interval); with `confusion` also
@@ -210,7 +211,7 @@ class _Fields:
         correction: Correction | None,
     ) -> None:
         self.values = values
-        counts = members[_columns(names)].to_numpy(np.int64)
+        counts = counts_by_place(members, names)
         cells = counts.sum(axis=1)
         self.with_cells = int((cells > 0).sum())
         total = counts.sum(axis=0, keepdims=True)

@@ -27,8 +27,8 @@ def summarise_groups(
     Parameters
     ----------
     fields : pandas.DataFrame
-        A row a field: ``field``, the columns `keys`, those of `summarise_field`, and ``warnings`` if there
-        are any.
+        A row a field: ``field``, the columns `keys`, those of `summarise_field`; ``warnings`` if there are
+        any; and ``place``, the same for layers and times of one place, if there are such.
     cells : pandas.DataFrame
         A row a cell: ``field`` and the columns of `measure_cells`.
     keys : sequence of str
@@ -42,13 +42,14 @@ def summarise_groups(
     Returns
     -------
     pandas.DataFrame
-        The columns `keys`, then ``fields``, ``fields_with_cells``, ``fields_with_warnings``, ``cells``,
+        The columns `keys`, then ``fields``, ``places`` and ``places_with_cells`` (fields, but layers and
+        times of one place count once), ``fields_with_warnings``, ``cells``,
         ``uncertain_cells``, ``density_per_megapixel``, and ``density_per_mm2`` where every field has a pixel
         size;
         ``mean_area_px``, ``sd_area_px``, and likewise ``mean_area_um2`` and ``sd_area_um2``, over the
         ``whole_cells``, which the border does not cut; and for every class
         ``<class> cells``, ``<class> fraction``, ``<class> low`` and ``<class> high`` (bootstrap
-        over fields, `field_interval`), ``<class> binomial low`` and ``<class> binomial high``; with
+        over places, `field_interval`), ``<class> binomial low`` and ``<class> binomial high``; with
         `confusion` also ``<class> corrected``, ``<class> corrected low`` and ``<class> corrected high``.
         With a sickled class ``fields_for_precision``, how many fields like these give `precision`, and
         ``more_fields_to_halve``, how many more would halve the interval. NaN where it is not defined.
@@ -68,6 +69,17 @@ def groups_of(fields: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any
     return sorted(groups, key=lambda group: [_in_order(value) for value in group[0]])
 
 
+def counts_by_place(fields: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
+    """Cells of every class at every place, (places, classes); every field is one without a column ``place``.
+
+    Layers and times of one place show the same cells again, so that places, not fields, are what varies.
+    """
+    counts = fields[[f"{name} cells" for name in names]]
+    if "place" in fields:
+        counts = counts.groupby(fields["place"], sort=False).sum()
+    return counts.to_numpy(dtype=np.int64)
+
+
 def _in_order(value: object) -> tuple[bool, float, str]:
     try:
         return False, float(str(value)), str(value)
@@ -84,15 +96,16 @@ def _summarise(
 ) -> dict[str, Any]:
     whole = cells.loc[~cells["touches_border"].astype(bool), ["area_px", "area_um2"]]
     mean, spread = whole.mean(skipna=False), whole.std(skipna=False)
-    counts = fields[[f"{name} cells" for name in taxonomy.cell_classes]].to_numpy(dtype=np.int64)
-    of_fields = counts.sum(axis=1)
-    total = int(of_fields.sum())
+    counts = counts_by_place(fields, taxonomy.cell_classes)
+    of_places = counts.sum(axis=1)
+    total = int(of_places.sum())
     inside = int(fields["cells_for_density"].sum())
     area = fields["megapixels"].sum()
     area_mm2 = (fields["megapixels"] * fields["pixel_size_um"] ** 2).sum(skipna=False)
     summary: dict[str, Any] = {
         "fields": len(fields),
-        "fields_with_cells": int((of_fields > 0).sum()),
+        "places": len(counts),
+        "places_with_cells": int((of_places > 0).sum()),
         "fields_with_warnings": int((fields["warnings"] != "").sum()) if "warnings" in fields else 0,
         "cells": total,
         "uncertain_cells": int(cells["uncertain"].sum()),
@@ -109,7 +122,7 @@ def _summarise(
         corrected_ends = corrected_intervals(counts, confusion)
     for index, name in enumerate(taxonomy.cell_classes):
         hits = counts[:, index]
-        interval = field_interval(hits, of_fields)
+        interval = field_interval(hits, of_places)
         binomial = binomial_interval(hits.sum(), total)
         summary |= {
             f"{name} cells": int(hits.sum()),
@@ -126,7 +139,7 @@ def _summarise(
                 f"{name} corrected high": corrected_ends[index].high,
             }
         if name == SICKLED_CLASS:
-            summary |= _fields_wanted(hits, of_fields, interval, precision)
+            summary |= _fields_wanted(hits, of_places, interval, precision)
     return summary
 
 

@@ -50,7 +50,8 @@ def predict(
         Path | None,
         typer.Option(
             help="CSV file with the columns file, patient and any others (time, oxygen, drug ...): fields "
-            "that agree in all but the file are counted together. Without it every folder is a patient."
+            "that agree in all but the file are counted together. A column page, from 1, tells the pages of "
+            "a file apart. Without a sheet every folder is a patient."
         ),
     ] = None,
     pattern: Annotated[

@@ -13,6 +13,7 @@ from drepano.exports.result import FieldResult
 from drepano.io import write_text
 
 _FLAGS = ("uncertain", "touches_border", "touches_cell")
+_ALL_CHANNELS = -1  # QuPath's
 _NOT_MEASURED = ("cell", "class", "centroid_x_px", "centroid_y_px", *_FLAGS)
 """QuPath has centroids of its own, counted from the image's corner, not the middle of its first pixel."""
 
@@ -32,6 +33,7 @@ def _feature(row: dict[Any, Any], outline: Outline, result: FieldResult) -> dict
         "geometry": {
             "type": "Polygon",
             "coordinates": [_closed(ring) for ring in (outline.outer, *outline.holes)],
+            "plane": {"c": _ALL_CHANNELS, "z": result.plane.layer, "t": result.plane.time},
         },
         "properties": {
             "objectType": "detection",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from drepano.field import Segmentation
+from drepano.io import Plane
 from drepano.taxonomy import Taxonomy
 
 
@@ -29,6 +30,8 @@ class FieldResult:
         From `drepano.cells.measure_cells`.
     pixel_size : float, optional
         Side of a pixel in micrometres.
+    plane : Plane
+        What the page shows of the file's places.
     """
 
     image_name: str
@@ -37,6 +40,7 @@ class FieldResult:
     instances: NDArray[np.int32]
     cells: pd.DataFrame
     pixel_size: float | None = None
+    plane: Plane = field(default_factory=Plane)
 
     @property
     def taxonomy(self) -> Taxonomy:

@@ -10,9 +10,8 @@ from drepano.io.files import (
     write_text,
 )
 from drepano.io.images import (
-    count_pages,
     find_images,
-    is_one_of_a_place,
+    list_planes,
     pixel_size,
     read_image,
     to_rgb8,
@@ -26,19 +25,19 @@ from drepano.io.labels import (
     write_class_map,
     write_label_map,
 )
-from drepano.io.raster import IMAGE_SUFFIXES, MAX_PIXELS
+from drepano.io.raster import IMAGE_SUFFIXES, MAX_PIXELS, Plane
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "LabelValues",
     "OutputError",
+    "Plane",
     "atomic_path",
-    "count_pages",
     "ensure_writable_folder",
     "find_images",
     "format_value",
-    "is_one_of_a_place",
+    "list_planes",
     "map_values",
     "parse_value",
     "pixel_size",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drepano.errors import DrepanoError
 from drepano.io import microscope, pillow, tiff
-from drepano.io.raster import IMAGE_SUFFIXES, Raster, check_file, refusals
+from drepano.io.raster import IMAGE_SUFFIXES, Plane, Raster, check_file, refusals
 
 _SQUARE_TOLERANCE = 0.01
 
@@ -97,8 +97,18 @@ def read_raster(path: Path | str, page: int | None = None, channel: int = 0) -> 
         return pillow.read_page(path, page)
 
 
-def count_pages(path: Path | str) -> int:
-    """Number of images in a file: 1, but for stacks and animations; channels of one image count once.
+def list_planes(path: Path | str) -> list[Plane]:
+    """What every image of a file shows.
+
+    Parameters
+    ----------
+    path : Path or str
+
+    Returns
+    -------
+    list of Plane
+        One an image, so one in all but stacks and animations; channels of one image count once. With the same
+        place where CZI, ND2, LIF or OME metadata state other layers or times of it.
 
     Raises
     ------
@@ -109,8 +119,10 @@ def count_pages(path: Path | str) -> int:
     with refusals(path):
         check_file(path)
         if microscope.is_microscope_file(path):
-            return microscope.count_pages(path)
-        return tiff.count_pages(path) if tiff.is_tiff(path) else pillow.count_pages(path)
+            return microscope.list_planes(path)
+        if tiff.is_tiff(path):
+            return tiff.list_planes(path)
+        return [Plane(number) for number in range(pillow.count_pages(path))]
 
 
 def pixel_size(path: Path | str, page: int | None = None) -> float | None:
@@ -145,28 +157,6 @@ def pixel_size(path: Path | str, page: int | None = None) -> float | None:
             f"{path}: its pixels are {width:g} x {height:g} µm; make them square, or give the pixel size"
         )
     return width
-
-
-def is_one_of_a_place(path: Path, page: int | None) -> bool:
-    """Whether other pages of the file are known to show the same place in other layers or at other times.
-
-    Parameters
-    ----------
-    path : Path
-    page : int or None
-        From 0; None where there is only one.
-
-    Raises
-    ------
-    DrepanoError
-        If the file cannot be read.
-    """
-    if page is None:
-        return False
-    with refusals(path):
-        if microscope.is_microscope_file(path):
-            return microscope.is_one_of_a_place(path, page)
-        return tiff.is_tiff(path) and tiff.is_one_of_a_place(path, page)
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from drepano.errors import DrepanoError
-from drepano.io.raster import Raster, check_size, choose_page
+from drepano.io.raster import Plane, Raster, check_size, choose_page, planes_of
 
 READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "bioio_lif"}
 """Suffix and module; the extra `microscopes` installs all of them."""
@@ -26,9 +26,9 @@ def is_microscope_file(path: Path) -> bool:
     return path.suffix.lower() in READERS
 
 
-def count_pages(path: Path) -> int:
-    """Number of images in the file: scenes, time points and layers; channels of one image count once."""
-    return len(_pages(path, _open(path)))
+def list_planes(path: Path) -> list[Plane]:
+    """What every image of the file shows: layers and times of a scene show the same place."""
+    return planes_of(_pages(path, _open(path)))
 
 
 def read_page(path: Path, page: int | None, channel: int) -> Raster:
@@ -56,13 +56,6 @@ def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
     file.set_scene(_pages(path, file)[page or 0][0])
     sizes = file.physical_pixel_sizes
     return (sizes.X, sizes.Y or sizes.X) if sizes.X else None
-
-
-def is_one_of_a_place(path: Path, page: int) -> bool:
-    """Whether the page's scene has other layers or times."""
-    file = _open(path)
-    file.set_scene(_pages(path, file)[page][0])
-    return any(axis in file.dims.order and file.dims[axis][0] > 1 for axis in "ZT")
 
 
 def _is_calibrated(path: Path) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,29 @@ class Raster:
     samples: NDArray[Any]
     palette: NDArray[np.uint8] | None = None
     inverted: bool = False
+
+
+class Plane(NamedTuple):
+    """What one page of a file shows: a place, in a layer (z) of it, at a time; all numbered from 0.
+
+    Two pages of one place show the same cells.
+    """
+
+    place: int = 0
+    layer: int = 0
+    time: int = 0
+
+
+def planes_of(pages: Sequence[tuple[int, Mapping[str, int]]]) -> list[Plane]:
+    """The planes of pages of which the scene and the number along every axis but a picture's are known."""
+    places = [
+        (scene, *(number for axis, number in numbers.items() if axis not in "ZT")) for scene, numbers in pages
+    ]
+    order = {place: number for number, place in enumerate(dict.fromkeys(places))}
+    return [
+        Plane(order[place], numbers.get("Z", 0), numbers.get("T", 0))
+        for place, (_, numbers) in zip(places, pages, strict=True)
+    ]
 
 
 def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from PIL import Image
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from drepano.errors import DrepanoError
-from drepano.io.raster import Raster, check_size, choose_page, upright
+from drepano.io.raster import Plane, Raster, check_size, choose_page, planes_of, upright
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MICROMETRES = {
@@ -41,10 +41,15 @@ def is_tiff(path: Path) -> bool:
         return file.read(4) in _SIGNATURES
 
 
-def count_pages(path: Path) -> int:
-    """Number of images in the file, without its previews and masks; channels of one image count once."""
+def list_planes(path: Path) -> list[Plane]:
+    """What every image of the file shows, without previews and masks.
+
+    OME metadata state which are layers or times of one place; ImageJ also calls fields slices.
+    """
     with TiffFile(path) as file:
-        return len(_pages_of_channel(path, file, 0))
+        pages = len(_pages_of_channel(path, file, 0))
+        planes = _planes(file) if file.is_ome else []
+        return planes if len(planes) == pages else [Plane(number) for number in range(pages)]
 
 
 def read_page(path: Path, page: int | None, channel: int) -> Raster:
@@ -62,19 +67,6 @@ def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
     """Width and height of a pixel in micrometres, where ImageJ or OME metadata state them."""
     with TiffFile(path) as file:
         return _ome_pixel_size(file, page or 0) if file.is_ome else _imagej_pixel_size(file)
-
-
-def is_one_of_a_place(path: Path, page: int) -> bool:
-    """Whether OME metadata state other layers or times of the same place; ImageJ also calls fields slices."""
-    with TiffFile(path) as file:
-        if not file.is_ome:
-            return False
-        try:
-            series = file.series[_series(file, page)]
-        except IndexError:
-            return False
-        lengths = zip(series.axes, series.shape, strict=True)
-        return any(axis in "ZT" and length > 1 for axis, length in lengths)
 
 
 def _pages(path: Path, file: TiffFile) -> list[TiffPage]:
@@ -121,6 +113,20 @@ def _channels(file: TiffFile) -> list[int]:
         numbers = places[names.index("C")] if "C" in names else np.zeros(places.shape[1:], int)
         channels += numbers.ravel().tolist()
     return channels
+
+
+def _planes(file: TiffFile) -> list[Plane]:
+    """What every page of one channel shows, by the order of axes that OME metadata state."""
+    pages = []
+    for number, series in enumerate(file.series):
+        axes = [
+            (axis, length)
+            for axis, length in zip(series.axes, series.shape, strict=True)
+            if axis not in "CYXS"
+        ]
+        places = np.ndindex(*[length for _, length in axes])
+        pages += [(number, dict(zip([axis for axis, _ in axes], place, strict=True))) for place in places]
+    return planes_of(pages)
 
 
 def _next_offset(file: TiffFile, page: TiffPage) -> int:

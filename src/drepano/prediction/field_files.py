@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drepano.errors import DrepanoError
-from drepano.io import count_pages, find_images
+from drepano.io import Plane, find_images, list_planes
 from drepano.prediction.records import RECORDS, RESULT_SUFFIXES
 from drepano.reports import Failure
 
@@ -24,11 +24,14 @@ class FieldFile:
     path : Path
     page : int or None
         Page of a file with several, counted from 0.
+    plane : Plane
+        What it shows of the file's places.
     """
 
     name: str
     path: Path
     page: int | None = None
+    plane: Plane = field(default_factory=Plane)
 
     @property
     def source(self) -> str:
@@ -74,15 +77,18 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
     fields = []
     for path, name in zip(files, _names(files), strict=True):
         try:
-            pages = count_pages(path)
+            planes = list_planes(path)
         except DrepanoError:
-            pages = 1  # reading it will tell what is wrong
-        if pages == 1:
+            planes = [Plane()]  # reading it will tell what is wrong
+        if len(planes) == 1:
             fields.append(FieldFile(name, path))
         else:
-            fields += [FieldFile(f"{name}.page{page + 1:03d}", path, page) for page in range(pages)]
-    unique = _numbered([printable(field.name) for field in fields])
-    return [replace(field, name=name) for field, name in zip(fields, unique, strict=True)], failures
+            fields += [
+                FieldFile(f"{name}.page{number + 1:03d}", path, number, plane)
+                for number, plane in enumerate(planes)
+            ]
+    unique = _numbered([printable(one.name) for one in fields])
+    return [replace(one, name=name) for one, name in zip(fields, unique, strict=True)], failures
 
 
 def printable(text: str) -> str:

@@ -13,7 +13,7 @@ from skimage.measure import approximate_polygon
 
 from drepano.cells import count_debris, find_cells, measure_cells, summarise_field
 from drepano.exports import FORMATS, FieldResult, trace_outlines
-from drepano.io import atomic_path, is_one_of_a_place, pixel_size, read_image, write_class_map
+from drepano.io import atomic_path, pixel_size, read_image, write_class_map
 from drepano.prediction.field_files import FieldFile, printable
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
 from drepano.quality import Quality, check_quality
@@ -46,10 +46,6 @@ class Options:
 _FAST = 1
 """Of PNG's levels: a real field is 15 % larger than at the usual one, and written five times as fast
 (`Image.save` of one of BBBC041Seg)."""
-_PLACE_AGAIN = (
-    "other layers or times of its file show the same cells again: give one of them, or counts and densities "
-    "are too large and intervals too narrow"
-)
 _SIZE_UNKNOWN = "the size of cells could not be estimated: the image was taken as it is"
 FIELD_COLUMNS = ("debris", "cell_diameter_px", *(entry.name for entry in fields(Quality)))
 """Of the table of fields, after those of `drepano.cells.summarise_field`."""
@@ -89,8 +85,6 @@ def predict_field(
     )
     if segmentation.size_unknown:
         quality = replace(quality, warnings=(_SIZE_UNKNOWN, *quality.warnings))
-    if is_one_of_a_place(field.path, field.page):
-        quality = replace(quality, warnings=(*quality.warnings, _PLACE_AGAIN))
     taxonomy = segmentation.taxonomy
     write_class_map(out / f"{field.name}{CLASSES}", segmentation.classes, taxonomy)
     classes = {
@@ -99,7 +93,9 @@ def predict_field(
     with atomic_path(out / f"{field.name}{OVERLAY}") as path:
         overlay = draw_overlay(image, instances, classes, taxonomy, field.name, quality.warnings)
         Image.fromarray(overlay).save(path, compress_level=_FAST)
-    result = FieldResult(printable(str(field.path)), field.page, segmentation, instances, cells, side)
+    result = FieldResult(
+        printable(str(field.path)), field.page, segmentation, instances, cells, side, field.plane
+    )
     for name in options.formats:
         if name in FORMATS:
             FORMATS[name].write(out / f"{field.name}{FORMATS[name].suffix}", result)

@@ -109,6 +109,7 @@ def predict_fields(
     samples = grouping(fields)
     check_keys(samples, segmenter.card)
     failures += samples.failures
+    fields = [field for field in fields if field.name in samples.values]
     ensure_writable_folder(out)
     ensure_writable_folder(out / RECORDS)
     settings = _settings(segmenter, options)

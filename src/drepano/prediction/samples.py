@@ -15,7 +15,7 @@ from drepano.prediction.field_files import FieldFile, printable
 from drepano.reports import Failure
 
 PATIENT = "patient"
-_FILE = "file"
+_FILE, _PAGE = "file", "page"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Samples:
     keys : tuple of str
         "patient" first, then the sheet's other columns or the pattern's other groups.
     values : dict
-        For a field's name its value of every key.
+        For a field's name its value of every key; fields that are not there are left out.
     failures : tuple of Failure
         Rows of the sheet without a field.
     """
@@ -57,39 +57,46 @@ def samples_of_folders(fields: Sequence[FieldFile]) -> Samples:
 
 
 def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
-    """Samples from a CSV file with the columns file, patient and any others.
+    """Samples from a CSV file with the columns file, patient, page if wanted, and any others.
 
     Parameters
     ----------
     sheet : Path
-        ``file`` is a path, from the sheet's folder where it is relative, or the name of one of the files. All
-        pages of a file share its row.
+        ``file`` is a path, from the sheet's folder where it is relative, or the name of one of the files.
+        ``page``, from 1, has one page of it; of a file with such rows the pages without one are left out. A
+        row without a page is that of all pages of its file.
     fields : sequence of FieldFile
 
     Raises
     ------
     DrepanoError
-        If the sheet cannot be read, lacks a column or a field, or names a file twice or one of several of a
-        name.
+        If the sheet cannot be read, lacks a column or a field, or names a page twice or one of several files
+        of a name.
     """
     rows, names = _read_table(sheet)
-    keys = (PATIENT, *(name for name in names if name not in (_FILE, PATIENT)))
+    keys = (PATIENT, *(name for name in names if name not in (_FILE, _PAGE, PATIENT)))
     pages: dict[Path, list[FieldFile]] = {}
     for field in fields:
         pages.setdefault(field.path.resolve(), []).append(field)
     values: dict[str, tuple[str, ...]] = {}
     failures = []
+    listed: set[Path] = set()  # files whose pages have rows of their own
     for row in rows:
         members = _fields_of(row[_FILE], sheet, pages)
         if not members:
             failures.append(
                 Failure(str(sheet), f"{sheet}: {row[_FILE]} is not among the fields given; correct the name")
             )
-        for field in members:
+        page = row.get(_PAGE, "")
+        listed |= {field.path for field in members} if page else set()
+        for field in _of_page(page, members, f"{sheet}: {row[_FILE]}"):
             if field.name in values:
-                raise DrepanoError(f"{sheet}: names {row[_FILE]} twice; leave one row a file")
+                where = f", page {page}," if page else ""
+                raise DrepanoError(f"{sheet}: names {row[_FILE]}{where} twice; leave one row a file or page")
             values[field.name] = tuple(row[key] for key in keys)
-    _refuse_unlisted(str(sheet), fields, values, "has no row for")
+    _refuse_unlisted(
+        str(sheet), [field for field in fields if field.path not in listed], values, "has no row for"
+    )
     return Samples(keys, values, tuple(failures))
 
 
@@ -177,6 +184,17 @@ def _header(sheet: Path, names: list[str]) -> list[str]:
     if twice is not None:
         raise DrepanoError(f"{sheet}: has two columns {twice!r}; give each a name of its own")
     return names
+
+
+def _of_page(page: str, members: list[FieldFile], named: str) -> list[FieldFile]:
+    """The one of a file's fields that is this page, counted from 1; all of them where none is said."""
+    if not page or not members:
+        return members
+    chosen = [field for number, field in enumerate(members, start=1) if page == str(number)]
+    if not chosen:
+        has = f"its pages are 1 to {len(members)}" if len(members) > 1 else "its only page is 1"
+        raise DrepanoError(f"{named} has no page {page}; {has}")
+    return chosen
 
 
 def _fields_of(file: str, sheet: Path, pages: dict[Path, list[FieldFile]]) -> list[FieldFile]:

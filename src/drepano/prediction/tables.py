@@ -136,7 +136,11 @@ def _tables(
     nothing = no_cells(taxonomy)
     cells = [pd.DataFrame(record.cells).assign(field=field.name) for field, record in done]
     filled = [table for table in cells if len(table)] or [nothing.assign(field=[])]
-    columns = ["field", *summarise_field(nothing, (1, 1), taxonomy), *FIELD_COLUMNS]
-    rows = [{"field": field.name, **record.summary} for field, record in done]
+    columns = ["field", "place", *summarise_field(nothing, (1, 1), taxonomy), *FIELD_COLUMNS]
+    first = {(field.path, field.plane.place): field.name for field, _ in reversed(done)}
+    rows = [
+        {"field": field.name, "place": first[field.path, field.plane.place], **record.summary}
+        for field, record in done
+    ]
     all_cells = pd.concat(filled, ignore_index=True)[["field", *nothing.columns]]
     return all_cells, pd.DataFrame(rows, columns=columns)

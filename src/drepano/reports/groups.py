@@ -156,8 +156,10 @@ def _row(label: str, row: Mapping[Any, Any], sickled: str) -> GroupRow:
 
 
 def _fields(row: Mapping[Any, Any]) -> str:
-    warned = row["fields_with_warnings"]
-    return wording.whole(row["fields"]) + (f" ({wording.whole(warned)} with a warning)" if warned else "")
+    fields, places, warned = row["fields"], row["places"], row["fields_with_warnings"]
+    notes = [f"of {wording.whole(places)} place{'s' if places > 1 else ''}"] if places < fields else []
+    notes += [f"{wording.whole(warned)} with a warning"] if warned else []
+    return wording.whole(fields) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _density(row: Mapping[Any, Any]) -> str:
@@ -181,8 +183,8 @@ def _interval(low: float, high: float) -> str:
 
 def _alone(groups: Groups, labels: Sequence[str]) -> str:
     """A sentence on groups without an interval over fields."""
-    fields_with_cells = groups.table["fields_with_cells"]
-    one = [label for label, fields in zip(labels, fields_with_cells, strict=True) if fields == 1]
+    with_cells = groups.table["places_with_cells"]
+    one = [label for label, places in zip(labels, with_cells, strict=True) if places == 1]
     if not one:
         return ""
     return (
@@ -194,7 +196,7 @@ def _alone(groups: Groups, labels: Sequence[str]) -> str:
 def _wanting(groups: Groups, labels: Sequence[str]) -> str:
     """A sentence on how many more fields are needed for the precision asked for."""
     table = groups.table
-    rows = zip(labels, table["fields_with_cells"], table["fields_for_precision"], strict=True)
+    rows = zip(labels, table["places_with_cells"], table["fields_for_precision"], strict=True)
     more = {label: int(needed - fields) for label, fields, needed in rows if needed > fields}
     known = int(groups.table["fields_for_precision"].notna().sum())
     if not known:
