@@ -21,7 +21,7 @@ compose() { # compose NAME FIELDS SEED: densely filled fields of 320 px, FIELDS 
 
 keep() { # keep NAME: what is small and shows nobody's images
   mkdir -p "$results/$1"
-  for file in plan.json summary.json fields.csv tables.md roc.png confusion.png validation.png learning-curve.png; do
+  for file in plan.json summary.json fields.csv crops.csv tables.md roc.png confusion.png validation.png learning-curve.png; do
     [ ! -f "$runs/$1/$file" ] || cp "$runs/$1/$file" "$results/$1/"
   done
 }

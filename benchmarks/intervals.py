@@ -3,7 +3,9 @@
 Simulated patients: every field has shares of its own, drawn around the patient's with the intraclass
 correlation given, and 60 to 140 cells. Shares as they are; differences of two patients; and shares of cells
 whose classes were confused as `scd` confuses them (RESULTS/scd-confusion.json), corrected with the confusion
-that a test on as many cells measured. Writes intervals.json into RESULTS.
+that a test on as many patients and cells measured. Every patient, of the test or new, has rates of confusion
+drawn around those of `scd`: all the same ("alike": 0), or as far apart as the patients of its test are, or
+twice that. Writes intervals.json into RESULTS.
 """
 
 import json
@@ -12,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from drepano.cells.corrections import corrected_intervals
+from drepano.cells.corrections import confusion_alike, corrected_intervals
 from drepano.cells.shares import Interval, binomial_interval, difference_interval, draw_share, field_interval
 from drepano.io import write_text
 
 PATIENTS = 1000
 CORRECTED_PATIENTS = 200
 FIELDS = (2, 3, 5, 10, 20)
+CORRECTED_FIELDS = (2, 5, 20)
 CASES = ((0.1, 0.05), (0.3, 0.02), (0.02, 0.02))
 """Share, intraclass correlation."""
 PAIRS = ((0.1, 0.1, 0.05), (0.3, 0.1, 0.02), (0.02, 0.02, 0.02))
@@ -30,6 +33,7 @@ MIXTURES = (((0.6, 0.1, 0.1, 0.2), 0.05), ((0.9, 0.005, 0.045, 0.05), 0.02))
 def main(results: Path) -> None:
     rng = np.random.default_rng(1)
     confusion = np.array(json.loads((results / "scd-confusion.json").read_text()))
+    alike = confusion_alike(confusion)
     conditions = (
         f"{PATIENTS} simulated patients or pairs a row ({CORRECTED_PATIENTS} of corrected shares, all "
         "classes together), 60 to 140 cells a field, 95 % intervals: how many hold the truth"
@@ -37,7 +41,12 @@ def main(results: Path) -> None:
     rows = {
         "shares": [shares(rng, fields, *case) for fields in FIELDS for case in CASES],
         "differences": [differences(rng, fields, *pair) for fields in FIELDS for pair in PAIRS],
-        "corrected": [corrected(rng, confusion, fields, *mix) for fields in FIELDS for mix in MIXTURES],
+        "corrected": [
+            corrected(rng, confusion, apart, fields, *mix)
+            for apart in (0, alike, 2 * alike)
+            for fields in CORRECTED_FIELDS
+            for mix in MIXTURES
+        ],
     }
     write_text(results / "intervals.json", json.dumps({"conditions": conditions, **rows}, indent=2))
 
@@ -80,25 +89,45 @@ def differences(
 def corrected(
     rng: np.random.Generator,
     confusion: np.ndarray,
+    alike: float,
     fields: int,
     shares: tuple[float, ...],
     correlation: float,
 ) -> dict[str, object]:
-    rates, tested = confusion / confusion.sum(axis=1, keepdims=True), confusion.sum(axis=1)
+    called = confusion.sum(axis=0)
+    mean_rates = called / called.sum(axis=1, keepdims=True)
     held = np.zeros((CORRECTED_PATIENTS, len(shares)), bool)
+    half_widths = np.zeros(held.shape)
     for patient in range(CORRECTED_PATIENTS):
-        measured = np.array([rng.multinomial(count, row) for count, row in zip(tested, rates, strict=True)])
+        tested = [
+            [
+                rng.multinomial(row.sum(), rates)
+                for row, rates in zip(one, draw_rates(rng, mean_rates, alike), strict=True)
+            ]
+            for one in confusion
+        ]
         of_fields = rng.dirichlet(np.array(shares) * (1 / correlation - 1), fields)
+        rates = draw_rates(rng, mean_rates, alike)
         counts = np.array([rng.multinomial(rng.integers(60, 140), share @ rates) for share in of_fields])
-        intervals = corrected_intervals(counts, measured, patient)
+        intervals = corrected_intervals(counts, np.array(tested), patient)
         held[patient] = [holds(interval, share) for interval, share in zip(intervals, shares, strict=True)]
+        half_widths[patient] = [interval.half_width for interval in intervals]
     return {
+        "alike": round(alike, 3),
         "fields": fields,
         "shares": list(shares),
         "intraclass_correlation": correlation,
         "held": round(float(held.mean()), 3),
         "held_of_the_worst_class": round(float(held.mean(axis=0).min()), 3),
+        "median_half_width": np.median(half_widths, axis=0).round(3).tolist(),
     }
+
+
+def draw_rates(rng: np.random.Generator, mean_rates: np.ndarray, alike: float) -> np.ndarray:
+    """A patient's rates of confusion, Dirichlet around the mean ones."""
+    if not alike:
+        return mean_rates
+    return np.array([rng.dirichlet(np.maximum(row, 1e-6) * (1 / alike - 1)) for row in mean_rates])
 
 
 def draw_patient(

@@ -19,11 +19,21 @@ from drepano.experiments.summary import curve_differences, method_differences, r
 from drepano.io import write_bytes, write_json, write_text
 from drepano.methods import METHODS
 from drepano.reports.experiment import figures
-from drepano.reports.experiment.report import PER_FIELD, SUMMARY, TABLES
+from drepano.reports.experiment.report import PER_CROP, PER_FIELD, SUMMARY, TABLES
 from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
 
 KIND = {"compare": "methods", "learning-curve": "curves"}
 """What holds a summary's figures by method."""
+
+
+NO_CROPS = pd.DataFrame({"method": []})
+
+
+def of_sources(tables: list[pd.DataFrame], source: dict[str, int]) -> pd.DataFrame:
+    """The rows of every method from the table that it is taken from."""
+    return pd.concat(
+        [table[table["method"].map(source) == place] for place, table in enumerate(tables)], ignore_index=True
+    )
 
 
 def main(out: Path, experiments: list[Path]) -> None:
@@ -40,10 +50,16 @@ def main(out: Path, experiments: list[Path]) -> None:
         name: place for place in reversed(range(len(summaries))) for name in summaries[place][KIND[plan.kind]]
     }
     order = [name for name in METHODS if name in source]
-    fields = pd.concat(
-        [table[table["method"].map(source) == place] for place, table in enumerate(tables)], ignore_index=True
+    fields = of_sources(tables, source)
+    crops = of_sources(
+        [
+            pd.read_csv(experiment / PER_CROP) if (experiment / PER_CROP).is_file() else NO_CROPS
+            for experiment in experiments
+        ],
+        source,
     )
-    by_method = {name: results_of_table(fields, plan.classes)[name] for name in order}
+    results = results_of_table(fields, plan.classes, crops)
+    by_method = {name: results[name] for name in order}
     summary = {
         **summaries[0],
         "conditions": [*dict.fromkeys(line for each in summaries for line in each["conditions"])],
@@ -67,6 +83,8 @@ def main(out: Path, experiments: list[Path]) -> None:
     write_text(out / PLAN, (experiments[0] / PLAN).read_text())
     write_json(out / SUMMARY, summary)
     write_text(out / PER_FIELD, fields.to_csv(index=False, float_format="%.5g"))
+    if len(crops):
+        write_text(out / PER_CROP, crops.to_csv(index=False))
     write_text(out / TABLES, markdown)
     for name, png in drawn.items():
         write_bytes(out / f"{name}.png", png)

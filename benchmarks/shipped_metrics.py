@@ -2,8 +2,8 @@
 
 Reads what `drepano train` and `drepano evaluate` wrote into RUNS and writes scd-metrics.json and
 rbc-metrics.json, lists of {name, value, conditions} for the model cards, scd-confusion.json, how many crops
-of each class were called each class, and shipped.json with all of it into RESULTS. Without a run of rbc its
-figures stay as they are.
+of each patient and class were called each class, and shipped.json with all of it into RESULTS. Without a run
+of rbc its figures stay as they are.
 """
 
 import json
@@ -64,9 +64,8 @@ def main(runs: Path, results: Path) -> None:
         "command": "benchmarks/train_shipped.sh DATA RUNS",
     }
     write_text(results / "scd-metrics.json", json.dumps(scd, indent=2))
-    names = SCD.cell_classes
-    confusion = [[pooled["confusion"][true].get(called, 0) for called in names] for true in names]
-    write_text(results / "scd-confusion.json", json.dumps(confusion))
+    confusions = [confusion_matrix(summary["confusion"]) for summary in patients.values()]
+    write_text(results / "scd-confusion.json", json.dumps(confusions))
     scd_figures = {
         "conditions": conditions,
         "folds": {patient: inner_validation(runs, patient) for patient in tables},
@@ -84,6 +83,11 @@ def main(runs: Path, results: Path) -> None:
         write_text(results / "rbc-metrics.json", json.dumps(rbc, indent=2))
         everything["rbc"] = {"conditions": conditions, "fields": fields}
     write_text(results / "shipped.json", json.dumps(everything, indent=2))
+
+
+def confusion_matrix(called: dict[str, dict[str, int]]) -> list[list[int]]:
+    names = SCD.cell_classes
+    return [[called.get(true, {}).get(name, 0) for name in names] for true in names]
 
 
 def crop_tables(runs: Path) -> dict[str, pd.DataFrame]:

@@ -242,7 +242,7 @@ class TestResults:
         assert segmenter.calls == 0
 
     def test_a_confusion_matrix_on_the_card_corrects_the_shares_of_patients(self, fields, out):
-        known = make_card().model_copy(update={"cell_confusion": (np.eye(4, dtype=int) * 50).tolist()})
+        known = make_card().model_copy(update={"cell_confusion": [(np.eye(4, dtype=int) * 50).tolist()]})
         segmenter = CountingSegmenter(threshold_unet(), known, torch.device("cpu"))
         predict_fields([fields], out, segmenter)
         patients = pd.read_csv(out / "patients.csv")

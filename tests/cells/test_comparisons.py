@@ -219,6 +219,19 @@ class TestCorrected:
         assert row["corrected difference"] == pytest.approx(0, abs=0.003)
         assert row["corrected low"] < 0 < row["corrected high"]
 
+    def test_a_change_of_one_patient_is_surer_than_a_difference_of_two_who_are_confused_unlike(self):
+        unlike = self.CONFUSION + np.array([[[80, -80, 0, 0]], [[0, 0, 0, 0]], [[-80, 80, 0, 0]]]) // 4
+        rows = [
+            ({"patient": patient, "time": time}, hits, 100)
+            for patient, time, base in (("P", "0", 20), ("P", "6", 40), ("Q", "0", 40))
+            for hits in (base, base + 4, base - 4)
+        ]
+        table = compare_groups(fields(*rows), ["patient", "time"], SCD, unlike)
+        change, difference = (sickled(table, over="fields", differ_in=key) for key in ("time", "patient"))
+        assert change["difference"] == pytest.approx(difference["difference"])
+        widths = [row["corrected high"] - row["corrected low"] for row in (change, difference)]
+        assert widths[0] < 0.8 * widths[1]
+
     def test_a_real_difference_stays_and_its_interval_is_about_as_wide(self):
         rows = [
             ({"patient": name}, hits, 100)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drepano.cells.corrections import corrected_intervals, undo_confusion
+from drepano.cells.corrections import Correction, confusion_alike, corrected_intervals, undo_confusion
 from drepano.cells.shares import UNKNOWN
 
 CONFUSION = np.array([[90, 5, 5], [2, 95, 3], [10, 0, 90]])
@@ -66,3 +66,61 @@ def test_the_interval_holds_the_truth_with_few_fields():
         intervals = corrected_intervals(counts, measured, patient)
         held[patient] = [one.low <= share <= one.high for one, share in zip(intervals, shares, strict=True)]
     assert held.mean() > 0.9
+
+
+RATES = CONFUSION / CONFUSION.sum(axis=1, keepdims=True)
+
+
+def draw_test(rng, cells, patients, strength):
+    """A test of patients whose rates are drawn around `RATES`, Dirichlet with that strength."""
+    apart = [[rng.dirichlet(np.maximum(row, 1e-6) * strength) for row in RATES] for _ in range(patients)]
+    return np.array([[rng.multinomial(cells, row) for row in rates] for rates in apart])
+
+
+class TestPatientsWhoAreConfusedUnlike:
+    def test_alike_is_the_correlation_that_they_were_drawn_with(self):
+        rng = np.random.default_rng(0)
+        found = [confusion_alike(draw_test(rng, 60, 20, strength=9)) for _ in range(20)]
+        assert np.mean(found) == pytest.approx(1 / (1 + 9), abs=0.02)
+
+    def test_it_is_small_where_they_differ_by_chance_only_and_zero_for_one_patient(self):
+        rng = np.random.default_rng(0)
+        assert confusion_alike(draw_test(rng, 60, 20, strength=1e6)) < 0.01
+        assert confusion_alike(CONFUSION[None]) == 0
+
+    def test_patients_without_cells_of_a_class_have_no_say_in_it(self):
+        with_all = draw_test(np.random.default_rng(0), 60, 4, strength=9)
+        without = with_all.copy()
+        without[0, 2] = 0
+        assert 0 < confusion_alike(without) != confusion_alike(with_all)
+        assert np.isfinite(Correction(without).confusion).all()
+
+    def test_one_matrix_of_all_and_one_a_patient_are_the_same_where_patients_are_alike(self):
+        counts = np.array([[40, 8, 2], [35, 12, 3], [44, 4, 2]])
+        assert corrected_intervals(counts, np.stack([CONFUSION] * 3)) == corrected_intervals(
+            counts, CONFUSION * 3
+        )
+
+    def test_the_interval_of_a_new_patient_holds_the_truth(self):
+        """Twenty fields, so that the confusion is most of what is uncertain: see benchmarks/intervals.py."""
+        rng = np.random.default_rng(0)
+        shares = np.array([0.6, 0.1, 0.3])
+        held = np.zeros((40, 2, 3), bool)
+        for patient in range(len(held)):
+            tested = draw_test(rng, 60, 4, strength=12)
+            rates = draw_test(rng, 100_000, 1, strength=12)[0] / 100_000
+            counts = np.array([rng.multinomial(100, rng.dirichlet(shares * 19) @ rates) for _ in range(20)])
+            for place, confusion in enumerate((tested, tested.sum(axis=0))):
+                ends = corrected_intervals(counts, confusion, patient)
+                held[patient, place] = [
+                    one.low <= share <= one.high for one, share in zip(ends, shares, strict=True)
+                ]
+        assert held[:, 0].mean() > 0.88
+        assert held[:, 1].mean() < 0.8, "patients taken to be alike"
+
+    def test_groups_of_one_patient_are_corrected_with_the_same_rates(self):
+        correction = Correction(draw_test(np.random.default_rng(0), 60, 4, strength=9))
+        counts = np.array([[40, 8, 2], [35, 12, 3], [44, 4, 2]])
+        one, same, other = (correction.draw(counts, 0, patient) for patient in (0, 0, 1))
+        np.testing.assert_array_equal(one.over_fields, same.over_fields)
+        assert (one.over_fields != other.over_fields).any()

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -230,3 +237,42 @@ def test_learning_curve(data, tmp_path):
     assert sorted(summary(out)["curves"]["unet"]) == ["1", "2"]
     assert (out / "learning-curve.png").read_bytes().startswith(b"\x89PNG")
     assert "| U-Net |" in (out / "tables.md").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which processes run")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_an_end_by_hand_ends_the_trainings_that_run_beside(data, tmp_path, ending):
+    """Only the program that was started gets the signal; its processes end with it."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "drepano", "compare", str(data), "--out", str(out), "--methods", "unet"]
+    command += ["--folds", "2", "--jobs", "2", "--steps", "100000", "--crop-size", "64"]
+    program = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        begun = "jobs/*/*/*/training/logs/*"
+        wait_until(lambda: len(list(out.glob(begun))) == 2 or program.poll() is not None)
+        assert program.poll() is None, "it ended before anybody wanted it to"
+        program.send_signal(ending)
+        assert program.wait(60) != 0
+        wait_until(lambda: not is_running(program.pid))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
+
+
+def wait_until(happened, seconds=120):
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def is_running(process_group):
+    """Whether any process of the group is left, the program's own or those that it started."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended just now
+            state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(group) == process_group and state != "Z":
+                return True
+    return False

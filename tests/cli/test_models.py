@@ -45,17 +45,17 @@ def test_publish_adds_figures_and_keeps_the_weights(weights: Path, tmp_path: Pat
     assert (card.name, card.metrics[0].value) == ("new", 0.9)
 
 
-def test_publish_adds_a_confusion_matrix_of_the_right_size(weights: Path, tmp_path: Path) -> None:
+def test_publish_adds_confusion_matrices_of_the_right_size(weights: Path, tmp_path: Path) -> None:
     metrics, confusion, target = (
         tmp_path / name for name in ("metrics.json", "confusion.json", "new.safetensors")
     )
     metrics.write_text("[]")
     arguments = ["models", "publish", str(weights), "--out", str(target), "--name", "new"]
     arguments += ["--metrics", str(metrics), "--confusion", str(confusion)]
-    confusion.write_text("[[12]]")
+    confusion.write_text("[[[12]], [[0]]]")
     assert runner.invoke(app, arguments).exit_code == 0
-    assert read_card(target).cell_confusion == [[12]]
-    for wrong in ("[[1, 2], [3, 4]]", "[[0]]", "[[-1]]", "{}", "[[1"):
+    assert read_card(target).cell_confusion == [[[12]], [[0]]]
+    for wrong in ("[[[1, 2], [3, 4]]]", "[[[0]]]", "[[[-1]]]", "[[1]]", "[]", "{}", "[[1"):
         confusion.write_text(wrong)
         result = runner.invoke(app, arguments)
         assert isinstance(result.exception, DrepanoError)

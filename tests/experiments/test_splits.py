@@ -96,7 +96,7 @@ def test_a_class_that_a_side_lacks_is_noted():
 
 class TestLearningCurve:
     def test_larger_sets_hold_the_smaller_ones_and_the_test_fields_stay(self):
-        splits = learning_curve(fields(100), [40, 10, 20], 30, CLASSES, 0).splits
+        splits = learning_curve(fields(100), [40, 10, 20], 30, "field", CLASSES, 0).splits
         assert [split.name for split in splits] == ["fields-10", "fields-20", "fields-40"]
         for small, large in pairwise(splits):
             assert set(small.training) < set(large.training)
@@ -104,10 +104,30 @@ class TestLearningCurve:
         assert not set(splits[-1].training) & set(splits[-1].test)
 
     def test_sizes_that_are_too_large_are_left_out_and_noted(self):
-        result = learning_curve(fields(50), [10, 250], 30, CLASSES, 0)
+        result = learning_curve(fields(50), [10, 250], 30, "field", CLASSES, 0)
         assert [split.name for split in result.splits] == ["fields-10"]
         assert result.notes == ("Sizes 250 left out: only 20 fields are there to train on.",)
 
     def test_without_a_size_that_fits_it_is_refused(self):
         with pytest.raises(DrepanoError, match="50 fields leave 20"):
-            learning_curve(fields(50), [40], 30, CLASSES, 0)
+            learning_curve(fields(50), [40], 30, "field", CLASSES, 0)
+
+    def test_of_patients_held_out_every_fold_has_a_curve_and_no_patient_is_on_both_sides(self):
+        infos = [FieldInfo(f"{name}{i}", name, (1, 1)) for name in "PQR" for i in range(20)]
+        result = learning_curve(infos, [10, 40, 50], 5, "patient", CLASSES, 0)
+        assert [split.name for split in result.splits] == [
+            f"fold-{fold}-fields-{size}" for fold in (1, 2, 3) for size in (10, 40)
+        ]
+        assert result.group == "patient"
+        assert result.notes == ("Sizes 50 left out: only 40 fields are there to train on.",)
+        for small, large in zip(result.splits[::2], result.splits[1::2], strict=True):
+            assert small.test == large.test
+            assert len(small.test) == 5
+            assert small.fold == large.fold
+            assert set(small.training) < set(large.training)
+            assert not {id_[0] for id_ in large.training} & {id_[0] for id_ in large.test}
+
+    def test_a_single_patient_cannot_be_held_out(self):
+        infos = [FieldInfo(f"P{i}", "P", (1, 1)) for i in range(20)]
+        with pytest.raises(DrepanoError, match="only one patient"):
+            learning_curve(infos, [10], 5, "patient", CLASSES, 0)

@@ -10,6 +10,7 @@ import pytest
 from drepano.experiments.plan import Plan
 from drepano.experiments.splits import Split
 from drepano.experiments.summary import (
+    crops_table,
     curve_differences,
     fields_table,
     learning_curves,
@@ -48,6 +49,10 @@ def result(method, split, seed, fields, **more):
         "fit_seconds": 2.0,
         **more,
     }
+
+
+def crop(name, patient, right):
+    return {"crop": name, "patient": patient, "true": "Grl", "predicted": "Grl" if right else "El+Sk"}
 
 
 @pytest.fixture
@@ -169,9 +174,36 @@ def test_the_table_of_fields_has_a_row_a_field_a_job(results):
 
 
 def test_methods_can_be_compared_from_the_table_of_fields_alone(plan, results):
-    by_method = results_of_table(fields_table(results, CLASSES), CLASSES)
+    for one in results:
+        one["crops"] = [crop("1", "P", one["job"]["method"] == "dunet"), crop("2", "Q", True)]
+    by_method = results_of_table(fields_table(results, CLASSES), CLASSES, crops_table(results))
     order = {name: by_method[name] for name in ("dunet", "unet")}
     assert method_differences(order, plan) == summarise(plan, results, ["dunet", "unet"])["differences"]
+
+
+def test_single_crops_are_compared_over_patients(plan):
+    hits = {"dunet": {"P": 9, "Q": 8, "R": 9}, "unet": {"P": 6, "Q": 5, "R": 6}}
+    results = [
+        result(
+            method,
+            f"fold-{patient}",
+            seed,
+            [field("a", 0.9)],
+            crops=[crop(f"{patient}{i}", patient, i < right) for i in range(10)],
+        )
+        for method, patients in hits.items()
+        for patient, right in patients.items()
+        for seed in (0, 1)
+    ]
+    (row,) = [
+        one for one in summarise(plan, results, ["dunet", "unet"])["differences"] if one["figure"] == "crops"
+    ]
+    assert row["mean"] == pytest.approx(0.3)
+    assert (row["fields"], row["units"], row["unit"]) == (30, 3, "patients")
+    assert row["words"].startswith(
+        "dU-Net is better than U-Net in the share of single crops given the right class by more than chance"
+    )
+    assert "30 crops of 3 patients" in row["words"]
 
 
 def test_a_learning_curve_compares_at_equal_sizes_and_with_half_the_fields(plan):

@@ -231,7 +231,7 @@ def test_the_page_has_a_paragraph_for_a_paper(tmp_path: Path) -> None:
     page = report(tmp_path, [], summary_of({}))
     assert "network drepano-scd, a convolutional network trained on xu2017" in page.text
     assert "Corrected shares" not in page.text
-    page = report(tmp_path, [], summary_of({}), model=MODEL | {"cell_confusion": [[1]]})
+    page = report(tmp_path, [], summary_of({}), model=MODEL | {"cell_confusion": [[[1]]]})
     assert "Corrected shares" in page.text
 
 

@@ -157,8 +157,11 @@ def _mean_difference(first: NDArray[np.float64], second: NDArray[np.float64], pl
 def _over_fields(
     fields: pd.DataFrame, keys: Sequence[str], names: Sequence[str], correction: Correction | None
 ) -> Iterator[dict[str, Any]]:
+    found = groups_of(fields, keys)
+    patients = list(dict.fromkeys(values[0] for values, _ in found))
     groups = [
-        _Fields(*group, number, names, correction) for number, group in enumerate(groups_of(fields, keys))
+        _Fields(values, members, number, patients.index(values[0]), names, correction)
+        for number, (values, members) in enumerate(found)
     ]
     for first, second in combinations(groups, 2):
         different = [i for i in range(len(keys)) if first.values[i] != second.values[i]]
@@ -197,6 +200,8 @@ class _Fields:
     members : pandas.DataFrame
     seed : int
         Another for every group, else their fields are drawn alike.
+    patient : int
+        Number of the patient, whose cells are confused alike in all groups.
     names : sequence of str
         Classes of cells.
     correction : Correction or None
@@ -207,6 +212,7 @@ class _Fields:
         values: tuple[Any, ...],
         members: pd.DataFrame,
         seed: int,
+        patient: int,
         names: Sequence[str],
         correction: Correction | None,
     ) -> None:
@@ -218,7 +224,7 @@ class _Fields:
         self.shares = _shares(total)[0]
         self.drawn_plain = [draw_share(hits, cells, seed) for hits in counts.T]
         self.corrected = None if correction is None else correction.shares(total)[0]
-        self.drawn = None if correction is None else correction.draw(counts, seed)
+        self.drawn = None if correction is None else correction.draw(counts, seed, patient)
 
 
 def _columns(names: Sequence[str]) -> list[str]:

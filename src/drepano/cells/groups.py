@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drepano.cells.corrections import corrected_intervals, undo_confusion
+from drepano.cells.corrections import Correction, corrected_intervals
 from drepano.cells.shares import Interval, binomial_interval, field_interval, fields_for
 from drepano.taxonomy import SICKLED_CLASS, Taxonomy
 
@@ -34,8 +34,9 @@ def summarise_groups(
     keys : sequence of str
         Columns of `fields`; fields that agree in all of them are a group.
     taxonomy : Taxonomy
-    confusion : (K, K) array, optional
-        For the K classes of cells, cells of a true class (row) called each class (column) in a test.
+    confusion : (K, K) or (patients, K, K) array, optional
+        For the K classes of cells, cells of a true class (row) called each class (column) in a test, of all
+        its patients or of each.
     precision : float
         Half width wanted of the interval of the sickled share.
 
@@ -118,7 +119,7 @@ def _summarise(
         "whole_cells": len(whole),
     }
     if confusion is not None:
-        corrected = undo_confusion(counts.sum(axis=0), confusion)
+        corrected = Correction(confusion).shares(counts.sum(axis=0, keepdims=True))[0]
         corrected_ends = corrected_intervals(counts, confusion)
     for index, name in enumerate(taxonomy.cell_classes):
         hits = counts[:, index]

@@ -21,6 +21,9 @@ _SIZES = "10,20,40,80,160,250"
 Data = Annotated[Path, typer.Argument(help="Folder of a data set with class and instance maps.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for plan, jobs, tables, figures and report.")]
 Binary = Annotated[bool, typer.Option("--binary", help="All classes of cells as one.")]
+Group = Annotated[
+    str, typer.Option(help="field: at random over fields (the paper); patient: whole patients held out.")
+]
 Seeds = Annotated[str, typer.Option(help="Seeds of training, separated by commas.")]
 OneSeed = Annotated[str, typer.Option(help="Methods that get the first seed only, separated by commas.")]
 Steps = Annotated[int, typer.Option(help="Optimiser steps of every network.")]
@@ -38,10 +41,7 @@ def compare(
         str, typer.Option(help="Separated by commas; an unknown name lists all of them.")
     ] = _PAPER,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
-    group: Annotated[
-        str,
-        typer.Option(help="field: at random over fields (the paper); patient: whole patients."),
-    ] = "field",
+    group: Group = "field",
     binary: Binary = False,
     seeds: Seeds = "0",
     one_seed: OneSeed = "",
@@ -60,12 +60,11 @@ def compare(
     Killed and started again with the same arguments it goes on where it was; methods and seeds can be added.
     """
     from drepano.errors import DrepanoError
-    from drepano.experiments.splits import GROUPS, cross_validation
+    from drepano.experiments.splits import cross_validation
     from drepano.methods import Budget
     from drepano.reports.experiment import write_comparison
 
-    if group not in GROUPS:
-        raise DrepanoError(f"--group {group}: use {' or '.join(GROUPS)}")
+    _check_group(group)
     if crops is not None and (binary or group != "patient"):
         raise DrepanoError(
             "--crops: the class of single crops can be told of patients not trained on: use --group patient, "
@@ -94,7 +93,13 @@ def learning_curve(
     folder: Out,
     methods: Annotated[str, typer.Option(help="Separated by commas.")] = "dunet,unet",
     sizes: Annotated[str, typer.Option(help="Numbers of training fields, separated by commas.")] = _SIZES,
-    test: Annotated[int, typer.Option(help="Test fields, the same for all sizes.")] = 64,
+    test: Annotated[
+        int,
+        typer.Option(
+            help="Test fields, the same for all sizes; of patients held out, at most so many a fold."
+        ),
+    ] = 64,
+    group: Group = "field",
     binary: Binary = False,
     seeds: Seeds = "0",
     steps: Steps = 2000,
@@ -109,6 +114,7 @@ def learning_curve(
     from drepano.methods import Budget
     from drepano.reports.experiment import write_learning_curve
 
+    _check_group(group)
     budget = Budget(steps, batch_size, crop_size, validate_every)
     names = _methods(methods, budget, ilastik_project)
     numbers = _numbers("--seeds", seeds)
@@ -118,7 +124,7 @@ def learning_curve(
         folder,
         binary,
         budget,
-        lambda infos, classes: split(infos, _numbers("--sizes", sizes), test, classes, seed=0),
+        lambda infos, classes: split(infos, _numbers("--sizes", sizes), test, group, classes, seed=0),
     )
     names = _fit_for(names, plan.classes)
     failed = _run(folder, plan.jobs(names, numbers, ()), processes, ilastik_project=ilastik_project)
@@ -145,6 +151,7 @@ def _plan(
     dataset = open_dataset(data)
     taxonomy = BINARY if binary else dataset.taxonomy
     patients = {source.id: source.patient for source in dataset.sources}
+    singles = None if crops is None else _crops(crops, patients)
     with stage_progress() as progress:
         infos, print_of_data = survey(dataset, taxonomy, progress)
     about = {
@@ -164,7 +171,7 @@ def _plan(
         budget=budget,
         splits=splits.splits,
         notes=splits.notes,
-        crops=None if crops is None else _crops(crops, patients, splits.group),
+        crops=singles,
     )
     keep_plan(folder, plan)
     with stage_progress() as progress:
@@ -176,7 +183,15 @@ def _plan(
     return plan
 
 
-def _crops(folder: Path, patients: Mapping[str, str | None], group: str) -> str:
+def _check_group(group: str) -> None:
+    from drepano.errors import DrepanoError
+    from drepano.experiments.splits import GROUPS
+
+    if group not in GROUPS:
+        raise DrepanoError(f"--group {group}: use {' or '.join(GROUPS)}")
+
+
+def _crops(folder: Path, patients: Mapping[str, str | None]) -> str:
     """The single crops in a few words; they can be told of patients not trained on only."""
     from drepano.datasets import is_xu2017, open_dataset
     from drepano.errors import DrepanoError
@@ -186,7 +201,7 @@ def _crops(folder: Path, patients: Mapping[str, str | None], group: str) -> str:
     singles = open_dataset(folder)
     known = {source.patient for source in singles.sources}
     missing = sorted({str(patient) for patient in patients.values()} - known)
-    if group != "patient" or missing:
+    if missing or len(set(patients.values())) < 2:
         reason = f"has no crops of {missing[0]}" if missing else "there is only one patient in the fields"
         raise DrepanoError(f"--crops {folder}: {reason}; leave it out, or give fields of the crops' patients")
     return f"{singles.name}, {len(singles)} crops"

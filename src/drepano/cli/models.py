@@ -41,7 +41,10 @@ def publish(
     metrics: Annotated[Path, typer.Option(help="JSON file with a list of {name, value, conditions}.")],
     confusion: Annotated[
         Path | None,
-        typer.Option(help="JSON file: for each class of cells a list of how many were called each class."),
+        typer.Option(
+            help="JSON file: for each patient of a test and each class of cells how many were called "
+            "each class."
+        ),
     ] = None,
     notes: Annotated[str, typer.Option(help="Free text on the card.")] = "",
 ) -> None:

@@ -14,6 +14,7 @@ GROUPS = ("field", "patient")
 """What may be kept together in a split."""
 
 _FEWEST_FIELDS = 2
+_FOLDS_OF_CURVE = 5
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Split:
     name: str
     training: tuple[str, ...]
     test: tuple[str, ...]
+
+    @property
+    def fold(self) -> str:
+        """What splits of one learning curve have in common that are tested on the same fields."""
+        return self.name.partition("fields-")[0] or self.name
 
 
 @dataclass(frozen=True)
@@ -102,36 +108,69 @@ def cross_validation(
 
 
 def learning_curve(
-    fields: Sequence[FieldInfo], sizes: Sequence[int], test: int, classes: Sequence[str], seed: int
+    fields: Sequence[FieldInfo],
+    sizes: Sequence[int],
+    test: int,
+    group: str,
+    classes: Sequence[str],
+    seed: int,
 ) -> Splits:
     """Training sets of growing size, each inside the next, with the same test fields (the paper's Fig. 7).
 
-    Sizes for which there are too few fields are left out, and a note says so.
+    Parameters
+    ----------
+    fields : sequence of FieldInfo
+    sizes : sequence of int
+        Numbers of training fields; those for which there are too few fields are left out, and a note says so.
+    test : int
+        Test fields; with whole patients held out at most so many of each fold.
+    group : {"field", "patient"}
+        At random over fields, as in the paper, or a curve for each of up to five folds of whole patients.
+    classes : sequence of str
+    seed : int
 
     Raises
     ------
     DrepanoError
-        If no size is left, or a number is not positive.
+        If no size is left, a number is not positive, or there are no two patients to hold out.
     """
     if test < 1 or not sizes or min(sizes) < 1:
         raise DrepanoError("learning curve: needs at least one test field and sizes of at least 1")
     rng = np.random.default_rng(seed)
-    order = [fields[i].id for i in rng.permutation(len(fields))]
-    held_out, rest = order[:test], order[test:]
-    fitting = sorted({size for size in sizes if size <= len(rest)})
+    if group == "patient":
+        parts = _by_patient(fields, _FOLDS_OF_CURVE, rng)
+        if len(parts) < 2:
+            raise DrepanoError("learning curve: only one patient, so none can be held out; use --group field")
+        prefixes = [f"fold-{number}-" for number in range(1, len(parts) + 1)]
+        tests = [_shuffled(part, rng)[:test] for part in parts]
+        rests = [_shuffled([f.id for f in fields if f.id not in set(part)], rng) for part in parts]
+        notes = []
+    else:
+        order = _shuffled([field.id for field in fields], rng)
+        prefixes, tests, rests = [""], [order[:test]], [order[test:]]
+        notes = _patients_on_both_sides(fields)
+    most = min(map(len, rests))
+    fitting = sorted({size for size in sizes if size <= most})
     if not fitting:
         raise DrepanoError(
-            f"learning curve: {len(fields)} fields leave {len(rest)} to train on beside {test} test fields; "
+            f"learning curve: {len(fields)} fields leave {most} to train on beside {test} test fields; "
             "give smaller sizes or fewer test fields"
         )
     left_out = sorted(set(sizes) - set(fitting))
-    notes = _patients_on_both_sides(fields)
     if left_out:
         notes.append(
-            f"Sizes {', '.join(map(str, left_out))} left out: only {len(rest)} fields are there to train on."
+            f"Sizes {', '.join(map(str, left_out))} left out: only {most} fields are there to train on."
         )
-    splits = tuple(Split(f"fields-{size}", tuple(rest[:size]), tuple(held_out)) for size in fitting)
-    return Splits(splits, "field", (*notes, *_missing_classes(fields, splits, classes)))
+    splits = tuple(
+        Split(f"{prefix}fields-{size}", tuple(rest[:size]), tuple(tested))
+        for prefix, tested, rest in zip(prefixes, tests, rests, strict=True)
+        for size in fitting
+    )
+    return Splits(splits, group, (*notes, *_missing_classes(fields, splits, classes)))
+
+
+def _shuffled(ids: Sequence[str], rng: np.random.Generator) -> list[str]:
+    return [ids[i] for i in rng.permutation(len(ids))]
 
 
 def _patients_on_both_sides(fields: Sequence[FieldInfo]) -> list[str]:
@@ -144,7 +183,7 @@ def _patients_on_both_sides(fields: Sequence[FieldInfo]) -> list[str]:
 
 
 def _at_random(fields: Sequence[FieldInfo], folds: int, rng: np.random.Generator) -> list[list[str]]:
-    order = [fields[i].id for i in rng.permutation(len(fields))]
+    order = _shuffled([field.id for field in fields], rng)
     return [list(part) for part in np.array_split(np.array(order), min(folds, len(order)))]
 
 

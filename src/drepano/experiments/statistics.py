@@ -153,9 +153,16 @@ def _mean_over_fields(
     return means
 
 
-def in_words(first: str, second: str, figure: str, difference: Difference, larger_is_better: bool) -> str:
-    """One sentence that says whether the difference is more than chance."""
-    fields = f"{difference.fields} fields"
+def in_words(
+    first: str,
+    second: str,
+    figure: str,
+    difference: Difference,
+    larger_is_better: bool,
+    thing: str = "field",
+) -> str:
+    """One sentence that says whether the difference is more than chance; `thing` has the figure."""
+    fields = f"{difference.fields} {thing}s"
     if difference.unit == "patients":
         fields += f" of {difference.units} patient{'s' if difference.units > 1 else ''}"
     if np.isnan(difference.low):

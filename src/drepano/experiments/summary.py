@@ -34,7 +34,8 @@ _FIGURES = {
     "incomplete": "errors III (incomplete cells) a field",
     "misclassified": "errors III (cells of two classes) a field",
 }
-"""What methods are compared in, pair by pair."""
+"""What methods are compared in on fields, pair by pair."""
+_CROPS, _CROPS_IN_WORDS = "crops", "the share of single crops given the right class"
 _SMALLER_IS_BETTER = {"hausdorff", "hausdorff95", *ERRORS}
 
 
@@ -104,14 +105,24 @@ def fields_table(results: Sequence[_Result], classes: Sequence[str]) -> pd.DataF
     )
 
 
-def results_of_table(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, list[_Result]]:
-    """The other way round: of every method a result a job, with ``job`` and ``fields`` alone.
+def crops_table(results: Sequence[_Result]) -> pd.DataFrame:
+    """One row a single crop of a job: columns ``method``, ``split``, ``seed``, ``crop``, ``patient``,
+    ``category``, ``true``, ``predicted``; empty where no crops were classified."""
+    return pd.DataFrame({**result["job"], **crop} for result in results for crop in result.get("crops", ()))
+
+
+def results_of_table(
+    table: pd.DataFrame, classes: Sequence[str], crops: pd.DataFrame
+) -> dict[str, list[_Result]]:
+    """The other way round: of every method a result a job, with ``job``, ``fields`` and ``crops`` alone.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From `fields_table`.
     classes : sequence of str
+    crops : pandas.DataFrame
+        From `crops_table`.
 
     Returns
     -------
@@ -119,7 +130,9 @@ def results_of_table(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, l
         What `method_differences` takes.
     """
     by_method: dict[str, list[_Result]] = defaultdict(list)
-    for (method, split, seed), rows in table.groupby(["method", "split", "seed"], sort=False):
+    job_of = ["method", "split", "seed"]
+    crops_of = {key: rows.to_dict("records") for key, rows in crops.groupby(job_of)} if len(crops) else {}
+    for (method, split, seed), rows in table.groupby(job_of, sort=False):
         fields = [
             {
                 "field": row["field"],
@@ -129,7 +142,8 @@ def results_of_table(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, l
             for row in rows.to_dict("records")
         ]
         job = {"method": method, "split": split, "seed": seed}
-        by_method[str(method)].append({"job": job, "fields": fields})
+        result = {"job": job, "fields": fields, "crops": crops_of.get((method, split, seed), [])}
+        by_method[str(method)].append(result)
     return dict(by_method)
 
 
@@ -281,12 +295,12 @@ def _crops(results: Sequence[_Result]) -> dict[str, Any]:
 
 
 def method_differences(by_method: Mapping[str, Sequence[_Result]], plan: Plan) -> list[dict[str, Any]]:
-    """Every pair of methods, in what the paper compares: Dice, Hausdorff distances, cell errors.
+    """Every pair of methods, in what the paper compares: Dice, Hausdorff distances, cell errors; and crops.
 
     Parameters
     ----------
     by_method : mapping of method to its results
-        Of which ``job`` and ``fields`` are used.
+        Of which ``job``, ``fields`` and, where there are any, ``crops`` are used.
     plan : Plan
 
     Returns
@@ -303,7 +317,32 @@ def method_differences(by_method: Mapping[str, Sequence[_Result]], plan: Plan) -
             if difference is not None:
                 titles = METHODS[first], METHODS[second]
                 differences.append(_as_json(figure, (first, second), titles, difference, plan))
+    for first, second in combinations(by_method, 2):
+        difference = _crop_difference(by_method[first], by_method[second])
+        if difference is not None:
+            titles = METHODS[first], METHODS[second]
+            differences.append(_as_json(_CROPS, (first, second), titles, difference, plan))
     return differences
+
+
+def _crop_difference(first: Sequence[_Result], second: Sequence[_Result]) -> Difference | None:
+    """In single crops that are given the right class; None where the two have none in common."""
+    tables = [crops_table(results) for results in (first, second)]
+    if not all(map(len, tables)):
+        return None
+    crops = pd.concat(tables)
+    patients, folds = (dict(zip(crops["crop"], crops[name], strict=True)) for name in ("patient", "split"))
+    try:
+        return paired_difference(_right_by_crop(tables[0]), _right_by_crop(tables[1]), patients, folds)
+    except ValueError:
+        return None
+
+
+def _right_by_crop(crops: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """For every crop whether it was given the right class, (seeds,); NaN where a seed lacks it."""
+    right = (crops["true"] == crops["predicted"]).astype(float)
+    table = crops.assign(right=right).pivot(index="crop", columns="seed", values="right")
+    return {str(crop): row for crop, row in zip(table.index, table.to_numpy(), strict=True)}
 
 
 def _difference(
@@ -322,7 +361,7 @@ def _difference(
         if defined.any():
             for value, side in zip(values, sides, strict=True):
                 value[field] = side[field][:, defined].mean(axis=1)
-    folds = {id_: split.name for split in plan.splits for id_ in split.test}
+    folds = {id_: split.fold for split in plan.splits for id_ in split.test}
     try:
         return paired_difference(values[0], values[1], plan.patients, folds)
     except ValueError:
@@ -332,7 +371,7 @@ def _difference(
 def _as_json(
     figure: str, names: tuple[str, str], titles: tuple[str, str], difference: Difference, plan: Plan
 ) -> dict[str, Any]:
-    label = _FIGURES[figure]
+    label, thing = _FIGURES.get(figure, _CROPS_IN_WORDS), "crop" if figure == _CROPS else "field"
     if figure in PER_CLASS and len(plan.classes) > 2:
         label = f"average {label}"
     return {
@@ -341,7 +380,7 @@ def _as_json(
         "second": names[1],
         **asdict(difference),
         "more_than_chance": difference.more_than_chance,
-        "words": in_words(*titles, label, difference, figure not in _SMALLER_IS_BETTER),
+        "words": in_words(*titles, label, difference, figure not in _SMALLER_IS_BETTER, thing),
     }
 
 
@@ -391,7 +430,7 @@ def _fields(count: int) -> str:
 
 def _size(result: _Result) -> int:
     """Training fields of a job of a learning curve."""
-    return int(result["job"]["split"].removeprefix("fields-"))
+    return int(result["job"]["split"].rpartition("fields-")[2])
 
 
 def learning_curves(

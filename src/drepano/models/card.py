@@ -55,9 +55,9 @@ class ModelCard(BaseModel):
         Resolved training configuration.
     data : list of DataUse
     metrics : list of Metric
-    cell_confusion : list of lists of int
-        Cells of each true class (row) called each class (column) in a test, classes of cells only; empty
-        where there was none. Counts of patients are corrected with it.
+    cell_confusion : list of lists of lists of int
+        For each patient of a test the cells of each true class (row) called each class (column), classes of
+        cells only; empty where there was no test. Counts of patients are corrected with it.
     notes : str
     version : str
         Version of Drepano that wrote the file.
@@ -75,7 +75,7 @@ class ModelCard(BaseModel):
     training: dict[str, Any]
     data: list[DataUse]
     metrics: list[Metric] = []
-    cell_confusion: list[list[int]] = []
+    cell_confusion: list[list[list[int]]] = []
     notes: str = ""
     version: str
 
@@ -104,26 +104,31 @@ def parse_card(text: str, where: str) -> ModelCard:
         ) from error
 
 
-def parse_confusion(path: Path, classes: int) -> list[list[int]]:
-    """A confusion matrix from a JSON file: for each class of cells how many were called each class.
+def parse_confusion(path: Path, classes: int) -> list[list[list[int]]]:
+    """Confusion matrices from a JSON file: for each patient and class of cells how many were called what.
 
     Raises
     ------
     DrepanoError
-        If the file cannot be read, or is no such matrix of `classes` classes of cells, each with some cells.
+        If the file cannot be read, or has no such matrices of `classes` classes of cells, or no patient has
+        cells of one of these.
     """
     try:
-        matrix = TypeAdapter(list[list[NonNegativeInt]]).validate_json(path.read_bytes())
+        matrices = TypeAdapter(list[list[list[NonNegativeInt]]]).validate_json(path.read_bytes())
     except OSError as error:
         raise DrepanoError(f"{path}: cannot be read ({error.strerror}); check the name") from error
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise DrepanoError(f"{path}: {reason}; expected a list of lists of counts") from error
-    if len(matrix) != classes or any(len(row) != classes or not sum(row) for row in matrix):
         raise DrepanoError(
-            f"{path}: expected {classes} rows of {classes} counts, a class of cells each, none of them empty"
-        )
-    return matrix
+            f"{path}: {reason}; expected a list with a matrix of counts for each patient"
+        ) from error
+    if not matrices or any(
+        len(matrix) != classes or any(len(row) != classes for row in matrix) for matrix in matrices
+    ):
+        raise DrepanoError(f"{path}: expected {classes} rows of {classes} counts for each patient")
+    if not all(any(sum(matrix[true]) for matrix in matrices) for true in range(classes)):
+        raise DrepanoError(f"{path}: a class of cells has no cells in any matrix; test all classes")
+    return matrices
 
 
 def parse_metrics(path: Path) -> list[Metric]:

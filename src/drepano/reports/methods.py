@@ -42,7 +42,8 @@ def methods_text(
     scale = settings.get("cell diameter", "not given")
     correction = (
         " Corrected shares are the non-negative least-squares solution for the confusion matrix of the model "
-        "card; their intervals include the uncertainty of that matrix (Dirichlet, Jeffreys prior)."
+        "card; their intervals include the uncertainty of that matrix and how far the patients of its test "
+        "were apart (Dirichlet-multinomial)."
         if corrected
         else ""
     )

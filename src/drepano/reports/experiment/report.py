@@ -16,6 +16,7 @@ from drepano.experiments.jobs import MAPS, TRAINING
 from drepano.experiments.plan import FIELDS, JOBS, PLAN, RESULT, Plan, read_plan
 from drepano.experiments.splits import Split
 from drepano.experiments.summary import (
+    crops_table,
     curve_differences,
     fields_table,
     learning_curves,
@@ -28,7 +29,8 @@ from drepano.reports.experiment import figures
 from drepano.reports.experiment.page import write_page
 from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
 
-SUMMARY, PER_FIELD, TABLES, PAGE = "summary.json", "fields.csv", "tables.md", "report.html"
+SUMMARY, PER_FIELD, PER_CROP = "summary.json", "fields.csv", "crops.csv"
+TABLES, PAGE = "tables.md", "report.html"
 
 
 def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
@@ -111,6 +113,9 @@ def _write_json_and_table(
     write_json(experiment / SUMMARY, summary)
     table = fields_table(results, plan.classes)
     write_text(experiment / PER_FIELD, table.to_csv(index=False, float_format="%.5g"))
+    crops = crops_table(results)
+    if len(crops):
+        write_text(experiment / PER_CROP, crops.to_csv(index=False))
 
 
 def _write(experiment: Path, markdown: str, drawn: dict[str, tuple[str, bytes]]) -> Path:
