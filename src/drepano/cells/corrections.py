@@ -87,8 +87,8 @@ class Correction:
         of_patients = confusions.reshape(-1, *confusions.shape[-2:])
         self.confusion = _worth(of_patients, confusion_alike(of_patients))
         rng = np.random.default_rng([0, 1])  # not the numbers with which fields are drawn
-        self._alike = _Heterogeneity.of(of_patients).draw_alike(rng)
         self._rates = np.stack([rng.dirichlet(row + 0.5, REPETITIONS) for row in self.confusion], axis=1)
+        self._alike = _Heterogeneity.of(of_patients).draw_alike(rng)
 
     def shares(self, counts: NDArray[np.integer]) -> NDArray[np.float64]:
         """`undo_confusion` row by row, (rows, K)."""
