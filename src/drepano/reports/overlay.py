@@ -13,7 +13,6 @@ from drepano.reports.legend import class_colour, draw_legend, legend_entries, st
 from drepano.taxonomy import Taxonomy
 
 _PIXELS_PER_LINE_WIDTH = 400
-_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=np.bool_)
 
 
 def line_width(shape: tuple[int, ...]) -> int:
@@ -67,9 +66,10 @@ def draw_outlines(
     _check_shapes(image, instances)
     width = line_width(image.shape) if thickness is None else thickness
     line = _outline_pixels(instances, width)
-    numbers, cell_of_pixel = np.unique(instances[line], return_inverse=True)
+    cell_of_pixel = instances[line]
+    numbers = np.arange(int(cell_of_pixel.max(initial=0)) + 1)
     classes = cell_classes(numbers, instance_classes, taxonomy)
-    colours = np.array([class_colour(index, taxonomy) for index in classes], dtype=np.uint8).reshape(-1, 3)
+    colours = np.array([class_colour(index, taxonomy) for index in classes], dtype=np.uint8)
     drawn = image.copy()
     drawn[line] = colours[cell_of_pixel]
     return drawn
@@ -112,13 +112,13 @@ def draw_overlay(
         If the image is not RGB, or the instances are of another size.
     """
     outlined = draw_outlines(image, instances, instance_classes, taxonomy)
-    numbers = np.unique(instances[instances > 0])
+    numbers = np.flatnonzero(np.bincount(instances.ravel())[1:]) + 1
     entries = legend_entries(cell_classes(numbers, instance_classes, taxonomy), taxonomy)
     return stack(outlined, draw_legend(title, entries, image.shape[1], warnings))
 
 
 def cell_classes(
-    numbers: NDArray[np.int32], instance_classes: Mapping[int, int] | None, taxonomy: Taxonomy
+    numbers: NDArray[np.integer], instance_classes: Mapping[int, int] | None, taxonomy: Taxonomy
 ) -> list[int | None]:
     """Class of each of the cells `numbers`, None where it is not known.
 
@@ -142,16 +142,19 @@ def _check_shapes(image: NDArray[np.uint8], instances: NDArray[np.int32]) -> Non
 
 def _outline_pixels(instances: NDArray[np.int32], width: int) -> NDArray[np.bool_]:
     """Pixels of the cells that are less than `width` px from the cell's edge."""
-    from scipy import ndimage
-
-    parted = np.where(_near_another_cell(instances, (width + 1) // 2), 0, instances)
-    edge = (parted > 0) & (ndimage.minimum_filter(parted, footprint=_CROSS, mode="nearest") != parted)
+    parted = (instances > 0) & ~_near_another_cell(instances, (width + 1) // 2)
+    edge = np.zeros(parted.shape, np.bool_)
+    edge[1:] |= ~parted[:-1]
+    edge[:-1] |= ~parted[1:]
+    edge[:, 1:] |= ~parted[:, :-1]
+    edge[:, :-1] |= ~parted[:, 1:]
+    edge &= parted
     rows, columns = np.nonzero(np.pad(edge, width))
     line: NDArray[np.bool_] = np.zeros(np.add(edge.shape, 2 * width), np.bool_)
     for down, right in itertools.product(range(1 - width, width), repeat=2):
         if down**2 + right**2 < width**2:
             line[rows + down, columns + right] = True
-    return line[width:-width, width:-width] & (parted > 0)
+    return line[width:-width, width:-width] & parted
 
 
 def _near_another_cell(instances: NDArray[np.int32], distance: int) -> NDArray[np.bool_]:
