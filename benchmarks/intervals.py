@@ -96,21 +96,24 @@ def corrected(
 ) -> dict[str, object]:
     called = confusion.sum(axis=0)
     mean_rates = called / called.sum(axis=1, keepdims=True)
-    held = np.zeros((CORRECTED_PATIENTS, len(shares)), bool)
+    held, held_if_alike = np.zeros((2, CORRECTED_PATIENTS, len(shares)), bool)
     half_widths = np.zeros(held.shape)
     for patient in range(CORRECTED_PATIENTS):
-        tested = [
+        tested = np.array(
             [
-                rng.multinomial(row.sum(), rates)
-                for row, rates in zip(one, draw_rates(rng, mean_rates, alike), strict=True)
+                [
+                    rng.multinomial(row.sum(), rates)
+                    for row, rates in zip(one, draw_rates(rng, mean_rates, alike), strict=True)
+                ]
+                for one in confusion
             ]
-            for one in confusion
-        ]
+        )
         of_fields = rng.dirichlet(np.array(shares) * (1 / correlation - 1), fields)
         rates = draw_rates(rng, mean_rates, alike)
         counts = np.array([rng.multinomial(rng.integers(60, 140), share @ rates) for share in of_fields])
-        intervals = corrected_intervals(counts, np.array(tested), patient)
-        held[patient] = [holds(interval, share) for interval, share in zip(intervals, shares, strict=True)]
+        intervals = corrected_intervals(counts, tested, patient)
+        held[patient] = hold(intervals, shares)
+        held_if_alike[patient] = hold(corrected_intervals(counts, tested.sum(axis=0), patient), shares)
         half_widths[patient] = [interval.half_width for interval in intervals]
     return {
         "alike": round(alike, 3),
@@ -119,6 +122,7 @@ def corrected(
         "intraclass_correlation": correlation,
         "held": round(float(held.mean()), 3),
         "held_of_the_worst_class": round(float(held.mean(axis=0).min()), 3),
+        "held_if_patients_are_taken_to_be_alike": round(float(held_if_alike.mean()), 3),
         "median_half_width": np.median(half_widths, axis=0).round(3).tolist(),
     }
 
@@ -136,6 +140,10 @@ def draw_patient(
     strength = 1 / correlation - 1
     cells = rng.integers(60, 140, fields)
     return rng.binomial(cells, rng.beta(share * strength, (1 - share) * strength, fields)), cells
+
+
+def hold(intervals: list[Interval], truths: tuple[float, ...]) -> list[bool]:
+    return [holds(interval, truth) for interval, truth in zip(intervals, truths, strict=True)]
 
 
 def holds(interval: Interval, truth: float) -> bool:

@@ -69,9 +69,9 @@ def test_a_field_unlike_those_of_training_says_in_what(field):
     assert any("unlike the fields" in w and "more noisy" in w for w in quality.warnings)
 
 
-@pytest.mark.parametrize(("touching", "warned"), [(3, False), (4, True)])
+@pytest.mark.parametrize(("touching", "warned"), [(8, False), (9, True)])
 def test_crowded_cells(field, touching, warned):
-    warnings = check(field(), cells(6, touching=touching)).warnings
+    warnings = check(field(), cells(10, touching=touching)).warnings
     assert any("touch others" in warning for warning in warnings) == warned
 
 
