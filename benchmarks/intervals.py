@@ -4,8 +4,8 @@ Simulated patients: every field has shares of its own, drawn around the patient'
 correlation given, and 60 to 140 cells. Shares as they are; differences of two patients; and shares of cells
 whose classes were confused as `scd` confuses them (RESULTS/scd-confusion.json), corrected with the confusion
 that a test on as many patients and cells measured. Every patient, of the test or new, has rates of confusion
-drawn around those of `scd`: all the same ("alike": 0), or as far apart as the patients of its test are, or
-twice that. Writes intervals.json into RESULTS.
+drawn around those of `scd`: all the same ("confusion_correlation": 0), or as far apart as the patients of its
+test are, or twice that. Writes intervals.json into RESULTS.
 """
 
 import json
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from drepano.cells.corrections import confusion_alike, corrected_intervals
+from drepano.cells.corrections import Correction, confusion_correlation, corrected_intervals
 from drepano.cells.shares import Interval, binomial_interval, difference_interval, draw_share, field_interval
 from drepano.io import write_text
 
 PATIENTS = 1000
-CORRECTED_PATIENTS = 200
+CORRECTED_PATIENTS = 100
 FIELDS = (2, 3, 5, 10, 20)
 CORRECTED_FIELDS = (2, 5, 20)
 CASES = ((0.1, 0.05), (0.3, 0.02), (0.02, 0.02))
@@ -33,7 +33,7 @@ MIXTURES = (((0.6, 0.1, 0.1, 0.2), 0.05), ((0.9, 0.005, 0.045, 0.05), 0.02))
 def main(results: Path) -> None:
     rng = np.random.default_rng(1)
     confusion = np.array(json.loads((results / "scd-confusion.json").read_text()))
-    alike = confusion_alike(confusion)
+    measured = confusion_correlation(confusion)
     conditions = (
         f"{PATIENTS} simulated patients or pairs a row ({CORRECTED_PATIENTS} of corrected shares, all "
         "classes together), 60 to 140 cells a field, 95 % intervals: how many hold the truth"
@@ -43,7 +43,7 @@ def main(results: Path) -> None:
         "differences": [differences(rng, fields, *pair) for fields in FIELDS for pair in PAIRS],
         "corrected": [
             corrected(rng, confusion, apart, fields, *mix)
-            for apart in (0, alike, 2 * alike)
+            for apart in (0, measured, 2 * measured)
             for fields in CORRECTED_FIELDS
             for mix in MIXTURES
         ],
@@ -89,7 +89,7 @@ def differences(
 def corrected(
     rng: np.random.Generator,
     confusion: np.ndarray,
-    alike: float,
+    apart: float,
     fields: int,
     shares: tuple[float, ...],
     correlation: float,
@@ -103,20 +103,22 @@ def corrected(
             [
                 [
                     rng.multinomial(row.sum(), rates)
-                    for row, rates in zip(one, draw_rates(rng, mean_rates, alike), strict=True)
+                    for row, rates in zip(one, draw_rates(rng, mean_rates, apart), strict=True)
                 ]
                 for one in confusion
             ]
         )
         of_fields = rng.dirichlet(np.array(shares) * (1 / correlation - 1), fields)
-        rates = draw_rates(rng, mean_rates, alike)
+        rates = draw_rates(rng, mean_rates, apart)
         counts = np.array([rng.multinomial(rng.integers(60, 140), share @ rates) for share in of_fields])
-        intervals = corrected_intervals(counts, tested, patient)
+        intervals = corrected_intervals(counts, Correction(tested), patient)
         held[patient] = hold(intervals, shares)
-        held_if_alike[patient] = hold(corrected_intervals(counts, tested.sum(axis=0), patient), shares)
+        held_if_alike[patient] = hold(
+            corrected_intervals(counts, Correction(tested.sum(axis=0)), patient), shares
+        )
         half_widths[patient] = [interval.half_width for interval in intervals]
     return {
-        "alike": round(alike, 3),
+        "confusion_correlation": round(apart, 3),
         "fields": fields,
         "shares": list(shares),
         "intraclass_correlation": correlation,
@@ -127,11 +129,11 @@ def corrected(
     }
 
 
-def draw_rates(rng: np.random.Generator, mean_rates: np.ndarray, alike: float) -> np.ndarray:
+def draw_rates(rng: np.random.Generator, mean_rates: np.ndarray, apart: float) -> np.ndarray:
     """A patient's rates of confusion, Dirichlet around the mean ones."""
-    if not alike:
+    if not apart:
         return mean_rates
-    return np.array([rng.dirichlet(np.maximum(row, 1e-6) * (1 / alike - 1)) for row in mean_rates])
+    return np.array([rng.dirichlet(np.maximum(row, 1e-6) * (1 / apart - 1)) for row in mean_rates])
 
 
 def draw_patient(

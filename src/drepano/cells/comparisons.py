@@ -83,11 +83,13 @@ class _Patients:
     def __init__(
         self, fields: pd.DataFrame, patient: str, names: Sequence[str], correction: Correction | None
     ) -> None:
-        counts = fields.groupby(patient)[_columns(names)].sum()
+        counts = {
+            who: counts_by_place(members, names).sum(axis=0) for who, members in fields.groupby(patient)
+        }
         self.known = len(counts)
-        counts = counts[counts.sum(axis=1) > 0]
-        self.who = counts.index
-        cells = counts.to_numpy(np.int64)
+        counts = {who: of_classes for who, of_classes in counts.items() if of_classes.sum() > 0}
+        self.who = pd.Index(list(counts))
+        cells = np.array([*counts.values()]).reshape(-1, len(names))
         self.shares = _shares(cells)
         self.corrected = None if correction is None else correction.shares(cells)
         self.drawn = None if correction is None else correction.drawn_shares(cells)
@@ -227,10 +229,6 @@ class _Fields:
         self.drawn = None if correction is None else correction.draw(counts, seed, patient)
 
 
-def _columns(names: Sequence[str]) -> list[str]:
-    return [f"{name} cells" for name in names]
-
-
 def _named(keys: Sequence[str], values: Sequence[Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in zip(keys, values, strict=True))
 
@@ -244,7 +242,7 @@ def _verdict(interval: Interval) -> dict[str, Any]:
     }
 
 
-def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of every class in every row of counts (rows, classes); NaN without cells."""
     totals = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)

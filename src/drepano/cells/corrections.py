@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from drepano.cells.shares import (
 )
 
 _DRAWS_A_ROW = 400
-_MOST_ALIKE = 0.5  # cells of a patient: fewer than two cells' worth of a patient would say nothing
+_LARGEST_CORRELATION = 0.5
 _SUM_WEIGHT = 1e3  # of the equation "shares sum to 1" among those of the confusion
 
 
@@ -52,20 +53,23 @@ def undo_confusion(counts: NDArray, confusion: NDArray) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class CorrectedShares:
-    """Shares of one group of fields after `undo_confusion`, drawn anew (repetitions, K).
+    """Shares of one group of fields after `undo_confusion`, and drawn anew (repetitions, K).
 
     Parameters
     ----------
-    over_fields, over_cells : (repetitions, K) float64 arrays
-        With fields drawn anew, and with as many cells as `effective`.
+    values : (K,) float64 array
+    over_fields, over_cells, over_rates : (repetitions, K) float64 arrays
+        With fields drawn anew, with as many cells as `effective`, and with rates of confusion drawn anew.
     fields : int
         With cells.
     effective : float
         `effective_cells`, the mean over the classes that were called.
     """
 
+    values: NDArray[np.float64]
     over_fields: NDArray[np.float64]
     over_cells: NDArray[np.float64]
+    over_rates: NDArray[np.float64]
     fields: int
     effective: float
 
@@ -75,32 +79,39 @@ class Correction:
 
     The mean rates are drawn once, so that all patients are corrected with the same ones: Dirichlet, from a
     prior of half a cell in every place (Jeffreys). Each patient's own rates are drawn around them, as far
-    apart as those of the patients of the test (`confusion_alike`), as well as these few tell it.
+    apart as those of the patients of the test (`confusion_correlation`), as well as these few tell it.
 
     Parameters
     ----------
     confusions : (K, K) or (patients, K, K) array
         As in `undo_confusion`; one of all cells, or one for each patient of the test.
+
+    Attributes
+    ----------
+    confusion : (K, K) float64 array
+        Of as many independent cells as those of the test's patients are worth.
     """
 
     def __init__(self, confusions: NDArray) -> None:
         of_patients = confusions.reshape(-1, *confusions.shape[-2:])
-        self.confusion = _worth(of_patients, confusion_alike(of_patients))
-        rng = np.random.default_rng([0, 1])  # not the numbers with which fields are drawn
-        self._rates = np.stack([rng.dirichlet(row + 0.5, REPETITIONS) for row in self.confusion], axis=1)
-        self._alike = _Heterogeneity.of(of_patients).draw_alike(rng)
+        heterogeneity = _Heterogeneity.of(of_patients)
+        self.confusion = _worth(of_patients, heterogeneity.correlation(np.ones(1)))[0]
+        # Not the numbers with which fields are drawn.
+        self._correlations = heterogeneity.draw_correlation(np.random.default_rng([0, 3]))
+        weights = _worth(of_patients, self._correlations) + 0.5
+        self._rates = _dirichlet(weights, np.random.default_rng([0, 1]))
 
-    def shares(self, counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    def shares(self, counts: NDArray) -> NDArray[np.float64]:
         """`undo_confusion` row by row, (rows, K)."""
         return np.array([undo_confusion(row, self.confusion) for row in counts]).reshape(counts.shape)
 
-    def drawn_shares(self, counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    def drawn_shares(self, counts: NDArray) -> NDArray[np.float64]:
         """`undo_confusion` row by row with every one of some rates, (rows, draws, K)."""
         rates = self._rates[:_DRAWS_A_ROW]
         shares = [_undone(np.tile(row, (len(rates), 1)), rates) for row in counts]
         return np.array(shares).reshape(len(counts), len(rates), len(self.confusion))
 
-    def draw(self, counts: NDArray[np.integer], seed: int, patient: int = 0) -> CorrectedShares | None:
+    def draw(self, counts: NDArray, seed: int, patient: int = 0) -> CorrectedShares | None:
         """Of the counts (fields, K) of one group; None where fields with cells are fewer than two.
 
         Groups of one patient, by number, are corrected with the same rates.
@@ -109,29 +120,29 @@ class Correction:
         if len(counts) < 2:
             return None
         rng = np.random.default_rng(seed)
-        rates = self._rates_of(patient)
         cells, totals = counts.sum(axis=1), counts.sum(axis=0)
         effective = float(np.mean([effective_cells(hits, cells) for hits in counts.T[totals > 0]]))
+        rates = np.tile(self.confusion / self.confusion.sum(axis=1, keepdims=True), (REPETITIONS, 1, 1))
         return CorrectedShares(
+            undo_confusion(totals, self.confusion),
             _undone(draw_fields(len(counts), rng) @ counts, rates),
             _undone(rng.dirichlet(totals / totals.sum() * effective + 0.5, REPETITIONS), rates),
+            _undone(np.tile(totals, (REPETITIONS, 1)), self._rates_of(patient)),
             len(counts),
             effective,
         )
 
     def _rates_of(self, patient: int) -> NDArray[np.float64]:
         """Rates of a patient who was not in the test, (repetitions, K, K)."""
-        rng = np.random.default_rng([patient, 2])
-        unlike = self._alike > 0
+        apart = self._correlations > 0
+        strength = (1 / self._correlations[apart] - 1)[:, None, None]
         rates = self._rates.copy()
-        strength = (1 / self._alike[unlike] - 1)[:, None, None]
-        drawn = rng.standard_gamma(rates[unlike] * strength)
-        rates[unlike] = drawn / drawn.sum(axis=-1, keepdims=True)
+        rates[apart] = _dirichlet(rates[apart] * strength, np.random.default_rng([patient, 2]))
         return rates
 
 
-def confusion_alike(confusions: NDArray) -> float:
-    """How alike cells of one patient and class are in what they are called: an intraclass correlation.
+def confusion_correlation(confusions: NDArray) -> float:
+    """Intraclass correlation of what cells of one class are called: how far apart patients are confused.
 
     Parameters
     ----------
@@ -143,88 +154,105 @@ def confusion_alike(confusions: NDArray) -> float:
     float
         0, where patients differ by no more than chance or there is one, to 0.5. One number for all classes,
         since single rows of few patients say little.
-
-    Notes
-    -----
-    By moments: the expectation of Pearson's chi-squared statistic of homogeneity grows with the correlation
-    where the calls of a patient's cells are Dirichlet-multinomial (Brier, Biometrika 67, 1980, 591-596).
     """
-    return float(_Heterogeneity.of(confusions).alike(1.0))
+    return float(_Heterogeneity.of(confusions).correlation(np.ones(1))[0])
 
 
 @dataclass(frozen=True)
 class _Heterogeneity:
-    """Pearson's statistic over all classes, its expectation for patients who are alike, which is its degrees
-    of freedom, and what a correlation of 1 would add to it."""
-
-    statistic: float
-    freedom: float
-    added: float
-
-    @classmethod
-    def of(cls, confusions: NDArray) -> _Heterogeneity:
-        statistic = freedom = added = 0.0
-        for rows in confusions.swapaxes(0, 1):
-            cells = rows.sum(axis=1, keepdims=True)
-            rows, cells = rows[cells[:, 0] > 0], cells[cells[:, 0] > 0]
-            called = rows[:, rows.sum(axis=0) > 0]
-            expected = cells * called.sum(axis=0) / cells.sum()
-            statistic += float(((called - expected) ** 2 / expected).sum())
-            weights = (called.shape[1] - 1) * (1 - cells / cells.sum())
-            freedom += float(weights.sum())
-            added += float((weights * (cells - 1)).sum())
-        return cls(statistic, freedom, added)
-
-    def alike(self, luck: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """The correlation, if the statistic came out `luck` times as large as it is expected to."""
-        if not self.added:
-            return np.zeros(np.shape(luck))
-        return np.clip((self.statistic / luck - self.freedom) / self.added, 0, _MOST_ALIKE)
-
-    def draw_alike(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """As uncertain as the test leaves it, (repetitions,): the statistic is about chi-squared."""
-        if not self.added:
-            return np.zeros(REPETITIONS)
-        return self.alike(rng.chisquare(self.freedom, REPETITIONS) / self.freedom)
-
-
-def _worth(confusions: NDArray, alike: float) -> NDArray[np.float64]:
-    """One confusion matrix (K, K) of as many independent cells as those of the patients are worth."""
-    cells = confusions.sum(axis=2, keepdims=True)
-    return np.asarray((confusions / (1 + np.maximum(cells - 1, 0) * alike)).sum(axis=0), dtype=np.float64)
-
-
-def corrected_intervals(counts: NDArray[np.integer], confusion: NDArray, seed: int = 0) -> list[Interval]:
-    """Interval of every class's share after `undo_confusion`.
-
-    Fields are drawn as in `field_interval`, and the rates of confusion are drawn too (`Correction`), since
-    they were measured on so many cells only, and on other patients. It is never narrower than with
-    `effective_cells` drawn in the same way instead of fields, and its upper end never below what not a single
-    hit among them would leave open.
+    """How far patients' calls lie apart, by moments, with calls Dirichlet-multinomial.
 
     Parameters
     ----------
-    counts : (fields, K) integer array
+    statistic : float
+        Sum over classes, patients and calls of squared differences from the call's rate over all patients,
+        each through the patient's cells of the class.
+    expected, added : float
+        Its expectation where patients are alike, and what a correlation of 1 would add to it.
+    freedom : int
+        Patients less one, over all classes.
+
+    Notes
+    -----
+    Differences are summed before they are divided by how much a call varies: in Pearson's statistic of
+    homogeneity rare calls, which are what differs, hide that they do.
+    """
+
+    statistic: float
+    expected: float
+    added: float
+    freedom: int
+
+    @classmethod
+    def of(cls, confusions: NDArray) -> _Heterogeneity:
+        statistic = expected = added = 0.0
+        freedom = 0
+        for rows in confusions.swapaxes(0, 1):
+            rows = rows[rows.sum(axis=1) > 0]
+            cells = rows.sum(axis=1, keepdims=True)
+            rates = rows.sum(axis=0) / max(1, rows.sum())
+            varies = 1 - float((rates**2).sum())
+            statistic += float(((rows - cells * rates) ** 2 / cells).sum())
+            expected += varies * (len(rows) - 1)
+            added += varies * float(((1 - cells / cells.sum()) * (cells - 1)).sum())
+            freedom += len(rows) - 1
+        return cls(statistic, expected, added, freedom)
+
+    def correlation(self, luck: NDArray[np.float64]) -> NDArray[np.float64]:
+        """If the statistic came out `luck` times as large as it is expected to."""
+        if self.added <= 0:
+            return np.zeros(luck.shape)
+        return np.clip((self.statistic / luck - self.expected) / self.added, 0, _LARGEST_CORRELATION)
+
+    def draw_correlation(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """As uncertain as the test leaves it, (repetitions,): the statistic is about chi-squared."""
+        freedom = max(1, self.freedom)
+        return self.correlation(rng.chisquare(freedom, REPETITIONS) / freedom)
+
+
+def _worth(confusions: NDArray, correlations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A confusion matrix for every correlation (draws, K, K), of as many independent cells as it leaves."""
+    cells = confusions.sum(axis=2)
+    weights = 1 / (1 + np.maximum(cells - 1, 0) * correlations[:, None, None])
+    return np.asarray(np.einsum("dpk,pkc->dkc", weights, confusions), dtype=np.float64)
+
+
+def _dirichlet(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Drawn along the last axis."""
+    drawn = rng.standard_gamma(weights)
+    return np.asarray(drawn / drawn.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def corrected_intervals(counts: NDArray, correction: Correction, seed: int = 0) -> list[Interval]:
+    """Interval of every class's share after `undo_confusion`.
+
+    Fields are drawn as in `field_interval`, and never as if they said more than `effective_cells`; the rates
+    of confusion are drawn too (`Correction`), since they were measured on so many cells only, and on other
+    patients. What the two leave open is added as that of independent numbers. The upper end is never below
+    what not a single hit would leave open.
+
+    Parameters
+    ----------
+    counts : (fields, K) array
         Cells called each class, field by field.
-    confusion : (K, K) or (patients, K, K) array
-        As `Correction` takes it.
+    correction : Correction
+    seed : int
+        Of the bootstrap.
 
     Returns
     -------
     list of K Intervals
         `UNKNOWN` where fields with cells are fewer than two.
     """
-    correction = Correction(confusion)
     drawn = correction.draw(counts, seed)
     if drawn is None:
         return [UNKNOWN] * counts.shape[1]
     unseen = binomial_interval(0, drawn.effective).high
     recalls = np.diag(correction.confusion) / correction.confusion.sum(axis=1)
+    intervals = _intervals(drawn.values, drawn.over_fields, drawn.over_cells, drawn.over_rates, drawn.fields)
     return [
-        hull(interval, Interval(interval.low, min(1.0, unseen / max(recall, unseen))))
-        for interval, recall in zip(
-            _intervals(drawn.over_fields, drawn.over_cells, drawn.fields), recalls, strict=True
-        )
+        Interval(max(0.0, one.low), min(1.0, max(one.high, unseen / max(recall, unseen))))
+        for one, recall in zip(intervals, recalls, strict=True)
     ]
 
 
@@ -234,20 +262,35 @@ def corrected_difference_intervals(
     """Interval of every class's share in `first` less that in `second`; `UNKNOWN` where either is None."""
     if first is None or second is None:
         return [UNKNOWN] * classes
-    return _intervals(
+    intervals = _intervals(
+        first.values - second.values,
         first.over_fields - second.over_fields,
         first.over_cells - second.over_cells,
+        first.over_rates - second.over_rates,
         min(first.fields, second.fields),
     )
+    return [Interval(max(-1.0, one.low), min(1.0, one.high)) for one in intervals]
 
 
 def _intervals(
-    over_fields: NDArray[np.float64], over_cells: NDArray[np.float64], fields: int
+    values: NDArray[np.float64],
+    over_fields: NDArray[np.float64],
+    over_cells: NDArray[np.float64],
+    over_rates: NDArray[np.float64],
+    fields: int,
 ) -> list[Interval]:
-    return [
-        hull(expanded_percentiles(between, fields), _percentiles(within))
-        for between, within in zip(over_fields.T, over_cells.T, strict=True)
-    ]
+    """Of every class. Only what fields leave open is expanded for few fields; of rates there are no fewer."""
+    intervals = []
+    columns = zip(values.tolist(), over_fields.T, over_cells.T, over_rates.T, strict=True)
+    for value, between, within, rates in columns:
+        sampled, confused = (
+            hull(expanded_percentiles(between, fields), _percentiles(within)),
+            _percentiles(rates),
+        )
+        below = hypot(max(0.0, value - sampled.low), max(0.0, value - confused.low))
+        above = hypot(max(0.0, sampled.high - value), max(0.0, confused.high - value))
+        intervals.append(Interval(value - below, value + above))
+    return intervals
 
 
 def _undone(counts: NDArray, rates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -49,18 +49,20 @@ def summarise_groups(
         size;
         ``mean_area_px``, ``sd_area_px``, and likewise ``mean_area_um2`` and ``sd_area_um2``, over the
         ``whole_cells``, which the border does not cut; and for every class
-        ``<class> cells``, ``<class> fraction``, ``<class> low`` and ``<class> high`` (bootstrap
+        ``<class> cells``, ``<class> fraction`` (of the cells of all places, a place with the mean over its
+        fields), ``<class> low`` and ``<class> high`` (bootstrap
         over places, `field_interval`), ``<class> binomial low`` and ``<class> binomial high``; with
         `confusion` also ``<class> corrected``, ``<class> corrected low`` and ``<class> corrected high``.
         With a sickled class ``fields_for_precision``, how many fields like these give `precision`, and
         ``more_fields_to_halve``, how many more would halve the interval. NaN where it is not defined.
     """
+    correction = None if confusion is None else Correction(confusion)
     rows = []
     for values, members in groups_of(fields, keys):
         of_group = cells[cells["field"].isin(members["field"])]
-        summary = _summarise(members, of_group, taxonomy, confusion, precision)
+        summary = _summarise(members, of_group, taxonomy, correction, precision)
         rows.append({**dict(zip(keys, values, strict=True)), **summary})
-    columns = [*keys, *_summarise(fields[:0], cells[:0], taxonomy, confusion, precision)]
+    columns = [*keys, *_summarise(fields[:0], cells[:0], taxonomy, correction, precision)]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -70,15 +72,15 @@ def groups_of(fields: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any
     return sorted(groups, key=lambda group: [_in_order(value) for value in group[0]])
 
 
-def counts_by_place(fields: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
+def counts_by_place(fields: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
     """Cells of every class at every place, (places, classes); every field is one without a column ``place``.
 
-    Layers and times of one place show the same cells again, so that places, not fields, are what varies.
+    Layers and times of one place show the same cells again: a place has the mean over its fields.
     """
     counts = fields[[f"{name} cells" for name in names]]
     if "place" in fields:
-        counts = counts.groupby(fields["place"], sort=False).sum()
-    return counts.to_numpy(dtype=np.int64)
+        counts = counts.groupby(fields["place"], sort=False).mean()
+    return counts.to_numpy(dtype=np.float64)
 
 
 def _in_order(value: object) -> tuple[bool, float, str]:
@@ -92,14 +94,14 @@ def _summarise(
     fields: pd.DataFrame,
     cells: pd.DataFrame,
     taxonomy: Taxonomy,
-    confusion: NDArray | None,
+    correction: Correction | None,
     precision: float,
 ) -> dict[str, Any]:
     whole = cells.loc[~cells["touches_border"].astype(bool), ["area_px", "area_um2"]]
     mean, spread = whole.mean(skipna=False), whole.std(skipna=False)
     counts = counts_by_place(fields, taxonomy.cell_classes)
     of_places = counts.sum(axis=1)
-    total = int(of_places.sum())
+    total = of_places.sum()
     inside = int(fields["cells_for_density"].sum())
     area = fields["megapixels"].sum()
     area_mm2 = (fields["megapixels"] * fields["pixel_size_um"] ** 2).sum(skipna=False)
@@ -108,7 +110,7 @@ def _summarise(
         "places": len(counts),
         "places_with_cells": int((of_places > 0).sum()),
         "fields_with_warnings": int((fields["warnings"] != "").sum()) if "warnings" in fields else 0,
-        "cells": total,
+        "cells": len(cells),
         "uncertain_cells": int(cells["uncertain"].sum()),
         "density_per_megapixel": inside / area if area else np.nan,
         "density_per_mm2": inside / area_mm2 if area_mm2 else np.nan,
@@ -118,22 +120,22 @@ def _summarise(
         "sd_area_um2": spread["area_um2"],
         "whole_cells": len(whole),
     }
-    if confusion is not None:
-        corrected = Correction(confusion).shares(counts.sum(axis=0, keepdims=True))[0]
-        corrected_ends = corrected_intervals(counts, confusion)
+    if correction is not None:
+        corrected = correction.shares(counts.sum(axis=0, keepdims=True))[0]
+        corrected_ends = corrected_intervals(counts, correction)
     for index, name in enumerate(taxonomy.cell_classes):
         hits = counts[:, index]
         interval = field_interval(hits, of_places)
         binomial = binomial_interval(hits.sum(), total)
         summary |= {
-            f"{name} cells": int(hits.sum()),
+            f"{name} cells": int(fields[f"{name} cells"].sum()),
             f"{name} fraction": hits.sum() / total if total else np.nan,
             f"{name} low": interval.low,
             f"{name} high": interval.high,
             f"{name} binomial low": binomial.low,
             f"{name} binomial high": binomial.high,
         }
-        if confusion is not None:
+        if correction is not None:
             summary |= {
                 f"{name} corrected": corrected[index],
                 f"{name} corrected low": corrected_ends[index].low,
@@ -145,7 +147,7 @@ def _summarise(
 
 
 def _fields_wanted(
-    hits: NDArray[np.int64], cells: NDArray[np.int64], interval: Interval, precision: float
+    hits: NDArray[np.float64], cells: NDArray[np.float64], interval: Interval, precision: float
 ) -> dict[str, float]:
     if not interval.is_known:
         return {"fields_for_precision": np.nan, "more_fields_to_halve": np.nan}

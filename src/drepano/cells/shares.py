@@ -48,12 +48,12 @@ def _wilson_interval(share: float, cells: float) -> Interval:
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
-def effective_cells(hits: NDArray[np.integer], cells: NDArray[np.integer]) -> float:
+def effective_cells(hits: NDArray, cells: NDArray) -> float:
     """How many cells, each a draw of its own, would tell as much about the share of hits as these do.
 
     Parameters
     ----------
-    hits, cells : (fields,) integer arrays
+    hits, cells : (fields,) arrays
         Of two or more fields with cells.
 
     Returns
@@ -71,7 +71,7 @@ def effective_cells(hits: NDArray[np.integer], cells: NDArray[np.integer]) -> fl
     return min(float(np.sum(cells)), independent)
 
 
-def _independent_cells(hits: NDArray[np.integer], cells: NDArray[np.integer]) -> float:
+def _independent_cells(hits: NDArray, cells: NDArray) -> float:
     """So many cells, drawn independently, would give a share of this variance between fields; or infinity."""
     fields, total = len(cells), int(np.sum(cells))
     share = float(np.sum(hits) / total)
@@ -88,7 +88,7 @@ def draw_fields(fields: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return rng.multinomial(fields, np.full(fields, 1 / fields), REPETITIONS)
 
 
-def field_interval(hits: NDArray[np.integer], cells: NDArray[np.integer], seed: int = 0) -> Interval:
+def field_interval(hits: NDArray, cells: NDArray, seed: int = 0) -> Interval:
     """Interval of the share of hits among all cells that knows cells of one field to be alike.
 
     A bootstrap over fields, and never narrower than Wilson's interval of `effective_cells`: shares that are
@@ -96,7 +96,7 @@ def field_interval(hits: NDArray[np.integer], cells: NDArray[np.integer], seed: 
 
     Parameters
     ----------
-    hits, cells : (fields,) integer arrays
+    hits, cells : (fields,) arrays
         Of every field.
     seed : int
         Of the bootstrap.
@@ -129,14 +129,14 @@ def expanded_percentiles(values: NDArray[np.float64], units: int) -> Interval:
     return Interval(float(low), float(high))
 
 
-def fields_for(half_width: float, hits: NDArray[np.integer], cells: NDArray[np.integer]) -> int:
+def fields_for(half_width: float, hits: NDArray, cells: NDArray) -> int:
     """How many fields like these make the half width of the interval of their share this small.
 
     Parameters
     ----------
     half_width : float
         Wanted, above 0.
-    hits, cells : (fields,) integer arrays
+    hits, cells : (fields,) arrays
         Of two or more fields with cells.
 
     Returns
@@ -168,7 +168,7 @@ class DrawnShare:
     drawn: NDArray[np.float64]
 
 
-def draw_share(hits: NDArray[np.integer], cells: NDArray[np.integer], seed: int) -> DrawnShare | None:
+def draw_share(hits: NDArray, cells: NDArray, seed: int) -> DrawnShare | None:
     """The share of hits among the cells of all fields, or None where fields with cells are fewer than two.
 
     Shares that are to be compared need different seeds, else their fields are drawn alike.
