@@ -26,14 +26,17 @@ KIND = {"compare": "methods", "learning-curve": "curves"}
 """What holds a summary's figures by method."""
 
 
-NO_CROPS = pd.DataFrame({"method": []})
+def crops_of(experiment: Path) -> pd.DataFrame:
+    """Its single crops; a table without rows where there are none."""
+    path = experiment / PER_CROP
+    as_text = dict.fromkeys(("crop", "patient"), str)
+    return pd.read_csv(path, dtype=as_text) if path.is_file() else pd.DataFrame({"method": []})
 
 
 def of_sources(tables: list[pd.DataFrame], source: dict[str, int]) -> pd.DataFrame:
     """The rows of every method from the table that it is taken from."""
-    return pd.concat(
-        [table[table["method"].map(source) == place] for place, table in enumerate(tables)], ignore_index=True
-    )
+    parts = [table[table["method"].map(source) == place] for place, table in enumerate(tables)]
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
 def main(out: Path, experiments: list[Path]) -> None:
@@ -51,13 +54,7 @@ def main(out: Path, experiments: list[Path]) -> None:
     }
     order = [name for name in METHODS if name in source]
     fields = of_sources(tables, source)
-    crops = of_sources(
-        [
-            pd.read_csv(experiment / PER_CROP) if (experiment / PER_CROP).is_file() else NO_CROPS
-            for experiment in experiments
-        ],
-        source,
-    )
+    crops = of_sources([crops_of(experiment) for experiment in experiments], source)
     results = results_of_table(fields, plan.classes, crops)
     by_method = {name: results[name] for name in order}
     summary = {

@@ -221,7 +221,9 @@ class TestResults:
         predict_fields([path], out, segmenter)
         assert set(pd.read_csv(out / "summary.csv")["place"]) == {"movie.ome.page001"}
         assert pd.read_csv(out / "patients.csv")[["fields", "places"]].to_numpy().tolist() == [[3, 1]]
-        assert "3 (of 1 place)" in (out / "report.html").read_text()
+        page = (out / "report.html").read_text()
+        assert "3 (of 1 place)" in page
+        assert "some fields are layers or times of one place and show its cells again" in page
         sheet = tmp_path / "samples.csv"
         sheet.write_text("file,page,patient,time\nmovie.ome.tif,1,P,0\nmovie.ome.tif,3,P,6\n")
         predict_fields([path], out, segmenter, grouping=partial(read_samples, sheet))
@@ -437,6 +439,12 @@ class TestNames:
 
     def test_a_file_given_twice_is_one_field(self, fields, out):
         assert self.names([fields, fields / "a.png"], out) == ["a", "b"]
+        assert self.names(
+            [fields, fields.parent / "." / fields.name / ".." / fields.name / "a.png"], out
+        ) == [
+            "a",
+            "b",
+        ]
 
     @pytest.mark.parametrize("where", [".", "results", "deep/results"])
     def test_results_among_the_fields_are_not_segmented_again(self, segmenter, fields, where):

@@ -52,7 +52,7 @@ class TestSheet:
         assert "x.png could be any of 2 files of that name; write its path" in message
 
     def test_a_page_has_a_row_of_its_own_and_pages_without_one_are_left_out(self, tmp_path):
-        path = sheet(tmp_path, "file,page,patient,time\na.png,,P1,0\nb.png,1,P1,6\ns.tif,2,P2,6\n")
+        path = sheet(tmp_path, "File,Page,Patient,time\na.png,,P1,0\nb.png,1,P1,6\ns.tif,2.0,P2,6\n")
         samples = read_samples(path, FIELDS)
         assert samples.keys == ("patient", "time")
         assert samples.values == {"a": ("P1", "0"), "b": ("P1", "6"), "s.page002": ("P2", "6")}
@@ -87,6 +87,7 @@ class TestSheet:
             ("file,page,patient\ns.tif,1,P\ns.tif,1,Q\n", "names s.tif, page 1, twice"),
             ("file,page,patient\ns.tif,1,P\ns.tif,,Q\n", "names s.tif twice"),
             ("file,page,patient\ns.tif,3,P\n", "s.tif has no page 3; its pages are 1 to 2"),
+            ("file,page,patient\ns.tif,last,P\n", "s.tif has no page last; its pages are 1 to 2"),
             ("file,page,patient\na.png,2,P\n", "a.png has no page 2; its only page is 1"),
             ("file,page,patient\ns.tif,1,P\n", "has no row for 2 of 2 fields (a.png, b.png)"),
             ("", "has no column 'file' (it has none)"),

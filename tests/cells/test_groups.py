@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,19 +57,29 @@ def test_a_row_a_patient_with_counts_density_and_area(two_patients):
     assert first["sd_area_px"] == pytest.approx(np.std([100] * 10 + [200] * 10, ddof=1))
 
 
-def test_layers_and_times_of_one_place_make_no_interval_narrower():
-    one, other = [DIC] * 8 + [SICKLED] * 2, [DIC] * 6 + [SICKLED] * 4
+@pytest.mark.parametrize("sickled", [(2, 4), (2, 2), (0, 0)])
+def test_layers_and_times_of_one_place_make_no_interval_narrower(sickled):
+    """Also where places do not differ, so that nothing but the number of cells says how sure the share is."""
+    one, other = ([DIC] * (10 - hits) + [SICKLED] * hits for hits in sickled)
     fields, cells = tables(field("a", one, patient="P"), field("b", other, patient="P"))
-    again = tables(*(field(name, other if name in "bd" else one, patient="P") for name in "abcd"))
-    placed = again[0].assign(place=["a", "b", "a", "b"])
+    again = tables(*(field(name, other if name in "bdfh" else one, patient="P") for name in "abcdefgh"))
+    placed = again[0].assign(place=["a", "b"] * 4)
     once = summarise_groups(fields, cells, ["patient"], SCD, np.eye(4) * 50).iloc[0]
-    twice = summarise_groups(placed, again[1], ["patient"], SCD, np.eye(4) * 50).iloc[0]
-    assert (twice["fields"], twice["places"], twice["places_with_cells"], twice["cells"]) == (4, 2, 2, 40)
-    assert twice["density_per_mm2"] == once["density_per_mm2"]
-    for name in ("El+Sk fraction", "El+Sk low", "El+Sk high", "more_fields_to_halve"):
-        assert twice[name] == pytest.approx(once[name], abs=0.02), name
-    unplaced = summarise_groups(*again, ["patient"], SCD).iloc[0]
-    assert unplaced["El+Sk high"] - unplaced["El+Sk low"] < 0.7 * (twice["El+Sk high"] - twice["El+Sk low"])
+    more = summarise_groups(placed, again[1], ["patient"], SCD, np.eye(4) * 50).iloc[0]
+    assert (more["fields"], more["places"], more["places_with_cells"], more["cells"]) == (8, 2, 2, 80)
+    assert more["El+Sk cells"] == 4 * once["El+Sk cells"]
+    same = [
+        name for name in once.index if re.search("fraction|low|high|corrected|density|precision|halve", name)
+    ]
+    assert len(same) > 20
+    pd.testing.assert_series_equal(more[same], once[same])
+
+
+def test_a_place_of_many_layers_weighs_no_more_than_one_of_a_single():
+    names = "abcdefghij"
+    layers = tables(*(field(name, [DIC if name == "a" else SICKLED] * 10, patient="P") for name in names))
+    placed = layers[0].assign(place=["a", *["b"] * 9])
+    assert summarise_groups(placed, layers[1], ["patient"], SCD).iloc[0]["El+Sk fraction"] == 0.5
 
 
 def test_cells_that_the_border_cuts_have_no_say_in_areas_and_uncertain_ones_are_counted(two_patients):

@@ -175,7 +175,11 @@ def test_the_table_of_fields_has_a_row_a_field_a_job(results):
 
 def test_methods_can_be_compared_from_the_table_of_fields_alone(plan, results):
     for one in results:
-        one["crops"] = [crop("1", "P", one["job"]["method"] == "dunet"), crop("2", "Q", True)]
+        job = one["job"]
+        one["crops"] = [
+            crop(f"{job['split']}-1", "P", job["method"] == "dunet"),
+            crop(f"{job['split']}-2", "Q", True),
+        ]
     by_method = results_of_table(fields_table(results, CLASSES), CLASSES, crops_table(results))
     order = {name: by_method[name] for name in ("dunet", "unet")}
     assert method_differences(order, plan) == summarise(plan, results, ["dunet", "unet"])["differences"]

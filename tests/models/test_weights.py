@@ -22,7 +22,7 @@ from drepano.models import (
     save_model,
     shipped_models,
 )
-from drepano.models.card import parse_metrics
+from drepano.models.card import parse_card, parse_metrics
 
 ARCHITECTURE = {"name": "dunet", "num_classes": 5, "width": 2, "scope": 1.5}
 
@@ -265,3 +265,9 @@ class TestMetricsFile:
 
     def test_a_file_that_is_not_there(self, tmp_path):
         assert_refused(tmp_path / "none.json", "cannot be read", use=parse_metrics)
+
+
+def test_a_confusion_matrix_of_all_patients_together_is_taken_for_that_of_one():
+    """As versions before 0.3 wrote it."""
+    text = make_card().model_copy(update={"cell_confusion": [[9, 1], [0, 5]]}).model_dump_json(warnings=False)
+    assert parse_card(text, "file").cell_confusion == [[[9, 1], [0, 5]]]

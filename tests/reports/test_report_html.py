@@ -363,7 +363,7 @@ def test_patients_have_their_sickled_share_with_both_intervals(tmp_path: Path) -
     interval = f"{100 * row['El+Sk low']:.1f} to {100 * row['El+Sk high']:.1f} %"
     assert f"P1, time 0 2 100 0 50 a megapixel 100 ± 0 px 30.0 % {interval}" in page.text
     assert "P1, time 6 1 50 0 50 a megapixel 100 ± 0 px 10.0 % – 4.3 to 21.4 %" in page.text
-    assert "Of P1, time 6 there is one field with cells" in page.text
+    assert "Of P1, time 6 there is one place with cells" in page.text
 
 
 def test_differences_and_time_course_are_shown_where_there_are_some(tmp_path: Path) -> None:

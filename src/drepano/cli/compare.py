@@ -200,7 +200,7 @@ def _crops(folder: Path, patients: Mapping[str, str | None]) -> str:
         raise DrepanoError(f"--crops {folder}: is no folder of xu2017, the data set of single crops")
     singles = open_dataset(folder)
     known = {source.patient for source in singles.sources}
-    missing = sorted({str(patient) for patient in patients.values()} - known)
+    missing = sorted({patient or "fields without a patient" for patient in patients.values()} - known)
     if missing or len(set(patients.values())) < 2:
         reason = f"has no crops of {missing[0]}" if missing else "there is only one patient in the fields"
         raise DrepanoError(f"--crops {folder}: {reason}; leave it out, or give fields of the crops' patients")

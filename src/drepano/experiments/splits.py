@@ -44,7 +44,7 @@ class Split:
 
     @property
     def fold(self) -> str:
-        """What splits of one learning curve have in common that are tested on the same fields."""
+        """Its fold: of a learning curve of patients held out the splits of all sizes have one in common."""
         return self.name.partition("fields-")[0] or self.name
 
 
@@ -132,7 +132,8 @@ def learning_curve(
     Raises
     ------
     DrepanoError
-        If no size is left, a number is not positive, or there are no two patients to hold out.
+        If no size is left, a number is not positive, or there are no two patients to hold out, or fields
+        without one.
     """
     if test < 1 or not sizes or min(sizes) < 1:
         raise DrepanoError("learning curve: needs at least one test field and sizes of at least 1")
@@ -143,7 +144,7 @@ def learning_curve(
             raise DrepanoError("learning curve: only one patient, so none can be held out; use --group field")
         prefixes = [f"fold-{number}-" for number in range(1, len(parts) + 1)]
         tests = [_shuffled(part, rng)[:test] for part in parts]
-        rests = [_shuffled([f.id for f in fields if f.id not in set(part)], rng) for part in parts]
+        rests = [_shuffled([f.id for f in fields if f.id not in part], rng) for part in map(set, parts)]
         notes = []
     else:
         order = _shuffled([field.id for field in fields], rng)
@@ -153,7 +154,7 @@ def learning_curve(
     fitting = sorted({size for size in sizes if size <= most})
     if not fitting:
         raise DrepanoError(
-            f"learning curve: {len(fields)} fields leave {most} to train on beside {test} test fields; "
+            f"learning curve: {len(fields)} fields leave {most} to train on beside those to test on; "
             "give smaller sizes or fewer test fields"
         )
     left_out = sorted(set(sizes) - set(fitting))

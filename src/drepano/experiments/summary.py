@@ -330,12 +330,10 @@ def _crop_difference(first: Sequence[_Result], second: Sequence[_Result]) -> Dif
     tables = [crops_table(results) for results in (first, second)]
     if not all(map(len, tables)):
         return None
+    one, other = (_right_by_crop(table) for table in tables)
     crops = pd.concat(tables)
     patients, folds = (dict(zip(crops["crop"], crops[name], strict=True)) for name in ("patient", "split"))
-    try:
-        return paired_difference(_right_by_crop(tables[0]), _right_by_crop(tables[1]), patients, folds)
-    except ValueError:
-        return None
+    return paired_difference(one, other, patients, folds) if one.keys() & other.keys() else None
 
 
 def _right_by_crop(crops: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
@@ -371,7 +369,7 @@ def _difference(
 def _as_json(
     figure: str, names: tuple[str, str], titles: tuple[str, str], difference: Difference, plan: Plan
 ) -> dict[str, Any]:
-    label, thing = _FIGURES.get(figure, _CROPS_IN_WORDS), "crop" if figure == _CROPS else "field"
+    label, thing = (_CROPS_IN_WORDS, "crop") if figure == _CROPS else (_FIGURES[figure], "field")
     if figure in PER_CLASS and len(plan.classes) > 2:
         label = f"average {label}"
     return {

@@ -14,12 +14,6 @@ from drepano.io.raster import Plane, Raster, check_size, choose_page, planes_of
 READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "bioio_lif"}
 """Suffix and module; the extra `microscopes` installs all of them."""
 
-_BLUE_FIRST = (".czi", ".nd2")
-"""Colours are stored as blue, green, red, and the reader leaves them so.
-
-For ND2 so says nis2pyr of VIB, which compared nd2's arrays with what Nikon's NIS Viewer shows.
-"""
-
 
 def is_microscope_file(path: Path) -> bool:
     """Whether the file's name says that it is one of these types."""
@@ -45,7 +39,7 @@ def read_page(path: Path, page: int | None, channel: int) -> Raster:
         return Raster(file.get_image_dask_data("YX", C=channel, **place).compute())
     # Not lazily: of lazy colours bioio_czi 3.0 repeats the first.
     colours = file.get_image_data("YXS", C=channel, **place)
-    return Raster(colours[..., ::-1] if path.suffix.lower() in _BLUE_FIRST else colours)
+    return Raster(colours[..., ::-1] if _is_blue_first(path) else colours)
 
 
 def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
@@ -58,10 +52,23 @@ def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
     return (sizes.X, sizes.Y or sizes.X) if sizes.X else None
 
 
+def _is_blue_first(path: Path) -> bool:
+    """Whether colours are stored as blue, green, red, and the reader leaves them so.
+
+    Of ND2 all but the old JPEG 2000 files: so say nis2pyr of VIB, which compared nd2's arrays with what
+    Nikon's NIS Viewer shows, and Bio-Formats (pull request 4321).
+    """
+    if path.suffix.lower() == ".nd2":
+        with import_module("nd2").ND2File(path) as file:
+            return not file.is_legacy
+    return path.suffix.lower() == ".czi"
+
+
 def _is_calibrated(path: Path) -> bool:
     """Whether an ND2 file states the size of its pixels; bioio_nd2 takes 1 um where it does not."""
     with import_module("nd2").ND2File(path) as file:
-        return bool(file.metadata.channels[0].volume.axesCalibrated[0])
+        channels = getattr(file.metadata, "channels", None)  # of old files it is a dict
+        return bool(channels and channels[0].volume.axesCalibrated[0])
 
 
 def _open(path: Path) -> Any:

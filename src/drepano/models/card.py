@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 from drepano.errors import DrepanoError
 from drepano.preprocessing import Normalisation
@@ -78,6 +86,12 @@ class ModelCard(BaseModel):
     cell_confusion: list[list[list[int]]] = []
     notes: str = ""
     version: str
+
+    @field_validator("cell_confusion", mode="before")
+    @classmethod
+    def _of_one_test(cls, matrices: Any) -> Any:
+        """Versions before 0.3 had one matrix of all patients together."""
+        return [matrices] if matrices and matrices[0] and isinstance(matrices[0][0], int) else matrices
 
     @property
     def class_taxonomy(self) -> Taxonomy:

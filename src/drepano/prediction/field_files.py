@@ -70,7 +70,10 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
             found += find_images([path])
         except DrepanoError as error:
             failures.append(Failure(printable(str(path)), printable(str(error))))
-    files = [path for path in dict.fromkeys(found) if not _is_result(path, out)]
+    once = {path.resolve(): path for path in reversed(found)}  # of two spellings the first
+    files = [
+        path for path in dict.fromkeys(found) if once[path.resolve()] == path and not _is_result(path, out)
+    ]
     if not files:
         reason = failures[0].reason if failures else f"{out}: holds results of an earlier run only"
         raise DrepanoError(f"{reason}; nothing to segment" if failures else f"{reason}; give the images")

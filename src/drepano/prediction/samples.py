@@ -174,6 +174,7 @@ def _read_table(sheet: Path) -> tuple[list[dict[str, str]], list[str]]:
 
 
 def _header(sheet: Path, names: list[str]) -> list[str]:
+    names = [name.lower() if name.lower() in (_FILE, _PAGE, PATIENT) else name for name in names]
     missing = [name for name in (_FILE, PATIENT) if name not in names]
     if missing:
         raise DrepanoError(
@@ -190,11 +191,20 @@ def _of_page(page: str, members: list[FieldFile], named: str) -> list[FieldFile]
     """The one of a file's fields that is this page, counted from 1; all of them where none is said."""
     if not page or not members:
         return members
-    chosen = [field for number, field in enumerate(members, start=1) if page == str(number)]
+    numbers = [1 + (field.page or 0) for field in members]
+    chosen = [field for number, field in zip(numbers, members, strict=True) if _is_number(page, number)]
     if not chosen:
-        has = f"its pages are 1 to {len(members)}" if len(members) > 1 else "its only page is 1"
+        has = f"its pages are 1 to {max(numbers)}" if max(numbers) > 1 else "its only page is 1"
         raise DrepanoError(f"{named} has no page {page}; {has}")
     return chosen
+
+
+def _is_number(text: str, number: int) -> bool:
+    """Spreadsheets write 1 as 1.0 where a column has empty places."""
+    try:
+        return float(text) == number
+    except ValueError:
+        return False
 
 
 def _fields_of(file: str, sheet: Path, pages: dict[Path, list[FieldFile]]) -> list[FieldFile]:

@@ -80,6 +80,8 @@ class GroupsView:
         Half width wanted of the interval.
     alone : str
         Which groups have one field only, "" where none has.
+    pooled : str
+        In which groups fields show the same cells again, "" where none do.
     wanting : str
         Which groups have too few fields for that precision.
     differences : list of str
@@ -97,6 +99,7 @@ class GroupsView:
     rows: list[GroupRow]
     precision: str
     alone: str
+    pooled: str
     wanting: str
     differences: list[str]
     chart: str
@@ -120,6 +123,7 @@ def view_groups(groups: Groups, taxonomy: Taxonomy) -> GroupsView:
         ],
         precision=f"{100 * groups.precision:g} %",
         alone=_alone(groups, labels),
+        pooled=_pooled(groups, labels),
         wanting=_wanting(groups, labels) if sickled else "",
         differences=_differences(groups.differences, sickled),
         chart=group_shares_svg(labels, groups.table, taxonomy) if differ and labels else "",
@@ -188,8 +192,21 @@ def _alone(groups: Groups, labels: Sequence[str]) -> str:
     if not one:
         return ""
     return (
-        f"Of {_listed(one)} there is one field with cells: how fields differ is not known, and the "
+        f"Of {_listed(one)} there is one place with cells: how places differ is not known, and the "
         "binomial interval, the only one, is too narrow."
+    )
+
+
+def _pooled(groups: Groups, labels: Sequence[str]) -> str:
+    """A sentence on groups with several layers or times of a place."""
+    table = groups.table
+    again = [label for label, fewer in zip(labels, table["places"] < table["fields"], strict=True) if fewer]
+    if not again:
+        return ""
+    return (
+        f"Of {_listed(again)} some fields are layers or times of one place and show its cells again: counts "
+        "have them again, shares and intervals take each place once. A column page in the sheet of samples "
+        "chooses among them or tells times apart."
     )
 
 

@@ -41,9 +41,9 @@ def methods_text(
     data = ", ".join(entry["name"] for entry in model["data"]) or "data that its card does not name"
     scale = settings.get("cell diameter", "not given")
     correction = (
-        " Corrected shares are the non-negative least-squares solution for the confusion matrix of the model "
-        "card; their intervals include the uncertainty of that matrix and how far the patients of its test "
-        "were apart (Dirichlet-multinomial)."
+        " Corrected shares are the non-negative least-squares solution for the confusion matrices of the "
+        "model card, each patient's cells weighted by what they are worth; their intervals include the "
+        "uncertainty of these matrices and how far their patients were apart (Dirichlet-multinomial)."
         if corrected
         else ""
     )
