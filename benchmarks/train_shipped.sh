@@ -35,20 +35,21 @@ fold() { # fold PATIENT: leave PATIENT out, then classify that patient's real cr
 for patient in MGH184_61915 JH1766915; do fold "$patient"; done
 wait
 scd scd "${patients// /,}" &
-rbc() { # rbc WEIGHT: cell or background, with that weight where two cells meet
-  [ -f "$runs/rbc-$1/model.safetensors" ] ||
-    drepano train "$data/bbbc041seg/train" "$runs/dense" --binary --network dunet --steps 2500 --crop-size 128 \
-      --validate-every 1000 --touching-weight "$1" --name rbc --out "$runs/rbc-$1" >"$runs/rbc-$1.log" 2>&1
+rbc() { # rbc WEIGHT STEPS: cell or background, with that weight where two cells meet
+  [ -f "$runs/rbc-$1-$2/model.safetensors" ] ||
+    drepano train "$data/bbbc041seg/train" "$runs/dense" --binary --network dunet --steps "$2" --crop-size 128 \
+      --validate-every 1500 --touching-weight "$1" --name rbc --out "$runs/rbc-$1-$2" >"$runs/rbc-$1-$2.log" 2>&1
 }
 [ -f "$runs/dense/dataset.toml" ] ||
   drepano data compose "$data/xu2017" --out "$runs/dense" --fields 40 --size 320 --cells 18-36 --touching 0.4 --seed 1
-rbc 1
+rbc 1 2500
 wait
-rbc 20
-# The weight with the higher F1 on the inner validation fields is shipped: 20.
+rbc 20 2500
+rbc 20 7500
+# What has the highest F1 on the inner validation fields is shipped: weight 20, 7500 steps.
 python "$here/inner_validation.py" "$here/results/rbc-choice.json" "$data/bbbc041seg/train" "$runs/dense" -- \
-  "$runs/rbc-1" "$runs/rbc-20"
-ln -sfn rbc-20 "$runs/rbc"
+  "$runs/rbc-1-2500" "$runs/rbc-20-2500" "$runs/rbc-20-7500"
+ln -sfn rbc-20-7500 "$runs/rbc"
 drepano evaluate "$runs/rbc/model.safetensors" "$data/bbbc041seg/val" --out "$runs/fields-rbc.json" >/dev/null
 wait
 
