@@ -34,9 +34,9 @@ FIELDS = (
 )
 COUNT = (
     f"{FIELDS}; relative error; the weight of 20 between touching cells over 1, 7500 steps over 2500 and the "
-    "size of what counts as a cell at the border were chosen by the F1 on inner validation fields of the training "
-    "data (rbc-choice.json), but earlier networks and the parting of touching cells had been looked at on "
-    "these ten fields before"
+    "size of what counts as a cell at the border were chosen by the F1 on inner validation fields of the "
+    "training data (rbc-choice.json), but earlier networks and the parting of touching cells had been looked "
+    "at on these ten fields before"
 )
 FOUND = f"{COUNT.replace('; relative error', '')}; cells that overlap true ones by more than half"
 
