@@ -3,8 +3,8 @@
 #
 # DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields and a folder an experiment. JOBS trainings (2) run
 # at a time, one core each. What is done already is not done again, so this can be stopped at any time. Tables,
-# figures without images, and the value of every field are copied to results/. Run so far: binary; five, without
-# deeplabv3plus, with one seed of dunet-scope-0 (apart, put together by join.py); curve.
+# figures without images, and the value of every field are copied to results/. Run so far: binary; five, with
+# one seed of dunet-scope-0 (in parts, put together by join.py); curve.
 set -euo pipefail
 data=$1 runs=$2 jobs=${3:-2}
 results=$(dirname "$0")/results
