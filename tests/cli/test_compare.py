@@ -247,7 +247,11 @@ def test_an_end_by_hand_ends_the_trainings_that_run_beside(data, tmp_path, endin
     command = [sys.executable, "-m", "drepano", "compare", str(data), "--out", str(out), "--methods", "unet"]
     command += ["--folds", "2", "--jobs", "2", "--steps", "100000", "--crop-size", "64"]
     program = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=hear_interrupts,
     )
     try:
         begun = "jobs/*/*/*/training/logs/*"
@@ -259,6 +263,11 @@ def test_an_end_by_hand_ends_the_trainings_that_run_beside(data, tmp_path, endin
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)
+
+
+def hear_interrupts():
+    """As in a terminal: what a shell starts in the background ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(happened, seconds=120):
