@@ -189,8 +189,10 @@ class _Heterogeneity:
         freedom = 0
         for rows in confusions.swapaxes(0, 1):
             rows = rows[rows.sum(axis=1) > 0]
+            if len(rows) < 2:
+                continue
             cells = rows.sum(axis=1, keepdims=True)
-            rates = rows.sum(axis=0) / max(1, rows.sum())
+            rates = rows.sum(axis=0) / rows.sum()
             varies = 1 - float((rates**2).sum())
             statistic += float(((rows - cells * rates) ** 2 / cells).sum())
             expected += varies * (len(rows) - 1)
