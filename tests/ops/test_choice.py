@@ -6,9 +6,10 @@ import re
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from drepano.ops import KERNELS, deformable_conv2d
-from drepano.ops.choice import VARIABLE
+from drepano.ops.choice import VARIABLE, _choose
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +106,40 @@ class TestLeftToChoose:
 
     def test_it_takes_the_reference_where_numba_is_not_installed(self, without_packages):
         assert torch.equal(layer(), layer("reference"))
+
+
+class TestOnAGpu:
+    """Of tensors that are described only: no GPU is needed."""
+
+    @pytest.fixture
+    def on_a_gpu(self):
+        with FakeTensorMode():
+            yield lambda dtype=torch.float32: torch.empty(2, 3, 19, 21, dtype=dtype, device="cuda")
+
+    @pytest.fixture(autouse=True)
+    def with_triton(self, monkeypatch):
+        monkeypatch.setattr("drepano.ops.choice._INSTALLED", frozenset({"numba", "triton"}))
+        monkeypatch.setattr("drepano.ops.choice._has_c_compiler", lambda: True)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+    def test_it_takes_triton(self, on_a_gpu, dtype):
+        assert _choose(None, on_a_gpu(dtype)) == "triton"
+
+    def test_it_takes_the_reference_in_float64(self, on_a_gpu):
+        assert _choose("auto", on_a_gpu(torch.float64)) == "reference"
+
+    def test_it_takes_the_reference_where_triton_is_not_installed(self, on_a_gpu, without_packages):
+        assert _choose("auto", on_a_gpu()) == "reference"
+
+    def test_it_takes_the_reference_where_triton_cannot_compile(self, on_a_gpu, monkeypatch):
+        monkeypatch.setattr("drepano.ops.choice._has_c_compiler", lambda: False)
+        assert _choose("auto", on_a_gpu()) == "reference"
+        with pytest.raises(ValueError, match="no C compiler, which Triton needs; install gcc"):
+            _choose("triton", on_a_gpu())
+
+    def test_numba_is_for_the_cpu(self, on_a_gpu):
+        with pytest.raises(ValueError, match="the tensors are on cuda, not on the CPU"):
+            _choose("numba", on_a_gpu())
 
 
 class TestThatCannotBeUsed:

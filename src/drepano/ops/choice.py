@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.util import find_spec
+from shutil import which
 
 import torch
 import torch.nn.functional as F
@@ -99,18 +101,14 @@ def _choose(kernel: str | None, input: Tensor) -> str:
     if wanted not in KERNELS:
         where = "kernel" if kernel else f"environment variable {VARIABLE}"
         raise KernelError(f"{where}={wanted!r}: expected one of {', '.join(KERNELS)}")
-    if wanted in ("auto", "numba"):
-        reason = _why_not_numba(input)
+    for name, why_not in (("numba", _why_not_numba), ("triton", _why_not_triton)):
+        if wanted not in ("auto", name):
+            continue
+        reason = why_not(input)
         if reason is None:
-            return "numba"
-        if wanted == "numba":
-            raise KernelError(f"the kernel numba cannot be used: {reason}; take reference or auto")
-    if wanted == "triton":
-        reason = _why_not_triton(input)
-        if reason is not None:
-            raise KernelError(f"the kernel triton cannot be used: {reason}; take reference or auto")
-        return "triton"
-    # Triton is not the default on a GPU before it has run on one: benchmarks/gpu.py.
+            return name
+        if wanted == name:
+            raise KernelError(f"the kernel {name} cannot be used: {reason}; take reference or auto")
     return "reference"
 
 
@@ -129,7 +127,14 @@ def _why_not_triton(input: Tensor) -> str | None:
         return "it has no float64"
     if "triton" not in _INSTALLED:
         return "the package triton is not installed"
+    if not _has_c_compiler():
+        return "there is no C compiler, which Triton needs; install gcc or clang, or set CC"
     return None
+
+
+@cache
+def _has_c_compiler() -> bool:
+    return "CC" in os.environ or any(which(name) for name in ("gcc", "clang"))
 
 
 def _compute_dtype(input: Tensor) -> torch.dtype:

@@ -299,9 +299,10 @@ def _data_use(dataset: FieldDataset) -> DataUse:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on, where it is installed, and the number of threads."""
+    """Versions of what a result depends on, where it is installed, the GPU if any, and the number of threads."""
     versions = {}
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
-    return {"python": platform.python_version(), **versions, "threads": str(torch.get_num_threads())}
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {"python": platform.python_version(), **versions, **gpu, "threads": str(torch.get_num_threads())}
