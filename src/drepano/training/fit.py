@@ -299,7 +299,7 @@ def _data_use(dataset: FieldDataset) -> DataUse:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on, where it is installed, the GPU if any, and the number of threads."""
+    """Versions of what a result depends on, where it is installed, the GPU, and the number of threads."""
     versions = {}
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):
