@@ -1,11 +1,12 @@
 """How often intervals hold the truth: python benchmarks/intervals.py RESULTS
 
 Simulated patients: every field has shares of its own, drawn around the patient's with the intraclass
-correlation given, and 60 to 140 cells. Shares as they are; differences of two patients; and shares of cells
-whose classes were confused as `scd` confuses them (RESULTS/scd-confusion.json), corrected with the confusion
-that a test on as many patients and cells measured. Every patient, of the test or new, has rates of confusion
-drawn around those of `scd`: all the same ("confusion_correlation": 0), or as far apart as the patients of its
-test are, or twice that. Writes intervals.json into RESULTS.
+correlation given, and 60 to 140 cells. Shares as they are; differences of two patients; differences of one
+patient between two times at the same places, where a share that is high stays high; and shares of cells whose
+classes were confused as `scd` confuses them (RESULTS/scd-confusion.json), corrected with the confusion that a
+test on as many patients and cells measured. Every patient, of the test or new, has rates of confusion drawn
+around those of `scd`: all the same ("confusion_correlation": 0), or as far apart as the patients of its test
+are, or twice that. Writes intervals.json into RESULTS.
 """
 
 import json
@@ -13,9 +14,22 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import beta
 
-from drepano.cells.corrections import Correction, confusion_correlation, corrected_intervals
-from drepano.cells.shares import Interval, binomial_interval, difference_interval, draw_share, field_interval
+from drepano.cells.corrections import (
+    Correction,
+    confusion_correlation,
+    corrected_difference_intervals,
+    corrected_intervals,
+)
+from drepano.cells.shares import (
+    Interval,
+    binomial_interval,
+    difference_interval,
+    draw_share,
+    field_interval,
+    paired_difference_intervals,
+)
 from drepano.io import write_text
 
 PATIENTS = 1000
@@ -28,6 +42,14 @@ PAIRS = ((0.1, 0.1, 0.05), (0.3, 0.1, 0.02), (0.02, 0.02, 0.02))
 """Share of the first patient, of the second, intraclass correlation."""
 MIXTURES = (((0.6, 0.1, 0.1, 0.2), 0.05), ((0.9, 0.005, 0.045, 0.05), 0.02))
 """Shares of all classes, intraclass correlation."""
+
+COURSES = (
+    ((0.6, 0.1, 0.1, 0.2), (0.5, 0.2, 0.1, 0.2)),
+    ((0.9, 0.005, 0.045, 0.05), (0.9, 0.005, 0.045, 0.05)),
+)
+"""Shares of all classes at two times."""
+PLACE_SPREAD = 0.3
+"""Of the logarithm of a class's cells between places, at both times."""
 
 
 def main(results: Path) -> None:
@@ -46,6 +68,12 @@ def main(results: Path) -> None:
             for apart in (0, measured, 2 * measured)
             for fields in CORRECTED_FIELDS
             for mix in MIXTURES
+        ],
+        "same_places": [same_places(rng, fields, *pair) for fields in FIELDS for pair in PAIRS],
+        "same_places_corrected": [
+            same_places_corrected(rng, confusion, measured, fields, *course)
+            for fields in CORRECTED_FIELDS
+            for course in COURSES
         ],
     }
     write_text(results / "intervals.json", json.dumps({"conditions": conditions, **rows}, indent=2))
@@ -99,15 +127,7 @@ def corrected(
     held, held_if_alike = np.zeros((2, CORRECTED_PATIENTS, len(shares)), bool)
     half_widths = np.zeros(held.shape)
     for patient in range(CORRECTED_PATIENTS):
-        tested = np.array(
-            [
-                [
-                    rng.multinomial(row.sum(), rates)
-                    for row, rates in zip(one, draw_rates(rng, mean_rates, apart), strict=True)
-                ]
-                for one in confusion
-            ]
-        )
+        tested = draw_test(rng, confusion, mean_rates, apart)
         of_fields = rng.dirichlet(np.array(shares) * (1 / correlation - 1), fields)
         rates = draw_rates(rng, mean_rates, apart)
         counts = np.array([rng.multinomial(rng.integers(60, 140), share @ rates) for share in of_fields])
@@ -127,6 +147,98 @@ def corrected(
         "held_if_patients_are_taken_to_be_alike": round(float(held_if_alike.mean()), 3),
         "median_half_width": np.median(half_widths, axis=0).round(3).tolist(),
     }
+
+
+def same_places(
+    rng: np.random.Generator, places: int, first: float, second: float, correlation: float
+) -> dict[str, float]:
+    """The place with the highest share at the first time has it at the second, too."""
+    strength = 1 / correlation - 1
+    held, held_as_others = np.zeros((2, PATIENTS), bool)
+    narrower = np.full(PATIENTS, np.nan)
+    for patient in range(PATIENTS):
+        rank = rng.random(places)
+        sides, drawn = [], []
+        for side, share in enumerate((first, second)):
+            cells = rng.integers(60, 140, places)
+            hits = rng.binomial(cells, beta.ppf(rank, share * strength, (1 - share) * strength))
+            sides.append(np.column_stack([hits, cells - hits]))
+            drawn.append(draw_share(hits, cells, 2 * patient + side))
+        as_others = difference_interval(*drawn)
+        paired = paired_difference_intervals(*sides)[0]
+        interval = paired if paired.is_known else as_others
+        held[patient] = holds(interval, first - second)
+        held_as_others[patient] = holds(as_others, first - second)
+        narrower[patient] = interval.half_width / as_others.half_width
+    return {
+        "places": places,
+        "first_share": first,
+        "second_share": second,
+        "intraclass_correlation": correlation,
+        "held": round(float(held.mean()), 3),
+        "held_as_other_places": round(float(held_as_others.mean()), 3),
+        "median_width_to_that_as_other_places": round(float(np.median(narrower)), 3),
+    }
+
+
+def same_places_corrected(
+    rng: np.random.Generator,
+    confusion: np.ndarray,
+    apart: float,
+    places: int,
+    first: tuple[float, ...],
+    second: tuple[float, ...],
+) -> dict[str, object]:
+    mean_rates = confusion.sum(axis=0) / confusion.sum(axis=(0, 2))[:, None]
+    truth = [
+        one - other for one, other in zip(*(of_places(rng, 10**5, first, second).mean(axis=1)), strict=True)
+    ]
+    held = np.zeros((CORRECTED_PATIENTS, len(first)), bool)
+    half_widths = np.zeros(held.shape)
+    for patient in range(CORRECTED_PATIENTS):
+        rates = draw_rates(rng, mean_rates, apart)
+        sides = [
+            np.array([rng.multinomial(rng.integers(60, 140), share @ rates) for share in shares])
+            for shares in of_places(rng, places, first, second)
+        ]
+        correction = Correction(draw_test(rng, confusion, mean_rates, apart))
+        paired = correction.paired_intervals(*sides, patient)
+        drawn = [correction.draw(counts, side, patient) for side, counts in enumerate(sides)]
+        others = corrected_difference_intervals(*drawn, len(first))
+        intervals = [one if one.is_known else other for one, other in zip(paired, others, strict=True)]
+        held[patient] = hold(intervals, truth)
+        half_widths[patient] = [interval.half_width for interval in intervals]
+    return {
+        "confusion_correlation": round(apart, 3),
+        "places": places,
+        "first_shares": list(first),
+        "second_shares": list(second),
+        "held": round(float(held.mean()), 3),
+        "held_of_the_worst_class": round(float(held.mean(axis=0).min()), 3),
+        "median_half_width": np.median(half_widths, axis=0).round(3).tolist(),
+    }
+
+
+def of_places(rng: np.random.Generator, places: int, *times: tuple[float, ...]) -> np.ndarray:
+    """Shares of all classes at places that have more of some classes at all times, (times, places, K)."""
+    more = np.exp(PLACE_SPREAD * rng.standard_normal((places, len(times[0]))))
+    cells = np.array(times)[:, None] * more
+    return cells / cells.sum(axis=2, keepdims=True)
+
+
+def draw_test(
+    rng: np.random.Generator, confusion: np.ndarray, mean_rates: np.ndarray, apart: float
+) -> np.ndarray:
+    """What a test on other patients, of as many cells as `confusion`, would count."""
+    return np.array(
+        [
+            [
+                rng.multinomial(row.sum(), rates)
+                for row, rates in zip(one, draw_rates(rng, mean_rates, apart), strict=True)
+            ]
+            for one in confusion
+        ]
+    )
 
 
 def draw_rates(rng: np.random.Generator, mean_rates: np.ndarray, apart: float) -> np.ndarray:

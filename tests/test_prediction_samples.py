@@ -57,6 +57,19 @@ class TestSheet:
         assert samples.keys == ("patient", "time")
         assert samples.values == {"a": ("P1", "0"), "b": ("P1", "6"), "s.page002": ("P2", "6")}
 
+    def test_a_place_is_no_group_and_is_one_within_a_patient(self, tmp_path):
+        path = sheet(tmp_path, "file,patient,time,Place\na.png,P1,0,x\nb.png,P1,6,x\ns.tif,P2,0,x\n")
+        samples = read_samples(path, FIELDS)
+        assert samples.keys == ("patient", "time")
+        a, b, *pages = map(samples.place, FIELDS)
+        assert a == b
+        assert pages[0] == pages[1] != a
+
+    def test_without_a_name_a_place_is_that_of_the_files_metadata(self, tmp_path):
+        path = sheet(tmp_path, "file,patient,place\na.png,P1,x\nb.png,P1,\ns.tif,P1,\n")
+        samples = read_samples(path, FIELDS)
+        assert len({samples.place(field) for field in FIELDS}) == 3
+
     def test_blanks_around_values_and_a_comma_at_the_end_do_not_matter(self, tmp_path):
         path = sheet(tmp_path, "file, patient\na.png , P1 ,\n")
         assert read_samples(path, FIELDS[:1]).values == {"a": ("P1",)}
@@ -116,6 +129,13 @@ class TestPattern:
         samples = match_samples(PATTERN, fields)
         assert samples.keys == ("patient", "time")
         assert samples.values == {"P1_0h": ("P1", "0"), "P1_12h_b": ("P1", "12")}
+
+    def test_a_group_place_is_no_key(self):
+        fields = [FieldFile(name, Path(f"{name}.png")) for name in ("P1_x_0h", "P1_x_6h", "P1_y_6h")]
+        samples = match_samples(r"(?P<patient>P\d)_(?P<place>\w)_(?P<time>\d)h", fields)
+        assert samples.keys == ("patient", "time")
+        first, second, other = map(samples.place, fields)
+        assert first == second != other
 
     @pytest.mark.parametrize(
         ("pattern", "message"),

@@ -93,6 +93,58 @@ class TestFields:
         assert compare_groups(table, ["patient"], SCD).empty
 
 
+class TestPlaces:
+    """The same places of a patient at two times, as under falling oxygen."""
+
+    def course(self, before, after, patient="P"):
+        rows = [({"patient": patient, "time": 0, "place": f"{patient}{n}"}, hits, 100) for n, hits in before]
+        rows += [({"patient": patient, "time": 6, "place": f"{patient}{n}"}, hits, 100) for n, hits in after]
+        return fields(*rows)
+
+    def test_they_are_compared_with_themselves(self):
+        """By hand: rises of 10, 12 and 14 points, where the shares differ by 40 among places."""
+        table = self.course([(1, 50), (2, 20), (3, 10)], [(1, 60), (2, 32), (3, 24)])
+        row = sickled(compare_groups(table, ["patient", "time"], SCD))
+        assert (row["over"], row["first_count"], row["second_count"]) == ("places", 3, 3)
+        half = t.ppf(0.975, 2) * 0.02 / np.sqrt(3)
+        assert row["difference"] == pytest.approx(-0.12)
+        assert (row["low"], row["high"]) == pytest.approx((-0.12 - half, -0.12 + half))
+        assert row["more_than_chance"] is True
+
+    def test_as_other_places_they_would_not_be_told_apart(self):
+        table = self.course([(1, 50), (2, 20), (3, 10)], [(4, 60), (5, 32), (6, 24)])
+        row = sickled(compare_groups(table, ["patient", "time"], SCD))
+        assert (row["over"], row["more_than_chance"]) == ("fields", False)
+
+    def test_places_seen_once_are_left_out_where_half_are_seen_twice(self):
+        table = self.course([(1, 50), (2, 20), (3, 90)], [(1, 60), (2, 32), (4, 0)])
+        row = sickled(compare_groups(table, ["patient", "time"], SCD))
+        assert (row["over"], row["first_count"]) == ("places", 2)
+        assert row["difference"] == pytest.approx(-0.11)
+        table = self.course([(1, 50), (2, 20), (3, 90)], [(1, 60), (5, 32), (4, 0)])
+        assert sickled(compare_groups(table, ["patient", "time"], SCD))["over"] == "fields"
+
+    def test_where_places_do_not_vary_the_interval_is_that_of_other_places(self):
+        table = self.course([(1, 0), (2, 0)], [(1, 0), (2, 0)])
+        row = sickled(compare_groups(table, ["patient", "time"], SCD))
+        assert row["over"] == "places"
+        assert row["low"] < 0 < row["high"]
+        assert row["more_than_chance"] is False
+
+    def test_corrected_with_no_confusion_it_is_the_same_but_for_what_the_test_leaves_open(self):
+        table = self.course([(1, 50), (2, 20), (3, 10)], [(1, 60), (2, 32), (3, 24)])
+        certain = sickled(compare_groups(table, ["patient", "time"], SCD, np.eye(4) * 1e6))
+        assert certain["corrected difference"] == pytest.approx(certain["difference"])
+        assert certain["corrected low"] == pytest.approx(certain["low"], abs=2e-3)
+        assert certain["corrected high"] == pytest.approx(certain["high"], abs=2e-3)
+        uncertain = sickled(compare_groups(table, ["patient", "time"], SCD, np.eye(4) * 20 + 1))
+        assert uncertain["corrected low"] < certain["corrected low"] < certain["corrected high"]
+
+    def test_patients_have_no_places_in_common(self):
+        rows = [({"patient": p, "place": f"{n}"}, 10 * n, 100) for p in "PQ" for n in (1, 2, 3)]
+        assert sickled(compare_groups(fields(*rows), ["patient"], SCD))["over"] == "fields"
+
+
 class TestPatients:
     def arms(self, none, drug):
         """Shares in tenths of per cent of patients of two arms, each in two fields."""

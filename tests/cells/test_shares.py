@@ -19,6 +19,8 @@ from drepano.cells.shares import (
     expanded_percentiles,
     field_interval,
     fields_for,
+    paired_difference_intervals,
+    place_parts,
 )
 
 
@@ -161,3 +163,39 @@ class TestDifference:
         alone = draw_share(np.array([5]), np.array([50]), seed=2)
         assert alone is None
         assert math.isnan(difference_interval(alone, self.few).low)
+
+
+class TestPairedDifference:
+    """Cells of two classes at the same places, before and after."""
+
+    @staticmethod
+    def of(*shares, cells=100):
+        return np.array([[share, cells - share] for share in shares], float)
+
+    def test_with_equally_many_cells_it_is_students_of_the_places_differences(self):
+        """Rises of 10, 12 and 14 points of shares that lie far apart; the bootstrap is narrower."""
+        first, second = self.of(60, 32, 24), self.of(50, 20, 10)
+        interval, other = paired_difference_intervals(first, second)
+        half = t.ppf(0.975, 2) * 0.02 / math.sqrt(3)
+        assert (interval.low, interval.high) == pytest.approx((0.12 - half, 0.12 + half))
+        assert (other.low, other.high) == pytest.approx((-interval.high, -interval.low))
+
+    def test_it_is_narrower_than_that_of_other_places(self):
+        rng = np.random.default_rng(0)
+        before = rng.integers(5, 60, 12)
+        after = before + rng.integers(0, 10, 12)
+        first, second = self.of(*after), self.of(*before)
+        paired = paired_difference_intervals(first, second)[0]
+        drawn = [draw_share(one[:, 0], one.sum(axis=1), seed) for seed, one in enumerate((first, second))]
+        assert paired.half_width < difference_interval(*drawn).half_width / 3
+
+    def test_places_that_do_not_vary_tell_nothing(self):
+        assert not paired_difference_intervals(self.of(5, 5), self.of(0, 0))[0].is_known
+
+    def test_a_place_counts_by_its_cells(self):
+        """Differences 0 of 10 cells and 20 points of 1000: the second place is the difference."""
+        first = np.array([[5, 5], [500, 500]], float)
+        second = np.array([[5, 5], [300, 700]], float)
+        parts = place_parts(first, second)
+        assert parts.sum(axis=0) == pytest.approx([0, 0])
+        assert abs(parts).max() < 0.003

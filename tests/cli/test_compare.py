@@ -22,6 +22,7 @@ from drepano.cli.main import app
 from drepano.datasets import write_simulated_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments import jobs
+from drepano.reports.experiment import write_comparison
 
 BUDGET = ["--steps", "2", "--batch-size", "2", "--crop-size", "32", "--validate-every", "1"]
 
@@ -226,6 +227,17 @@ class TestCompare:
         assert "Settings of training: learning_rate 0.004, schedule one-cycle" in tables
         assert "normalisation contrast" in tables
         assert "plan.json names the fields of every split" in tables
+
+    def test_jobs_of_two_machines_are_told_apart(self, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        path = out / "jobs/dunet/fold-2/seed-0/result.json"
+        result = json.loads(path.read_text())
+        path.write_text(json.dumps(result | {"versions": {"python": "3.99", "gpu": "a GPU"}}))
+        write_comparison(out, ["unet", "dunet"])
+        versions = [line for line in summary(out)["conditions"] if line.startswith("Versions")]
+        assert versions[1:] == ["Versions: python 3.99, gpu a GPU."]
+        assert len(versions) == 2
 
 
 def test_learning_curve(data, tmp_path):

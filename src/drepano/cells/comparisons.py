@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from drepano.cells.corrections import Correction, corrected_difference_intervals
 from drepano.cells.groups import counts_by_place, groups_of
-from drepano.cells.shares import NORMAL, Interval, difference_interval, draw_share, patients_interval
+from drepano.cells.shares import (
+    NORMAL,
+    Interval,
+    difference_interval,
+    draw_share,
+    paired_difference_intervals,
+    patients_interval,
+)
 from drepano.taxonomy import Taxonomy
 
 _COLUMNS = (
@@ -49,8 +56,9 @@ def compare_groups(
     pandas.DataFrame
         A row a pair of groups and class of cells: ``differ_in``, ``first``, ``second``, ``same`` (the keys
         that agree), ``over`` ("patients" where all patients with one value of another key are compared with
-        all with another value, else "fields"), ``first_count`` and ``second_count`` (of these, with cells;
-        layers and times of one place count once),
+        all with another value; "places" where a patient's places are compared with themselves; else
+        "fields"), ``first_count`` and ``second_count`` (of these, with cells; layers and times of one place
+        count once),
         ``class``, ``difference`` (share in the first less that in the second, of patients the mean of their
         shares; NaN without cells), ``low`` and ``high`` (95 %, see `difference_interval` and
         `patients_interval`), ``more_than_chance`` (missing where there is no interval); with `confusion` also
@@ -84,7 +92,8 @@ class _Patients:
         self, fields: pd.DataFrame, patient: str, names: Sequence[str], correction: Correction | None
     ) -> None:
         counts = {
-            who: counts_by_place(members, names).sum(axis=0) for who, members in fields.groupby(patient)
+            who: counts_by_place(members, names).to_numpy().sum(axis=0)
+            for who, members in fields.groupby(patient)
         }
         self.known = len(counts)
         counts = {who: of_classes for who, of_classes in counts.items() if of_classes.sum() > 0}
@@ -162,7 +171,7 @@ def _over_fields(
     found = groups_of(fields, keys)
     patients = list(dict.fromkeys(values[0] for values, _ in found))
     groups = [
-        _Fields(values, members, number, patients.index(values[0]), names, correction)
+        _Fields(values, counts_by_place(members, names), number, patients.index(values[0]), correction)
         for number, (values, members) in enumerate(found)
     ]
     for first, second in combinations(groups, 2):
@@ -171,62 +180,95 @@ def _over_fields(
             continue
         (key,) = different
         agreeing = [i for i in range(len(keys)) if i != key]
-        corrected_ends = corrected_difference_intervals(first.drawn, second.drawn, len(names))
-        for place, name in enumerate(names):
-            row = {
+        for name, row in zip(names, _compare_fields(first, second, correction), strict=True):
+            yield {
                 "differ_in": keys[key],
                 "first": str(first.values[key]),
                 "second": str(second.values[key]),
                 "same": _named([keys[i] for i in agreeing], [first.values[i] for i in agreeing]),
-                "over": "fields",
-                "first_count": first.with_cells,
-                "second_count": second.with_cells,
                 "class": name,
-                "difference": first.shares[place] - second.shares[place],
-                **_verdict(difference_interval(first.drawn_plain[place], second.drawn_plain[place])),
+                **row,
             }
-            if first.corrected is not None and second.corrected is not None:
-                value = first.corrected[place] - second.corrected[place]
-                ends = corrected_ends[place].low, corrected_ends[place].high
-                row |= dict(zip(_CORRECTED, (value, *ends), strict=True))
-            yield row
 
 
 class _Fields:
-    """One group of fields: its shares, as counted and corrected, and both drawn anew.
+    """One group of fields with cells: its shares, as counted and corrected, and both drawn anew.
 
     Parameters
     ----------
     values : tuple
         Of the keys.
-    members : pandas.DataFrame
+    counts : pandas.DataFrame
+        Of `counts_by_place`.
     seed : int
         Another for every group, else their fields are drawn alike.
     patient : int
         Number of the patient, whose cells are confused alike in all groups.
-    names : sequence of str
-        Classes of cells.
     correction : Correction or None
     """
 
     def __init__(
         self,
         values: tuple[Any, ...],
-        members: pd.DataFrame,
+        counts: pd.DataFrame,
         seed: int,
         patient: int,
-        names: Sequence[str],
         correction: Correction | None,
     ) -> None:
         self.values = values
-        counts = counts_by_place(members, names)
-        cells = counts.sum(axis=1)
-        self.with_cells = int((cells > 0).sum())
-        total = counts.sum(axis=0, keepdims=True)
+        self.patient = patient
+        self._seed = seed
+        self._correction = correction
+        self._table = counts[counts.sum(axis=1) > 0]
+        self.places = self._table.index
+        self.counts = self._table.to_numpy()
+        total = self.counts.sum(axis=0, keepdims=True)
         self.shares = _shares(total)[0]
-        self.drawn_plain = [draw_share(hits, cells, seed) for hits in counts.T]
+        self.drawn_plain = [draw_share(hits, self.counts.sum(axis=1), seed) for hits in self.counts.T]
         self.corrected = None if correction is None else correction.shares(total)[0]
-        self.drawn = None if correction is None else correction.draw(counts, seed, patient)
+        self.drawn = None if correction is None else correction.draw(self.counts, seed, patient)
+
+    def at(self, places: pd.Index) -> _Fields:
+        """The same at some of its places, in their order."""
+        return _Fields(self.values, self._table.loc[places], self._seed, self.patient, self._correction)
+
+
+def _compare_fields(
+    first: _Fields, second: _Fields, correction: Correction | None
+) -> Iterator[dict[str, Any]]:
+    """A row a class. Places that are on both sides are compared with themselves, and others left out, where
+    these pairs are two or more and at least half of the smaller side."""
+    both = first.places.intersection(second.places)
+    paired = first.patient == second.patient and len(both) >= max(
+        2, min(len(first.places), len(second.places)) / 2
+    )
+    if paired:
+        first, second = first.at(both), second.at(both)
+    intervals = [*map(difference_interval, first.drawn_plain, second.drawn_plain)]
+    corrected = corrected_difference_intervals(first.drawn, second.drawn, len(intervals))
+    if paired:
+        counts = first.counts, second.counts
+        intervals = _known(paired_difference_intervals(*counts), intervals)
+        if correction is not None:
+            corrected = _known(correction.paired_intervals(*counts, first.patient), corrected)
+    for number, interval in enumerate(intervals):
+        row = {
+            "over": "places" if paired else "fields",
+            "first_count": len(first.places),
+            "second_count": len(second.places),
+            "difference": first.shares[number] - second.shares[number],
+            **_verdict(interval),
+        }
+        if first.corrected is not None and second.corrected is not None:
+            value = first.corrected[number] - second.corrected[number]
+            ends = corrected[number].low, corrected[number].high
+            row |= dict(zip(_CORRECTED, (value, *ends), strict=True))
+        yield row
+
+
+def _known(intervals: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
+    """The others where the first are not known."""
+    return [one if one.is_known else other for one, other in zip(intervals, others, strict=True)]
 
 
 def _named(keys: Sequence[str], values: Sequence[Any]) -> str:

@@ -19,6 +19,8 @@ from drepano.cells.shares import (
     effective_cells,
     expanded_percentiles,
     hull,
+    paired_interval,
+    place_parts,
 )
 
 _DRAWS_A_ROW = 400
@@ -131,6 +133,38 @@ class Correction:
             len(counts),
             effective,
         )
+
+    def paired_intervals(self, first: NDArray, second: NDArray, patient: int) -> list[Interval]:
+        """Of every class's share in `first` less that in `second`, of the same places of one patient.
+
+        As `paired_interval`, with what the uncertain rates of confusion, alike on both sides, add.
+        `UNKNOWN` where places do not vary.
+
+        Parameters
+        ----------
+        first, second : (places, K) arrays
+            Cells called each class, some in every row; two or more places.
+        patient : int
+            As in `draw`.
+        """
+        rates = self.confusion / self.confusion.sum(axis=1, keepdims=True)
+        parts = place_parts(first, second) @ np.linalg.pinv(rates)
+        draws = draw_fields(len(first), np.random.default_rng(0))
+        sides = [
+            (
+                undo_confusion(counts.sum(axis=0), self.confusion),
+                _undone(draws @ counts, np.tile(rates, (REPETITIONS, 1, 1))),
+                _undone(np.tile(counts.sum(axis=0), (REPETITIONS, 1)), self._rates_of(patient)),
+            )
+            for counts in (first, second)
+        ]
+        differences, drawn, confused = (one - other for one, other in zip(*sides, strict=True))
+        return [
+            _both_left_open(difference, paired_interval(difference, of_class, part), _percentiles(of_rates))
+            for difference, of_class, part, of_rates in zip(
+                differences.tolist(), drawn.T, parts.T, confused.T, strict=True
+            )
+        ]
 
     def _rates_of(self, patient: int) -> NDArray[np.float64]:
         """Rates of a patient who was not in the test, (repetitions, K, K)."""
@@ -289,10 +323,17 @@ def _intervals(
             hull(expanded_percentiles(between, fields), _percentiles(within)),
             _percentiles(rates),
         )
-        below = hypot(max(0.0, value - sampled.low), max(0.0, value - confused.low))
-        above = hypot(max(0.0, sampled.high - value), max(0.0, confused.high - value))
-        intervals.append(Interval(value - below, value + above))
+        intervals.append(_both_left_open(value, sampled, confused))
     return intervals
+
+
+def _both_left_open(value: float, sampled: Interval, confused: Interval) -> Interval:
+    """What two independent sources leave open of `value` together; `UNKNOWN` where the first is."""
+    if not sampled.is_known:
+        return UNKNOWN
+    below = hypot(max(0.0, value - sampled.low), max(0.0, value - confused.low))
+    above = hypot(max(0.0, sampled.high - value), max(0.0, confused.high - value))
+    return Interval(value - below, value + above)
 
 
 def _undone(counts: NDArray, rates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -72,15 +72,13 @@ def groups_of(fields: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any
     return sorted(groups, key=lambda group: [_in_order(value) for value in group[0]])
 
 
-def counts_by_place(fields: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
-    """Cells of every class at every place, (places, classes); every field is one without a column ``place``.
+def counts_by_place(fields: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Cells of every class, a column each, at every place; every field is one without a column ``place``.
 
     Layers and times of one place show the same cells again: a place has the mean over its fields.
     """
-    counts = fields[[f"{name} cells" for name in names]]
-    if "place" in fields:
-        counts = counts.groupby(fields["place"], sort=False).mean()
-    return counts.to_numpy(dtype=np.float64)
+    counts = fields[[f"{name} cells" for name in names]].astype(np.float64)
+    return counts.groupby(fields["place"], sort=False).mean() if "place" in fields else counts
 
 
 def _in_order(value: object) -> tuple[bool, float, str]:
@@ -99,7 +97,7 @@ def _summarise(
 ) -> dict[str, Any]:
     whole = cells.loc[~cells["touches_border"].astype(bool), ["area_px", "area_um2"]]
     mean, spread = whole.mean(skipna=False), whole.std(skipna=False)
-    counts = counts_by_place(fields, taxonomy.cell_classes)
+    counts = counts_by_place(fields, taxonomy.cell_classes).to_numpy()
     of_places = counts.sum(axis=1)
     total = of_places.sum()
     inside = int(fields["cells_for_density"].sum())

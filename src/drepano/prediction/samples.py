@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,8 @@ from drepano.prediction.field_files import FieldFile, printable
 from drepano.reports import Failure
 
 PATIENT = "patient"
-_FILE, _PAGE = "file", "page"
+_FILE, _PAGE, _PLACE = "file", "page", "place"
+_KNOWN = (_FILE, _PAGE, _PLACE, PATIENT)
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,22 @@ class Samples:
         For a field's name its value of every key; fields that are not there are left out.
     failures : tuple of Failure
         Rows of the sheet without a field.
+    places : dict
+        For a field's name what its place is called, where that is said: fields of one patient that have the
+        same show the same cells.
     """
 
     keys: tuple[str, ...]
     values: dict[str, tuple[str, ...]]
     failures: tuple[Failure, ...] = ()
+    places: dict[str, str] = attribute(default_factory=dict)
+
+    def place(self, field: FieldFile) -> tuple[object, ...]:
+        """Equal for fields of one place: by its name where it has one, else by the file's metadata."""
+        name = self.places.get(field.name)
+        if name:
+            return self.values[field.name][0], name
+        return field.path, field.plane.place
 
     def join(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of a table with the columns `keys`, which are text, after its column ``field``."""
@@ -64,7 +77,8 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
     sheet : Path
         ``file`` is a path, from the sheet's folder where it is relative, or the name of one of the files.
         ``page``, from 1, has one page of it; of a file with such rows the pages without one are left out. A
-        row without a page is that of all pages of its file.
+        row without a page is that of all pages of its file. ``place`` names what the field shows, where the
+        same cells are seen more than once.
     fields : sequence of FieldFile
 
     Raises
@@ -74,11 +88,12 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
         of a name.
     """
     rows, names = _read_table(sheet)
-    keys = (PATIENT, *(name for name in names if name not in (_FILE, _PAGE, PATIENT)))
+    keys = (PATIENT, *(name for name in names if name not in _KNOWN))
     pages: dict[Path, list[FieldFile]] = {}
     for field in fields:
         pages.setdefault(field.path.resolve(), []).append(field)
     values: dict[str, tuple[str, ...]] = {}
+    places: dict[str, str] = {}
     failures = []
     listed: set[Path] = set()  # files whose pages have rows of their own
     for row in rows:
@@ -94,10 +109,11 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
                 where = f", page {page}," if page else ""
                 raise DrepanoError(f"{sheet}: names {row[_FILE]}{where} twice; leave one row a file or page")
             values[field.name] = tuple(row[key] for key in keys)
+            places[field.name] = row.get(_PLACE, "")
     _refuse_unlisted(
         str(sheet), [field for field in fields if field.path not in listed], values, "has no row for"
     )
-    return Samples(keys, values, tuple(failures))
+    return Samples(keys, values, tuple(failures), places)
 
 
 def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
@@ -107,7 +123,7 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
     ----------
     pattern : str
         Such as ``(?P<patient>[A-Z]+[0-9]+)_(?P<time>[0-9]+)h``, searched for in the file name without suffix;
-        a group "patient" is needed.
+        a group "patient" is needed, and a group "place" names what the field shows, as in a sheet.
     fields : sequence of FieldFile
 
     Raises
@@ -124,7 +140,7 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
             f"pattern {pattern!r}: has no group called patient; write the part that names the patient as "
             "(?P<patient>...)"
         )
-    keys = (PATIENT, *(name for name in compiled.groupindex if name != PATIENT))
+    keys = (PATIENT, *(name for name in compiled.groupindex if name not in (PATIENT, _PLACE)))
     found = {field.name: compiled.search(printable(field.path.stem)) for field in fields}
     values = {
         name: tuple(match[key] or "" for key in keys)
@@ -132,7 +148,9 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
         if match and match[PATIENT]
     }
     _refuse_unlisted(f"pattern {pattern!r}", fields, values, "does not fit")
-    return Samples(keys, values)
+    named = _PLACE in compiled.groupindex
+    places = {name: match[_PLACE] or "" for name, match in found.items() if match and named}
+    return Samples(keys, values, places=places)
 
 
 def _refuse_unlisted(
@@ -174,7 +192,7 @@ def _read_table(sheet: Path) -> tuple[list[dict[str, str]], list[str]]:
 
 
 def _header(sheet: Path, names: list[str]) -> list[str]:
-    names = [name.lower() if name.lower() in (_FILE, _PAGE, PATIENT) else name for name in names]
+    names = [name.lower() if name.lower() in _KNOWN else name for name in names]
     missing = [name for name in (_FILE, PATIENT) if name not in names]
     if missing:
         raise DrepanoError(

@@ -51,7 +51,7 @@ def write_tables_and_report(
         What the run was asked to do.
     """
     taxonomy = card.class_taxonomy
-    cells, fields = _tables(done, taxonomy)
+    cells, fields = _tables(done, samples, taxonomy)
     of_samples = samples.join(fields)
     confusion = _confusion(card)
     patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, confusion, share_precision)
@@ -107,7 +107,7 @@ def check_keys(samples: Samples, card: ModelCard) -> None:
     DrepanoError
         If there is one.
     """
-    cells, fields = _tables([], card.class_taxonomy)
+    cells, fields = _tables([], samples, card.class_taxonomy)
     unnamed = fields.assign(**{PATIENT: []})
     groups = summarise_groups(unnamed, cells, [PATIENT], card.class_taxonomy, _confusion(card))
     results = {*cells.columns, *fields.columns, *groups.columns} - {PATIENT}
@@ -130,16 +130,16 @@ def _outlined(record: FieldRecord) -> list[OutlinedCell]:
 
 
 def _tables(
-    done: Sequence[tuple[FieldFile, FieldRecord]], taxonomy: Taxonomy
+    done: Sequence[tuple[FieldFile, FieldRecord]], samples: Samples, taxonomy: Taxonomy
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A row a cell, and a row a field; with all columns also where there is no row."""
     nothing = no_cells(taxonomy)
     cells = [pd.DataFrame(record.cells).assign(field=field.name) for field, record in done]
     filled = [table for table in cells if len(table)] or [nothing.assign(field=[])]
     columns = ["field", "place", *summarise_field(nothing, (1, 1), taxonomy), *FIELD_COLUMNS]
-    first = {(field.path, field.plane.place): field.name for field, _ in reversed(done)}
+    first = {samples.place(field): field.name for field, _ in reversed(done)}
     rows = [
-        {"field": field.name, "place": first[field.path, field.plane.place], **record.summary}
+        {"field": field.name, "place": first[samples.place(field)], **record.summary}
         for field, record in done
     ]
     all_cells = pd.concat(filled, ignore_index=True)[["field", *nothing.columns]]

@@ -205,8 +205,8 @@ def _pooled(groups: Groups, labels: Sequence[str]) -> str:
         return ""
     return (
         f"Of {_listed(again)} some fields are layers or times of one place and show its cells again: counts "
-        "have them again, shares and intervals take each place once. A column page in the sheet of samples "
-        "chooses among them or tells times apart."
+        "have them again, shares and intervals take each place once. In the sheet of samples a column page "
+        "chooses among them, and a column of times tells them apart."
     )
 
 
@@ -245,6 +245,8 @@ def _difference(row: Mapping[Any, Any]) -> str:
     where = f" ({row['same']})" if row["same"] else ""
     pair = f"{row['differ_in']} {row['first']} and {row['second']}{where}"
     counts = f"{row['first_count']} and {row['second_count']} {row['over']}"
+    if row["over"] == "places":
+        counts = f"the same {row['first_count']} places"
     size = f"{100 * row['difference']:+.1f} points"
     ends = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
     verdict = _VERDICTS[row["more_than_chance"]]

@@ -132,7 +132,6 @@ def _conditions(plan: Plan, results: Sequence[dict[str, Any]]) -> list[str]:
     training, test = (
         f"{min(side)} to {max(side)}" if min(side) < max(side) else str(min(side)) for side in sizes
     )
-    versions: dict[str, str] = next((result["versions"] for result in results), {})
     budget = plan.budget
     patients = len({patient for patient in plan.patients.values() if patient is not None})
     return [
@@ -145,7 +144,7 @@ def _conditions(plan: Plan, results: Sequence[dict[str, Any]]) -> list[str]:
         "default, last step; cells of 45 px; a tenth of the training fields is held out to watch, not to "
         "choose.",
         *_training_settings(results),
-        "Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".",
+        *_versions(results),
     ]
 
 
@@ -167,6 +166,12 @@ def _training_settings(results: Sequence[dict[str, Any]]) -> list[str]:
     names = ("learning_rate", "schedule", "loss", "touching_weight", "normalisation", "augment")
     same = [name for name in names if all(config[name] == configs[0][name] for config in configs)]
     return ["Settings of training: " + ", ".join(f"{name} {configs[0][name]}" for name in same) + "."]
+
+
+def _versions(results: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for every machine and version that jobs ran with."""
+    lines = (", ".join(f"{name} {value}" for name, value in result["versions"].items()) for result in results)
+    return [f"Versions: {line}." for line in dict.fromkeys(lines)]
 
 
 def _validation_curves(experiment: Path, methods: Sequence[str]) -> dict[str, list[dict[str, list[float]]]]:
