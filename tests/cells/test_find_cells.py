@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from drepano.cells import count_debris, find_cells
+from drepano.cells import between_cells, count_debris, find_cells
 from drepano.field import Segmentation
 from drepano.taxonomy import BINARY
 
@@ -191,3 +192,26 @@ class TestHolesAndSpecks:
     def test_a_speck_beside_a_cell_does_not_change_it(self):
         cells = find_cells(segmentation(disc(80, 100) | disc(80, 130, 3)))
         np.testing.assert_array_equal(cells > 0, disc(80, 100))
+
+
+class TestBetweenCells:
+    def test_by_hand(self):
+        cells = np.array([[1, 1, 0, 0, 2, 0], [1, 1, 0, 0, 2, 0]], np.int32)
+        assert between_cells(cells).any(axis=0).tolist() == [False, False, False, False, False, False]
+        assert between_cells(cells, reach=2).any(axis=0).tolist() == [False, False, True, True, False, False]
+        assert between_cells(cells, reach=3).any(axis=0).tolist() == [False, True, True, True, True, False]
+
+    @pytest.mark.parametrize("reach", [1, 2, 9])
+    @pytest.mark.parametrize("numbers", [3, 255, 70_000])
+    @pytest.mark.parametrize("size", [(1, 1), (7, 5), (31, 40)])
+    def test_it_is_what_filters_of_scipy_tell(self, reach, numbers, size):
+        rng = np.random.default_rng(0)
+        cells = np.where(rng.random(size) < 0.3, rng.integers(1, numbers + 1, size), 0).astype(np.int32)
+        cells[0, 0] = numbers
+        without_background = np.where(cells > 0, cells, numbers + 1)
+        highest = ndimage.maximum_filter(cells, 2 * reach + 1, mode="nearest")
+        lowest = ndimage.minimum_filter(without_background, 2 * reach + 1, mode="nearest")
+        assert (between_cells(cells, reach) == ((highest > 0) & (highest != lowest))).all()
+
+    def test_without_cells_there_is_nothing_between_them(self):
+        assert not between_cells(np.zeros((3, 4), np.int32)).any()

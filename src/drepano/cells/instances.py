@@ -123,12 +123,26 @@ def _fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
     return filled
 
 
-def between_cells(instances: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels (H, W) that have two cells among themselves and their eight neighbours."""
-    smallest = np.where(instances > 0, instances, instances.max(initial=0) + 1)
-    lowest, highest = ndimage.minimum_filter(smallest, 3), ndimage.maximum_filter(instances, 3)
+def between_cells(instances: NDArray[np.int32], reach: int = 1) -> NDArray[np.bool_]:
+    """Pixels (H, W) that see two cells in the square of `reach` px to all sides of them."""
+    # In as few bytes as the numbers need: what this costs is moving them.
+    numbers = instances.astype(np.min_scalar_type(int(instances.max(initial=0)) + 1))
+    lowest, highest = np.where(numbers > 0, numbers, numbers.dtype.type(np.iinfo(numbers.dtype).max)), numbers
+    for axis in (0, 1):
+        lowest = _in_window(np.minimum, lowest, reach, axis)
+        highest = _in_window(np.maximum, highest, reach, axis)
     between: NDArray[np.bool_] = (highest > 0) & (lowest != highest)
     return between
+
+
+def _in_window(pick: np.ufunc, values: NDArray, reach: int, axis: int) -> NDArray:
+    """The smallest or largest value up to `reach` px away along an axis: as SciPy's filters, but faster."""
+    picked = values.copy()
+    of_picked, of_values = np.moveaxis(picked, axis, 0), np.moveaxis(values, axis, 0)
+    for shift in range(1, reach + 1):
+        pick(of_picked[shift:], of_values[:-shift], out=of_picked[shift:])
+        pick(of_picked[:-shift], of_values[shift:], out=of_picked[:-shift])
+    return picked
 
 
 def typical_diameter(instances: NDArray[np.int32]) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from drepano.cells import between_cells
 from drepano.errors import DrepanoError
 from drepano.reports.legend import class_colour, draw_legend, legend_entries, stack
 from drepano.taxonomy import Taxonomy
@@ -142,7 +143,7 @@ def _check_shapes(image: NDArray[np.uint8], instances: NDArray[np.int32]) -> Non
 
 def _outline_pixels(instances: NDArray[np.int32], width: int) -> NDArray[np.bool_]:
     """Pixels of the cells that are less than `width` px from the cell's edge."""
-    parted = (instances > 0) & ~_near_another_cell(instances, (width + 1) // 2)
+    parted = (instances > 0) & ~between_cells(instances, (width + 1) // 2)
     edge = np.zeros(parted.shape, np.bool_)
     edge[1:] |= ~parted[:-1]
     edge[:-1] |= ~parted[1:]
@@ -155,14 +156,3 @@ def _outline_pixels(instances: NDArray[np.int32], width: int) -> NDArray[np.bool
         if down**2 + right**2 < width**2:
             line[rows + down, columns + right] = True
     return line[width:-width, width:-width] & parted
-
-
-def _near_another_cell(instances: NDArray[np.int32], distance: int) -> NDArray[np.bool_]:
-    """Pixels of cells with a pixel of another cell at most `distance` px away in rows and in columns."""
-    from scipy import ndimage
-
-    window = 2 * distance + 1
-    background_last = np.where(instances > 0, instances, np.iinfo(np.int32).max)
-    highest = ndimage.maximum_filter(instances, window, mode="nearest")
-    lowest = ndimage.minimum_filter(background_last, window, mode="nearest")
-    return np.asarray((instances > 0) & (highest != lowest), dtype=np.bool_)
