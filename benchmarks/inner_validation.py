@@ -1,12 +1,15 @@
-"""Choose among runs: python benchmarks/inner_validation.py OUT.json DATASET... -- RUN...
+"""Choose among runs and necks: python benchmarks/inner_validation.py OUT.json DATASET... -- RUN...
 
 The DATASETs are those that the RUNs were trained on, in the same order. Cells are looked for in the fields
-that each run's own splits.json held out of training; no test field is looked at.
+that each run's own splits.json held out of training, parted at several necks (`Segmentation.neck`); no test
+field is looked at.
 """
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,34 +20,47 @@ from drepano.io import write_json
 from drepano.metrics.detection import Detection, match_cells
 from drepano.metrics.pixel import dice_per_class
 
+NECKS = (0.0, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+
 
 def main(out: Path, folders: list[str], runs: list[str]) -> None:
     datasets = [open_dataset(Path(folder)) for folder in folders]
     write_json(out, {Path(run).name: measure(Path(run), datasets) for run in runs})
 
 
-def measure(run: Path, datasets) -> dict[str, dict[str, float]]:
+def measure(run: Path, datasets) -> dict[str, dict[str, Any]]:
     segmenter = load_model(run / "model.safetensors")
     splits = json.loads((run / "splits.json").read_text())
     figures = {}
     for dataset, (name, split) in zip(datasets, splits.items(), strict=True):
-        found, dice, count_errors = Detection(), [], []
-        fields = dataset.with_ids(split["validation"])
-        for field in fields:
-            segmentation = segmenter.segment(field.image, dataset.cell_diameter)
-            cells = find_cells(segmentation)
-            found += match_cells(field.instances, cells)
-            dice.append(dice_per_class((field.classes > 0).astype(np.uint8), segmentation.classes, 2)[1])
-            true = len(np.unique(field.instances)) - 1
-            count_errors.append(abs(int(cells.max(initial=0)) - true) / true)
+        fields = [
+            (field, segmenter.segment(field.image, dataset.cell_diameter))
+            for field in dataset.with_ids(split["validation"])
+        ]
+        dice = [
+            dice_per_class((field.classes > 0).astype(np.uint8), segmentation.classes, 2)[1]
+            for field, segmentation in fields
+        ]
         figures[name] = {
             "fields": len(fields),
             "dice": round(float(np.mean(dice)), 4),
-            "f1": round(found.f1, 4),
-            "panoptic_quality": round(found.panoptic_quality, 4),
-            "mean_count_error": round(float(np.mean(count_errors)), 4),
+            **{f"neck {neck}": count(fields, neck) for neck in NECKS},
         }
     return figures
+
+
+def count(fields, neck: float) -> dict[str, float]:
+    found, errors = Detection(), []
+    for field, segmentation in fields:
+        cells = find_cells(replace(segmentation, neck=neck))
+        found += match_cells(field.instances, cells)
+        true = len(np.unique(field.instances)) - 1
+        errors.append(abs(int(cells.max(initial=0)) - true) / true)
+    return {
+        "f1": round(found.f1, 4),
+        "panoptic_quality": round(found.panoptic_quality, 4),
+        "mean_count_error": round(float(np.mean(errors)), 4),
+    }
 
 
 if __name__ == "__main__":

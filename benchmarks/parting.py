@@ -7,12 +7,13 @@ true cells of which two found cells each cover a tenth or more, by true class.
 
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from drepano import load_model
-from drepano.cells import find_cells, instances
+from drepano.cells import find_cells
 from drepano.datasets import open_dataset
 from drepano.io import write_json
 from drepano.metrics import CellErrors, cell_errors
@@ -20,7 +21,6 @@ from drepano.metrics.counting import count_pairs, number_cells
 from drepano.metrics.detection import Detection, match_cells
 
 NECKS = {"connected components": 0.0, **{f"neck {neck}": neck for neck in (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)}}
-SHIPPED = instances._NECK
 
 
 def main(out: Path, places: list[str]) -> None:
@@ -32,19 +32,18 @@ def main(out: Path, places: list[str]) -> None:
             if not patient or field.patient == patient[0]:
                 segmentation = segmenter.segment(field.image, dataset.cell_diameter)
                 segmented[name].append((field, segmentation, dataset.taxonomy))
-    figures = {"shipped neck": SHIPPED}
+    figures = {}
     for name, fields in segmented.items():
-        figures[name] = {"fields": len(fields)}
+        figures[name] = {"fields": len(fields), "neck of the network": fields[0][1].neck}
         for parting, neck in NECKS.items():
-            instances._NECK = max(neck, 1e-9)  # of a neck of nothing no cell is parted
-            figures[name][parting] = measure(fields)
+            figures[name][parting] = measure(fields, neck)
             write_json(out, figures)
 
 
-def measure(fields) -> dict:
+def measure(fields, neck: float) -> dict:
     found, errors, count_errors, cut = Detection(), CellErrors(), [], defaultdict(int)
     for field, segmentation, taxonomy in fields:
-        cells = find_cells(segmentation)
+        cells = find_cells(replace(segmentation, neck=neck))
         found += match_cells(field.instances, cells)
         errors += cell_errors(field.instances, segmentation.classes, cells)
         true, count = number_cells(field.instances)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from drepano.errors import DrepanoError
 from drepano.taxonomy import Taxonomy
 
+NECK = 0.85
+"""`Segmentation.neck` where nothing else was measured; elongated cells, whose width varies less, stay whole."""
+
 
 @dataclass(frozen=True, eq=False)
 class Field:
@@ -73,6 +76,9 @@ class Segmentation:
         Whether it was to be estimated and could not be, so that it is what the network was trained on.
     seen : (H', W', 3) uint8 array, optional
         The image as the network saw it: scaled to the size of cells that it knows.
+    neck : float
+        Two parts of a region are two cells where the neck between them is narrower than this share of the
+        narrower part. A network that sees itself where cells meet needs it less.
     """
 
     classes: NDArray[np.uint8]
@@ -81,3 +87,4 @@ class Segmentation:
     cell_diameter: float
     size_unknown: bool = False
     seen: NDArray[np.uint8] | None = None
+    neck: float = NECK

@@ -148,6 +148,7 @@ class Segmenter:
             taxonomy=self._taxonomy,
             cell_diameter=diameter,
             seen=seen,
+            neck=self.card.neck,
         )
 
     def diameter_or_known(self, cell_diameter: float | None) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -92,6 +94,12 @@ class TestTouching:
 
     def test_a_large_and_a_small_disc_are_two(self):
         assert count(disc(80, 80, 24) | disc(80, 80 + 24 + 11, 13)) == 2
+
+    @pytest.mark.parametrize(("neck", "cells"), [(0.0, 1), (0.5, 1), (0.75, 2), (0.95, 2)])
+    def test_how_narrow_a_neck_parts_is_the_segmentations(self, neck, cells):
+        """Of discs of 40 px, 34 px apart, the neck is sqrt(40^2 - 34^2) = 21 px wide, 0.53 of a disc."""
+        both = replace(segmentation(disc(80, 80) | disc(80, 80 + 34)), neck=neck)
+        assert find_cells(both).max() == cells
 
     def test_three_in_a_row_are_three(self):
         assert count(disc(80, 50) | disc(80, 88) | disc(80, 126)) == 3

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from drepano import load_model
 from drepano.cli.main import app
 from drepano.errors import DrepanoError
 from drepano.models import create, read_card, save_model, shipped_models
@@ -43,6 +45,17 @@ def test_publish_adds_figures_and_keeps_the_weights(weights: Path, tmp_path: Pat
     assert result.exit_code == 0, result.output
     card = read_card(target)
     assert (card.name, card.metrics[0].value) == ("new", 0.9)
+
+
+def test_publish_can_set_how_narrow_a_neck_parts_cells(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("[]")
+    target = tmp_path / "published.safetensors"
+    arguments = ["models", "publish", str(weights), "--out", str(target), "--name", "new"]
+    arguments += ["--metrics", str(tmp_path / "metrics.json")]
+    for given, neck in (([], 0.85), (["--neck", "0.7"], 0.7)):
+        assert runner.invoke(app, [*arguments, *given]).exit_code == 0
+        assert read_card(target).neck == neck
+    assert load_model(target).segment(np.zeros((64, 64), np.uint8)).neck == 0.7
 
 
 def test_publish_adds_confusion_matrices_of_the_right_size(weights: Path, tmp_path: Path) -> None:

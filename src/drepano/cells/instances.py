@@ -21,9 +21,6 @@ _LEAST_HOLE_SOLIDITY = 0.9
 cells leave between them has cusps."""
 _SPECK = 20
 """Holes of at most this many px are filled whatever their shape."""
-_NECK = 0.85
-"""Two parts of a region are two cells where the neck between them is narrower than this share of the
-narrower part; elongated cells, whose width varies less, stay whole."""
 _FINEST_DIAMETER = 45
 """Shapes are looked at on a grid on which cells are at most some 45 px across, for speed."""
 
@@ -50,7 +47,7 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     count = 0
     for number, place in enumerate(ndimage.find_objects(regions), start=1):
         region = regions[place] == number
-        parts = _part(region, segmentation.cell_diameter)
+        parts = _part(region, segmentation.cell_diameter, segmentation.neck)
         cells[place][region] = parts[region] + count
         count += int(parts.max())
     at_border = np.zeros(count + 1, bool)
@@ -70,7 +67,7 @@ def _border_numbers(instances: NDArray) -> NDArray:
     return np.unique(np.concatenate([instances[[0, -1]].ravel(), instances[:, [0, -1]].ravel()]))
 
 
-def _part(region: NDArray[np.bool_], cell_diameter: float) -> NDArray[np.int32]:
+def _part(region: NDArray[np.bool_], cell_diameter: float, neck: float) -> NDArray[np.int32]:
     """Number the cells of one connected region: a watershed from the middles that narrow necks part.
 
     Outside the region the numbers mean nothing.
@@ -79,7 +76,7 @@ def _part(region: NDArray[np.bool_], cell_diameter: float) -> NDArray[np.int32]:
     coarse = region[::step, ::step]
     distance = ndimage.distance_transform_edt(np.pad(coarse, 1))[1:-1, 1:-1]
     smooth = ndimage.gaussian_filter(distance, cell_diameter / 30 / step)
-    middles = _middles(smooth, coarse)
+    middles = _middles(smooth, coarse, neck)
     if middles.max() <= 1:
         return np.ones(region.shape, np.int32)
     parts = expand_labels(watershed(-smooth, middles, mask=coarse), sum(coarse.shape))
@@ -87,7 +84,7 @@ def _part(region: NDArray[np.bool_], cell_diameter: float) -> NDArray[np.int32]:
     return fine
 
 
-def _middles(distance: NDArray[np.float64], region: NDArray[np.bool_]) -> NDArray[np.int32]:
+def _middles(distance: NDArray[np.float64], region: NDArray[np.bool_], neck: float) -> NDArray[np.int32]:
     """Numbered peaks of the distance to the background, of those without a neck between them the highest."""
     distance = np.maximum(distance, 0.5)
     peaks: NDArray[np.int32] = label(local_maxima(distance) & region)
@@ -97,7 +94,7 @@ def _middles(distance: NDArray[np.float64], region: NDArray[np.bool_]) -> NDArra
     order = np.argsort(heights, kind="stable")
     middles = list(numbers[order[-1:]])
     for rank, peak in enumerate(order[:-1]):
-        without_neck = label(distance >= _NECK * heights[peak]).ravel()
+        without_neck = label(distance >= neck * heights[peak]).ravel()
         if (without_neck[places[order[rank + 1 :]]] != without_neck[places[peak]]).all():
             middles.append(numbers[peak])
     numbered: NDArray[np.int32] = label(np.isin(peaks, middles))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,6 +46,15 @@ def publish(
             "each class."
         ),
     ] = None,
+    neck: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Cells are parted where the neck between them is narrower than this share of the narrower one.",
+            show_default="that of the card",
+        ),
+    ] = None,
     notes: Annotated[str, typer.Option(help="Free text on the card.")] = "",
 ) -> None:
     """Copy a network with measured figures added to its card."""
@@ -54,9 +63,11 @@ def publish(
 
     network, card = load_network(model)
     measured: list[Metric] = parse_metrics(metrics)
-    changes = {"name": name, "metrics": measured, "notes": notes}
+    changes: dict[str, Any] = {"name": name, "metrics": measured, "notes": notes}
     if confusion is not None:
         changes["cell_confusion"] = parse_confusion(confusion, len(card.classes) - 1)
+    if neck is not None:
+        changes["neck"] = neck
     save_model(target, network, card.model_copy(update=changes))
     out.print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
 

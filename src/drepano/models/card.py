@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from drepano.errors import DrepanoError
+from drepano.field import NECK
 from drepano.preprocessing import Normalisation
 from drepano.taxonomy import Taxonomy
 
@@ -57,6 +58,9 @@ class ModelCard(BaseModel):
         Diameter in px of a typical cell at the scale that the network knows.
     normalisation : {"background", "contrast"}
         What of a field's light is taken out before the network sees it.
+    neck : float
+        How narrow a neck parts two cells, see `drepano.field.Segmentation`; chosen on fields that were not
+        trained on.
     appearance : dict
         Range of each number of `drepano.quality.describe` over the fields of training; empty where not known.
     training : dict
@@ -79,6 +83,7 @@ class ModelCard(BaseModel):
     classes: list[str]
     cell_diameter: float = Field(ge=1, le=5000)
     normalisation: Normalisation = "background"
+    neck: float = Field(default=NECK, ge=0, le=1)
     appearance: dict[str, tuple[float, float]] = {}
     training: dict[str, Any]
     data: list[DataUse]
