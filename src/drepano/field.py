@@ -11,7 +11,7 @@ from drepano.errors import DrepanoError
 from drepano.taxonomy import Taxonomy
 
 NECK = 0.85
-"""`Segmentation.neck` where nothing else was measured; elongated cells, whose width varies less, stay whole."""
+"""`Segmentation.neck` where nothing else was chosen; elongated cells, whose width varies less, stay whole."""
 
 
 @dataclass(frozen=True, eq=False)
