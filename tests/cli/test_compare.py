@@ -204,6 +204,7 @@ class TestCompare:
     def test_single_crops_need_patients_to_hold_out(self, data, tmp_path):
         with pytest.raises(DrepanoError, match="is no folder of xu2017"):
             compare(data, tmp_path / "out", "--group", "patient", "--crops", data)
+        assert not (tmp_path / "out").exists()
 
     def test_region_growing_is_left_out_where_there_are_several_classes(self, data, tmp_path):
         result = compare(data, tmp_path / "out", methods="region-growing,pixel-forest")

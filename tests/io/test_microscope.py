@@ -226,6 +226,15 @@ def test_a_damaged_file_is_one_line(tmp_path, suffix):
         assert "\n" not in str(refusal.value)
 
 
+def test_what_a_cut_nd2_ends_with_is_not_shown(tmp_path):
+    pytest.importorskip("bioio_nd2")
+    path = tmp_path / "field.nd2"
+    write_nd2(path, np.zeros((1, 40, 50, 1, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DrepanoError, match=r"\(Invalid ChunkMap signature\); copy or export it again$"):
+        read_image(path)
+
+
 def test_without_the_reader_the_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bioio_nd2", None)
     (tmp_path / "field.nd2").write_bytes(b"anything")

@@ -147,11 +147,11 @@ def _plan(
     from drepano.io import ensure_writable_folder
     from drepano.taxonomy import BINARY
 
-    ensure_writable_folder(folder)
     dataset = open_dataset(data)
     taxonomy = BINARY if binary else dataset.taxonomy
     patients = {source.id: source.patient for source in dataset.sources}
     singles = None if crops is None else _crops(crops, patients)
+    ensure_writable_folder(folder)
     with stage_progress() as progress:
         infos, print_of_data = survey(dataset, taxonomy, progress)
     about = {

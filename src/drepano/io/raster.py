@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from drepano.errors import DrepanoError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".czi", ".nd2", ".lif")
 """Suffixes of the files that can be read, in lower case."""
+
+_BYTES = re.compile(r"\s*\bb(['\"]).*")
+"""A file's own bytes in a message, and what follows them."""
 
 MAX_PIXELS = 150_000_000
 """Largest image that is read, in pixels: a guard against files that unpack to more than the memory."""
@@ -149,7 +153,8 @@ def refusals(path: Path) -> Iterator[None]:
             raise DrepanoError(
                 f"{path}: cannot be read ({error.strerror}); check its name, its permissions and its disk"
             ) from error
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        in_words = _BYTES.sub("", " ".join(str(error).split()))
+        reason = in_words[:120] or type(error).__name__
         raise DrepanoError(
             f"{path}: damaged, cut short or not an image that can be read ({reason}); copy or export it again"
         ) from error
