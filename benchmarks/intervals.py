@@ -19,7 +19,6 @@ from scipy.stats import beta
 from drepano.cells.corrections import (
     Correction,
     confusion_correlation,
-    corrected_difference_intervals,
     corrected_intervals,
 )
 from drepano.cells.shares import (
@@ -36,6 +35,8 @@ PATIENTS = 1000
 CORRECTED_PATIENTS = 100
 FIELDS = (2, 3, 5, 10, 20)
 CORRECTED_FIELDS = (2, 5, 20)
+PLACES = (3, 5, 10, 20)
+CORRECTED_PLACES = (3, 5, 20)
 CASES = ((0.1, 0.05), (0.3, 0.02), (0.02, 0.02))
 """Share, intraclass correlation."""
 PAIRS = ((0.1, 0.1, 0.05), (0.3, 0.1, 0.02), (0.02, 0.02, 0.02))
@@ -45,7 +46,7 @@ MIXTURES = (((0.6, 0.1, 0.1, 0.2), 0.05), ((0.9, 0.005, 0.045, 0.05), 0.02))
 
 COURSES = (
     ((0.6, 0.1, 0.1, 0.2), (0.5, 0.2, 0.1, 0.2)),
-    ((0.9, 0.005, 0.045, 0.05), (0.9, 0.005, 0.045, 0.05)),
+    ((0.9, 0.005, 0.045, 0.05), (0.88, 0.025, 0.045, 0.05)),
 )
 """Shares of all classes at two times."""
 PLACE_SPREAD = 0.3
@@ -69,10 +70,15 @@ def main(results: Path) -> None:
             for fields in CORRECTED_FIELDS
             for mix in MIXTURES
         ],
-        "same_places": [same_places(rng, fields, *pair) for fields in FIELDS for pair in PAIRS],
+        "same_places": [
+            same_places(rng, places, unequal, *pair)
+            for unequal in (1, 10)
+            for places in PLACES
+            for pair in PAIRS
+        ],
         "same_places_corrected": [
-            same_places_corrected(rng, confusion, measured, fields, *course)
-            for fields in CORRECTED_FIELDS
+            same_places_corrected(rng, confusion, measured, places, *course)
+            for places in CORRECTED_PLACES
             for course in COURSES
         ],
     }
@@ -150,9 +156,13 @@ def corrected(
 
 
 def same_places(
-    rng: np.random.Generator, places: int, first: float, second: float, correlation: float
+    rng: np.random.Generator, places: int, unequal: int, first: float, second: float, correlation: float
 ) -> dict[str, float]:
-    """The place with the highest share at the first time has it at the second, too."""
+    """The place with the highest share at the first time has it at the second, too.
+
+    The first place has `unequal` times as many cells as the others.
+    """
+    more = np.where(np.arange(places) == 0, unequal, 1)
     strength = 1 / correlation - 1
     held, held_as_others = np.zeros((2, PATIENTS), bool)
     narrower = np.full(PATIENTS, np.nan)
@@ -160,18 +170,18 @@ def same_places(
         rank = rng.random(places)
         sides, drawn = [], []
         for side, share in enumerate((first, second)):
-            cells = rng.integers(60, 140, places)
+            cells = more * rng.integers(60, 140, places)
             hits = rng.binomial(cells, beta.ppf(rank, share * strength, (1 - share) * strength))
             sides.append(np.column_stack([hits, cells - hits]))
             drawn.append(draw_share(hits, cells, 2 * patient + side))
         as_others = difference_interval(*drawn)
-        paired = paired_difference_intervals(*sides)[0]
-        interval = paired if paired.is_known else as_others
+        interval = paired_difference_intervals(*sides)[0]
         held[patient] = holds(interval, first - second)
         held_as_others[patient] = holds(as_others, first - second)
         narrower[patient] = interval.half_width / as_others.half_width
     return {
         "places": places,
+        "cells_of_the_first": unequal,
         "first_share": first,
         "second_share": second,
         "intraclass_correlation": correlation,
@@ -202,10 +212,7 @@ def same_places_corrected(
             for shares in of_places(rng, places, first, second)
         ]
         correction = Correction(draw_test(rng, confusion, mean_rates, apart))
-        paired = correction.paired_intervals(*sides, patient)
-        drawn = [correction.draw(counts, side, patient) for side, counts in enumerate(sides)]
-        others = corrected_difference_intervals(*drawn, len(first))
-        intervals = [one if one.is_known else other for one, other in zip(paired, others, strict=True)]
+        intervals = correction.paired_intervals(*sides, patient)
         held[patient] = hold(intervals, truth)
         half_widths[patient] = [interval.half_width for interval in intervals]
     return {

@@ -96,10 +96,12 @@ class TestFields:
 class TestPlaces:
     """The same places of a patient at two times, as under falling oxygen."""
 
-    def course(self, before, after, patient="P"):
-        rows = [({"patient": patient, "time": 0, "place": f"{patient}{n}"}, hits, 100) for n, hits in before]
-        rows += [({"patient": patient, "time": 6, "place": f"{patient}{n}"}, hits, 100) for n, hits in after]
-        return fields(*rows)
+    def course(self, before, after):
+        """Places and their sickled cells in per cent of 10 000."""
+        return fields(
+            *[({"patient": "P", "time": 0, "place": f"P{n}"}, 100 * hits, 10_000) for n, hits in before],
+            *[({"patient": "P", "time": 6, "place": f"P{n}"}, 100 * hits, 10_000) for n, hits in after],
+        )
 
     def test_they_are_compared_with_themselves(self):
         """By hand: rises of 10, 12 and 14 points, where the shares differ by 40 among places."""
@@ -117,19 +119,19 @@ class TestPlaces:
         assert (row["over"], row["more_than_chance"]) == ("fields", False)
 
     def test_places_seen_once_are_left_out_where_half_are_seen_twice(self):
-        table = self.course([(1, 50), (2, 20), (3, 90)], [(1, 60), (2, 32), (4, 0)])
+        table = self.course([(1, 50), (2, 20), (3, 30), (4, 90)], [(1, 60), (2, 32), (3, 41), (5, 0)])
         row = sickled(compare_groups(table, ["patient", "time"], SCD))
-        assert (row["over"], row["first_count"]) == ("places", 2)
+        assert (row["over"], row["first_count"]) == ("places", 3)
         assert row["difference"] == pytest.approx(-0.11)
-        table = self.course([(1, 50), (2, 20), (3, 90)], [(1, 60), (5, 32), (4, 0)])
-        assert sickled(compare_groups(table, ["patient", "time"], SCD))["over"] == "fields"
 
-    def test_where_places_do_not_vary_the_interval_is_that_of_other_places(self):
-        table = self.course([(1, 0), (2, 0)], [(1, 0), (2, 0)])
-        row = sickled(compare_groups(table, ["patient", "time"], SCD))
-        assert row["over"] == "places"
-        assert row["low"] < 0 < row["high"]
-        assert row["more_than_chance"] is False
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [((1, 2, 8, 9), (1, 2, 3, 4)), ((1, 2), (1, 2)), (range(1, 8), (1, 2, 3, *range(11, 15)))],
+        ids=["two of four", "two of two", "three of seven"],
+    )
+    def test_too_few_pairs_are_no_pairs(self, before, after):
+        table = self.course([(n, 10 + n) for n in before], [(n, 10 + n) for n in after])
+        assert sickled(compare_groups(table, ["patient", "time"], SCD))["over"] == "fields"
 
     def test_corrected_with_no_confusion_it_is_the_same_but_for_what_the_test_leaves_open(self):
         table = self.course([(1, 50), (2, 20), (3, 10)], [(1, 60), (2, 32), (3, 24)])
@@ -138,7 +140,24 @@ class TestPlaces:
         assert certain["corrected low"] == pytest.approx(certain["low"], abs=2e-3)
         assert certain["corrected high"] == pytest.approx(certain["high"], abs=2e-3)
         uncertain = sickled(compare_groups(table, ["patient", "time"], SCD, np.eye(4) * 20 + 1))
-        assert uncertain["corrected low"] < certain["corrected low"] < certain["corrected high"]
+        widths = [row["corrected high"] - row["corrected low"] for row in (certain, uncertain)]
+        assert widths[1] > 1.2 * widths[0]
+
+    def test_corrected_ends_are_shares_of_cells(self):
+        """Few cells and much confusion leave everything open."""
+        rows = [
+            ({"patient": "P", "time": when, "place": n}, hits, 4)
+            for when, all_hits in ((0, (0, 4, 0)), (6, (4, 0, 4)))
+            for n, hits in enumerate(all_hits)
+        ]
+        row = sickled(compare_groups(fields(*rows), ["patient", "time"], SCD, np.eye(4) + 1))
+        assert (row["over"], row["corrected low"], row["corrected high"]) == ("places", -1, 1)
+
+    def test_corrected_a_class_that_is_never_called_is_not_known_for_certain(self):
+        rows = [({"patient": "P", "time": when, "place": n}, 0, 80) for when in (0, 6) for n in range(3)]
+        row = sickled(compare_groups(fields(*rows), ["patient", "time"], SCD, np.eye(4) * 50 + 2))
+        assert row["corrected low"] < -0.01
+        assert row["corrected high"] > 0.01
 
     def test_patients_have_no_places_in_common(self):
         rows = [({"patient": p, "place": f"{n}"}, 10 * n, 100) for p in "PQ" for n in (1, 2, 3)]

@@ -169,8 +169,8 @@ class TestPairedDifference:
     """Cells of two classes at the same places, before and after."""
 
     @staticmethod
-    def of(*shares, cells=100):
-        return np.array([[share, cells - share] for share in shares], float)
+    def of(*percent, cells=10_000):
+        return np.array([[share * cells / 100, (100 - share) * cells / 100] for share in percent])
 
     def test_with_equally_many_cells_it_is_students_of_the_places_differences(self):
         """Rises of 10, 12 and 14 points of shares that lie far apart; the bootstrap is narrower."""
@@ -184,13 +184,21 @@ class TestPairedDifference:
         rng = np.random.default_rng(0)
         before = rng.integers(5, 60, 12)
         after = before + rng.integers(0, 10, 12)
-        first, second = self.of(*after), self.of(*before)
+        first, second = self.of(*after, cells=1000), self.of(*before, cells=1000)
         paired = paired_difference_intervals(first, second)[0]
         drawn = [draw_share(one[:, 0], one.sum(axis=1), seed) for seed, one in enumerate((first, second))]
         assert paired.half_width < difference_interval(*drawn).half_width / 3
 
-    def test_places_that_do_not_vary_tell_nothing(self):
-        assert not paired_difference_intervals(self.of(5, 5), self.of(0, 0))[0].is_known
+    def test_where_places_do_not_vary_it_is_newcombes_of_all_cells(self):
+        """56/70 against 48/80, Newcombe's example: 0.0524 to 0.3339 (method 10)."""
+        first, second = np.array([[28, 7], [28, 7]]), np.array([[24, 16], [24, 16]])
+        interval = paired_difference_intervals(first, second)[0]
+        assert (interval.low, interval.high) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+    def test_a_class_that_is_never_called_is_known_as_well_as_so_many_cells_tell(self):
+        interval = paired_difference_intervals(self.of(0, 0, cells=100), self.of(0, 0, cells=100))[0]
+        upper = binomial_interval(0, 200).high
+        assert (interval.low, interval.high) == pytest.approx((-upper, upper))
 
     def test_a_place_counts_by_its_cells(self):
         """Differences 0 of 10 cells and 20 points of 1000: the second place is the difference."""

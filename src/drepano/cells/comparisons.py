@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drepano.cells.corrections import Correction, corrected_difference_intervals
+from drepano.cells.corrections import CorrectedShares, Correction, corrected_difference_intervals
 from drepano.cells.groups import counts_by_place, groups_of
 from drepano.cells.shares import (
     NORMAL,
+    DrawnShare,
     Interval,
     difference_interval,
     draw_share,
@@ -192,7 +194,7 @@ def _over_fields(
 
 
 class _Fields:
-    """One group of fields with cells: its shares, as counted and corrected, and both drawn anew.
+    """One group of fields with cells.
 
     Parameters
     ----------
@@ -217,58 +219,62 @@ class _Fields:
     ) -> None:
         self.values = values
         self.patient = patient
+        self.counts = counts[counts.sum(axis=1) > 0]
         self._seed = seed
         self._correction = correction
-        self._table = counts[counts.sum(axis=1) > 0]
-        self.places = self._table.index
-        self.counts = self._table.to_numpy()
-        total = self.counts.sum(axis=0, keepdims=True)
-        self.shares = _shares(total)[0]
-        self.drawn_plain = [draw_share(hits, self.counts.sum(axis=1), seed) for hits in self.counts.T]
-        self.corrected = None if correction is None else correction.shares(total)[0]
-        self.drawn = None if correction is None else correction.draw(self.counts, seed, patient)
 
-    def at(self, places: pd.Index) -> _Fields:
-        """The same at some of its places, in their order."""
-        return _Fields(self.values, self._table.loc[places], self._seed, self.patient, self._correction)
+    @cached_property
+    def drawn(self) -> list[DrawnShare | None]:
+        """The share of every class."""
+        counts = self.counts.to_numpy()
+        return [draw_share(hits, counts.sum(axis=1), self._seed) for hits in counts.T]
+
+    @cached_property
+    def drawn_corrected(self) -> CorrectedShares | None:
+        """None without a correction, too."""
+        if self._correction is None:
+            return None
+        return self._correction.draw(self.counts.to_numpy(), self._seed, self.patient)
 
 
 def _compare_fields(
     first: _Fields, second: _Fields, correction: Correction | None
 ) -> Iterator[dict[str, Any]]:
     """A row a class. Places that are on both sides are compared with themselves, and others left out, where
-    these pairs are two or more and at least half of the smaller side."""
-    both = first.places.intersection(second.places)
-    paired = first.patient == second.patient and len(both) >= max(
-        2, min(len(first.places), len(second.places)) / 2
-    )
+    these pairs are at least three, since two differences say less than the places, and half of the smaller
+    side."""
+    counts = first.counts, second.counts
+    both = counts[0].index.intersection(counts[1].index)
+    paired = first.patient == second.patient and len(both) >= max(3, min(map(len, counts)) / 2)
     if paired:
-        first, second = first.at(both), second.at(both)
-    intervals = [*map(difference_interval, first.drawn_plain, second.drawn_plain)]
-    corrected = corrected_difference_intervals(first.drawn, second.drawn, len(intervals))
-    if paired:
-        counts = first.counts, second.counts
-        intervals = _known(paired_difference_intervals(*counts), intervals)
-        if correction is not None:
-            corrected = _known(correction.paired_intervals(*counts, first.patient), corrected)
-    for number, interval in enumerate(intervals):
-        row = {
+        one, other = (side.loc[both].to_numpy() for side in counts)
+        intervals = paired_difference_intervals(one, other)
+    else:
+        one, other = (side.to_numpy() for side in counts)
+        intervals = [*map(difference_interval, first.drawn, second.drawn)]
+    totals = np.array([one.sum(axis=0), other.sum(axis=0)])
+    differences = -np.diff(_shares(totals), axis=0)[0]
+    corrected: list[dict[str, float]] = [{} for _ in intervals]
+    if correction is not None:
+        ends = (
+            correction.paired_intervals(one, other, first.patient)
+            if paired
+            else corrected_difference_intervals(first.drawn_corrected, second.drawn_corrected, len(intervals))
+        )
+        values = -np.diff(correction.shares(totals), axis=0)[0]
+        corrected = [
+            dict(zip(_CORRECTED, (value, interval.low, interval.high), strict=True))
+            for value, interval in zip(values.tolist(), ends, strict=True)
+        ]
+    for difference, interval, corrections in zip(differences.tolist(), intervals, corrected, strict=True):
+        yield {
             "over": "places" if paired else "fields",
-            "first_count": len(first.places),
-            "second_count": len(second.places),
-            "difference": first.shares[number] - second.shares[number],
+            "first_count": len(one),
+            "second_count": len(other),
+            "difference": difference,
             **_verdict(interval),
+            **corrections,
         }
-        if first.corrected is not None and second.corrected is not None:
-            value = first.corrected[number] - second.corrected[number]
-            ends = corrected[number].low, corrected[number].high
-            row |= dict(zip(_CORRECTED, (value, *ends), strict=True))
-        yield row
-
-
-def _known(intervals: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
-    """The others where the first are not known."""
-    return [one if one.is_known else other for one, other in zip(intervals, others, strict=True)]
 
 
 def _named(keys: Sequence[str], values: Sequence[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
@@ -64,8 +65,8 @@ class CorrectedShares:
         With fields drawn anew, with as many cells as `effective`, and with rates of confusion drawn anew.
     fields : int
         With cells.
-    effective : float
-        `effective_cells`, the mean over the classes that were called.
+    unseen : (K,) float64 array
+        The share that cells of the class may have if not a single one was called so.
     """
 
     values: NDArray[np.float64]
@@ -73,7 +74,7 @@ class CorrectedShares:
     over_cells: NDArray[np.float64]
     over_rates: NDArray[np.float64]
     fields: int
-    effective: float
+    unseen: NDArray[np.float64]
 
 
 class Correction:
@@ -131,14 +132,19 @@ class Correction:
             _undone(rng.dirichlet(totals / totals.sum() * effective + 0.5, REPETITIONS), rates),
             _undone(np.tile(totals, (REPETITIONS, 1)), self._rates_of(patient)),
             len(counts),
-            effective,
+            self._unseen(effective),
         )
+
+    def _unseen(self, cells: float) -> NDArray[np.float64]:
+        unseen = binomial_interval(0, cells).high
+        recalls = np.diag(self.confusion) / self.confusion.sum(axis=1)
+        return np.asarray(unseen / np.maximum(recalls, unseen), dtype=np.float64)
 
     def paired_intervals(self, first: NDArray, second: NDArray, patient: int) -> list[Interval]:
         """Of every class's share in `first` less that in `second`, of the same places of one patient.
 
-        As `paired_interval`, with what the uncertain rates of confusion, alike on both sides, add.
-        `UNKNOWN` where places do not vary.
+        `paired_interval`, never narrower than with all cells as independent ones, and what the uncertain
+        rates of confusion, alike on both sides, add; from -1 to 1 at most.
 
         Parameters
         ----------
@@ -148,23 +154,34 @@ class Correction:
             As in `draw`.
         """
         rates = self.confusion / self.confusion.sum(axis=1, keepdims=True)
+        same_rates = np.tile(rates, (REPETITIONS, 1, 1))
         parts = place_parts(first, second) @ np.linalg.pinv(rates)
-        draws = draw_fields(len(first), np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        draws = draw_fields(len(first), rng)
         sides = [
             (
                 undo_confusion(counts.sum(axis=0), self.confusion),
-                _undone(draws @ counts, np.tile(rates, (REPETITIONS, 1, 1))),
+                _undone(draws @ counts, same_rates),
+                _undone(rng.dirichlet(counts.sum(axis=0) + 0.5, REPETITIONS), same_rates),
                 _undone(np.tile(counts.sum(axis=0), (REPETITIONS, 1)), self._rates_of(patient)),
             )
             for counts in (first, second)
         ]
-        differences, drawn, confused = (one - other for one, other in zip(*sides, strict=True))
-        return [
-            _both_left_open(difference, paired_interval(difference, of_class, part), _percentiles(of_rates))
-            for difference, of_class, part, of_rates in zip(
-                differences.tolist(), drawn.T, parts.T, confused.T, strict=True
+        differences, over_places, over_cells, over_rates = (
+            one - other for one, other in zip(*sides, strict=True)
+        )
+        intervals = [
+            _both_left_open(
+                difference,
+                hull(paired_interval(difference, places, part), _percentiles(cells)),
+                _percentiles(confused),
+            )
+            for difference, places, part, cells, confused in zip(
+                differences.tolist(), over_places.T, parts.T, over_cells.T, over_rates.T, strict=True
             )
         ]
+        unseen = self._unseen(first.sum()), self._unseen(second.sum())
+        return _of_differences(intervals, sides[0][0], sides[1][0], *unseen)
 
     def _rates_of(self, patient: int) -> NDArray[np.float64]:
         """Rates of a patient who was not in the test, (repetitions, K, K)."""
@@ -283,12 +300,10 @@ def corrected_intervals(counts: NDArray, correction: Correction, seed: int = 0) 
     drawn = correction.draw(counts, seed)
     if drawn is None:
         return [UNKNOWN] * counts.shape[1]
-    unseen = binomial_interval(0, drawn.effective).high
-    recalls = np.diag(correction.confusion) / correction.confusion.sum(axis=1)
     intervals = _intervals(drawn.values, drawn.over_fields, drawn.over_cells, drawn.over_rates, drawn.fields)
     return [
-        Interval(max(0.0, one.low), min(1.0, max(one.high, unseen / max(recall, unseen))))
-        for one, recall in zip(intervals, recalls, strict=True)
+        Interval(max(0.0, one.low), min(1.0, max(one.high, unseen)))
+        for one, unseen in zip(intervals, drawn.unseen.tolist(), strict=True)
     ]
 
 
@@ -305,7 +320,22 @@ def corrected_difference_intervals(
         first.over_rates - second.over_rates,
         min(first.fields, second.fields),
     )
-    return [Interval(max(-1.0, one.low), min(1.0, one.high)) for one in intervals]
+    return _of_differences(intervals, first.values, second.values, first.unseen, second.unseen)
+
+
+def _of_differences(
+    intervals: Sequence[Interval],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    first_unseen: NDArray[np.float64],
+    second_unseen: NDArray[np.float64],
+) -> list[Interval]:
+    """The intervals with what not a single hit on either side would leave open, from -1 to 1 at most."""
+    lowest, highest = (first - second_unseen).tolist(), (first_unseen - second).tolist()
+    return [
+        Interval(max(-1.0, min(one.low, low)), min(1.0, max(one.high, high)))
+        for one, low, high in zip(intervals, lowest, highest, strict=True)
+    ]
 
 
 def _intervals(
@@ -328,9 +358,7 @@ def _intervals(
 
 
 def _both_left_open(value: float, sampled: Interval, confused: Interval) -> Interval:
-    """What two independent sources leave open of `value` together; `UNKNOWN` where the first is."""
-    if not sampled.is_known:
-        return UNKNOWN
+    """What two independent sources leave open of `value` together."""
     below = hypot(max(0.0, value - sampled.low), max(0.0, value - confused.low))
     above = hypot(max(0.0, sampled.high - value), max(0.0, confused.high - value))
     return Interval(value - below, value + above)

@@ -191,13 +191,17 @@ def difference_interval(first: DrawnShare | None, second: DrawnShare | None) -> 
     """
     if first is None or second is None:
         return UNKNOWN
-    difference = first.value - second.value
-    newcombes = Interval(
-        difference - hypot(first.value - first.clustered.low, second.clustered.high - second.value),
-        difference + hypot(first.clustered.high - first.value, second.value - second.clustered.low),
-    )
+    newcombes = _newcombes_interval(first.value, first.clustered, second.value, second.clustered)
     units = min(first.fields, second.fields)
     return hull(expanded_percentiles(first.drawn - second.drawn, units), newcombes)
+
+
+def _newcombes_interval(one: float, of_one: Interval, other: float, of_other: Interval) -> Interval:
+    """Of the difference of two shares that are independent, from Wilson's interval of each."""
+    return Interval(
+        one - other - hypot(one - of_one.low, of_other.high - other),
+        one - other + hypot(of_one.high - one, other - of_other.low),
+    )
 
 
 def place_parts(first: NDArray, second: NDArray) -> NDArray[np.float64]:
@@ -219,9 +223,10 @@ def place_parts(first: NDArray, second: NDArray) -> NDArray[np.float64]:
 
 
 def paired_interval(difference: float, drawn: NDArray[np.float64], parts: NDArray[np.float64]) -> Interval:
-    """Interval of a difference over the same places, from -1 to 1 at most; `UNKNOWN` where they do not vary.
+    """Interval of a difference over the same places.
 
-    Student's of the places' parts, and never narrower than a bootstrap over places.
+    Student's of the places' parts, and never narrower than a bootstrap over places. Where places do not vary
+    it has no width: how many cells there are must set a floor.
 
     Parameters
     ----------
@@ -233,27 +238,36 @@ def paired_interval(difference: float, drawn: NDArray[np.float64], parts: NDArra
     """
     places = len(parts)
     error = sqrt(places / (places - 1) * float((parts**2).sum()))
-    if error < _NO_SPREAD:
-        return UNKNOWN
     half = float(t.ppf((1 + LEVEL) / 2, places - 1)) * error
-    widest = hull(expanded_percentiles(drawn, places), Interval(difference - half, difference + half))
-    return Interval(max(-1.0, widest.low), min(1.0, widest.high))
+    return hull(expanded_percentiles(drawn, places), Interval(difference - half, difference + half))
 
 
 def paired_difference_intervals(first: NDArray, second: NDArray) -> list[Interval]:
-    """`paired_interval` of every class's share in `first` less that in `second`; see `place_parts`."""
+    """Interval of every class's share in `first` less that in `second`, over the same places.
+
+    `paired_interval`, and never narrower than Newcombe's of all cells as independent ones, which cells seen
+    twice are not; from -1 to 1 at most.
+
+    Parameters
+    ----------
+    first, second : (places, K) arrays
+        As in `place_parts`; two or more places.
+    """
     draws = draw_fields(len(first), np.random.default_rng(0))
-    shares = [
-        (counts.sum(axis=0) / counts.sum(), drawn / drawn.sum(axis=1, keepdims=True))
-        for counts, drawn in ((first, draws @ first), (second, draws @ second))
-    ]
-    (one, one_drawn), (other, other_drawn) = shares
-    return [
-        paired_interval(difference, drawn, parts)
-        for difference, drawn, parts in zip(
-            (one - other).tolist(), (one_drawn - other_drawn).T, place_parts(first, second).T, strict=True
+    totals = first.sum(axis=0), second.sum(axis=0)
+    cells = float(totals[0].sum()), float(totals[1].sum())
+    drawn = [drawn / drawn.sum(axis=1, keepdims=True) for drawn in (draws @ first, draws @ second)]
+    intervals = []
+    for one_hits, other_hits, of_class, parts in zip(
+        *totals, (drawn[0] - drawn[1]).T, place_parts(first, second).T, strict=True
+    ):
+        one, other = one_hits / cells[0], other_hits / cells[1]
+        of_independent_cells = _newcombes_interval(
+            one, binomial_interval(one_hits, cells[0]), other, binomial_interval(other_hits, cells[1])
         )
-    ]
+        widest = hull(paired_interval(one - other, of_class, parts), of_independent_cells)
+        intervals.append(Interval(max(-1.0, float(widest.low)), min(1.0, float(widest.high))))
+    return intervals
 
 
 def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool) -> Interval:
