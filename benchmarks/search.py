@@ -44,9 +44,13 @@ def main(given: argparse.Namespace) -> int:
     write_working_copy(open_dataset(given.data), given.run / FIELDS, lambda *_: None)
     jobs = plan.jobs(given.methods.split(","), range(given.seeds), ())
     failed = run_jobs(given.run, jobs, given.jobs, tell, crops=given.xu2017)
-    results = read_results(given.run, jobs)
-    write_json(given.run / "search.json", {"plan": conditions(plan), **choose(results)})
-    return 1 if failed else 0
+    if failed:
+        sys.stderr.write(
+            f"{len(failed)} trainings failed: nothing is chosen; run it again to try them again\n"
+        )
+        return 1
+    write_json(given.run / "search.json", {"plan": conditions(plan), **choose(read_results(given.run, jobs))})
+    return 0
 
 
 def make_plan(data: Path, xu2017: Path, budget: Budget) -> Plan:
@@ -95,8 +99,6 @@ def read_results(run: Path, jobs: list[Job]) -> pd.DataFrame:
     """How a training did on each of its two test patients; a row each."""
     rows = []
     for job in jobs:
-        if not job.is_done(run):
-            continue
         result = json.loads((job.folder(run) / RESULT).read_text())
         crops = pd.DataFrame(result["crops"])
         for patient, of_patient in crops.groupby("patient"):

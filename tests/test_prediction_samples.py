@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from drepano.errors import DrepanoError
+from drepano.io import Plane
 from drepano.prediction import FieldFile, match_samples, read_samples, samples_of_folders
 
 PATTERN = r"(?P<patient>P\d+)_(?P<time>\d+)h"
@@ -64,6 +65,31 @@ class TestSheet:
         a, b, *pages = map(samples.place, FIELDS)
         assert a == b
         assert pages[0] == pages[1] != a
+
+    def test_pages_without_rows_of_their_own_stay_apart_where_they_show_other_places(self, tmp_path):
+        pages = [FieldFile(f"m.page00{n}", Path("/data/m.tif"), n, Plane(place=n // 2)) for n in range(4)]
+        path = sheet(tmp_path, "file,patient,place\nm.tif,P1,x\n")
+        first, second, third, fourth = map(read_samples(path, pages).place, pages)
+        assert first == second != third == fourth
+
+    def test_a_name_unites_pages_that_the_metadata_keep_apart(self, tmp_path):
+        pages = [FieldFile(f"m.page00{n}", Path("/data/m.tif"), n, Plane(place=n)) for n in range(2)]
+        path = sheet(tmp_path, "file,page,patient,place\nm.tif,1,P1,x\nm.tif,2,P1,x\n")
+        assert len(set(map(read_samples(path, pages).place, pages))) == 1
+
+    def test_pages_of_one_place_have_all_a_name_or_none(self, tmp_path):
+        pages = [FieldFile(f"m.page00{n}", Path("/data/m.tif"), n, Plane(time=n)) for n in range(2)]
+        path = sheet(tmp_path, "file,page,patient,place\nm.tif,1,P1,x\nm.tif,2,P1,\n")
+        assert "names the place of some pages of m.tif" in refusal(read_samples, path, pages)
+
+    def test_fields_of_a_group_that_a_name_unites_are_told(self, tmp_path):
+        path = sheet(
+            tmp_path, "file,patient,time,place\na.png,P1,0,Ward 3\nb.png,P1,0,Ward 3\ns.tif,P1,6,x\n"
+        )
+        pages = [*FIELDS[:2], FieldFile("s", Path("/data/Q/s.tif"))]
+        assert read_samples(path, pages).united() == [
+            "2 fields of P1 0 are of one place, Ward 3: shares take it once"
+        ]
 
     def test_without_a_name_a_place_is_that_of_the_files_metadata(self, tmp_path):
         path = sheet(tmp_path, "file,patient,place\na.png,P1,x\nb.png,P1,\ns.tif,P1,\n")

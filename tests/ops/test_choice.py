@@ -119,7 +119,7 @@ class TestOnAGpu:
     @pytest.fixture(autouse=True)
     def with_triton(self, monkeypatch):
         monkeypatch.setattr("drepano.ops.choice._INSTALLED", frozenset({"numba", "triton"}))
-        monkeypatch.setattr("drepano.ops.choice._has_c_compiler", lambda: True)
+        monkeypatch.setattr("drepano.ops.choice._fault_of_triton", lambda device: None)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
     def test_it_takes_triton(self, on_a_gpu, dtype):
@@ -131,11 +131,15 @@ class TestOnAGpu:
     def test_it_takes_the_reference_where_triton_is_not_installed(self, on_a_gpu, without_packages):
         assert _choose("auto", on_a_gpu()) == "reference"
 
-    def test_it_takes_the_reference_where_triton_cannot_compile(self, on_a_gpu, monkeypatch):
-        monkeypatch.setattr("drepano.ops.choice._has_c_compiler", lambda: False)
+    def test_it_takes_the_reference_where_triton_fails(self, on_a_gpu, monkeypatch):
+        monkeypatch.setattr("drepano.ops.choice._fault_of_triton", lambda device: "no compiler")
         assert _choose("auto", on_a_gpu()) == "reference"
-        with pytest.raises(ValueError, match="no C compiler, which Triton needs; install gcc"):
+        with pytest.raises(ValueError, match=r"it fails on this GPU \(no compiler\); take"):
             _choose("triton", on_a_gpu())
+
+    def test_it_takes_the_reference_on_a_gpu_of_amd(self, on_a_gpu, monkeypatch):
+        monkeypatch.setattr(torch.version, "hip", "6.0")
+        assert _choose("auto", on_a_gpu()) == "reference"
 
     def test_numba_is_for_the_cpu(self, on_a_gpu):
         with pytest.raises(ValueError, match="the tensors are on cuda, not on the CPU"):

@@ -188,6 +188,24 @@ class TestKernels:
         channels_last = weight.contiguous(memory_format=torch.channels_last)
         assert torch.equal(cuda.forward(turned, offset_weight, channels_last, bias, 2.0, False), expected)
 
+    def test_no_fault_is_found(self):
+        from drepano.ops import cuda
+
+        assert cuda.fault.__wrapped__(torch.device(DEVICE)) is None
+
+    def test_a_fault_is_told(self, monkeypatch):
+        """A wrong result, and whatever Triton raises where it cannot compile."""
+        from drepano.ops import cuda
+
+        def without_compiler(*_):
+            raise RuntimeError("Failed to find C compiler.\nMore")
+
+        device, forward = torch.device(DEVICE), cuda.forward
+        monkeypatch.setattr(cuda, "forward", lambda *given: 1.001 * forward(*given))
+        assert cuda.fault.__wrapped__(device) == "results differ from PyTorch's by 0.001 of the largest"
+        monkeypatch.setattr(cuda, "forward", without_compiler)
+        assert cuda.fault.__wrapped__(device) == "RuntimeError: Failed to find C compiler."
+
     def test_no_image(self):
         from drepano.ops import cuda
 

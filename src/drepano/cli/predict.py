@@ -51,14 +51,15 @@ def predict(
         typer.Option(
             help="CSV file with the columns file, patient and any others (time, oxygen, drug ...): fields "
             "that agree in all but the file are counted together. A column page, from 1, tells the pages of "
-            "a file apart. Without a sheet every folder is a patient."
+            "a file apart; a column place names what is seen more than once. Without a sheet every folder is "
+            "a patient."
         ),
     ] = None,
     pattern: Annotated[
         str | None,
         typer.Option(
             help="Instead of a sheet: a regular expression for file names with a group (?P<patient>...) "
-            "and any others."
+            "and any others, (?P<place>...) as in a sheet."
         ),
     ] = None,
     share_precision: Annotated[
@@ -119,6 +120,7 @@ def predict(
             overwrite,
             started=lambda total: progress.update(task, total=total),
             finished=show,
+            noted=lambda note: err.print(f"[yellow]note:[/] {escape(note)}"),
         )
     failed = sum(outcome.record is None for outcome in outcomes)
     out.print(f"{len(outcomes) - failed} fields done, {failed} failed; report: {folder / 'report.html'}")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from importlib.util import find_spec
-from shutil import which
 
 import torch
 import torch.nn.functional as F
@@ -127,14 +125,16 @@ def _why_not_triton(input: Tensor) -> str | None:
         return "it has no float64"
     if "triton" not in _INSTALLED:
         return "the package triton is not installed"
-    if not _has_c_compiler():
-        return "there is no C compiler, which Triton needs; install gcc or clang, or set CC"
-    return None
+    if torch.version.hip is not None:
+        return "it has not been tried on AMD GPUs"
+    fault = _fault_of_triton(input.device)
+    return None if fault is None else f"it fails on this GPU ({fault})"
 
 
-@cache
-def _has_c_compiler() -> bool:
-    return "CC" in os.environ or any(which(name) for name in ("gcc", "clang"))
+def _fault_of_triton(device: torch.device) -> str | None:
+    from drepano.ops import cuda
+
+    return cuda.fault(device)
 
 
 def _compute_dtype(input: Tensor) -> torch.dtype:

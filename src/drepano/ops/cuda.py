@@ -10,14 +10,17 @@ With ``TRITON_INTERPRET=1`` in the environment before Triton is imported, the sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from drepano.ops import cuda_kernels as kernels
+from drepano.ops.reference import deform_conv2d
 
 TAPS = 9
 SHIFTS = 18
@@ -29,6 +32,9 @@ FLOAT32_PRODUCT = "ieee"
 cannot compile it."""
 
 _HALF = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
+
+_LARGEST_DIFFERENCE = 1e-4
+"""From float64, of a layer that is right in float32; relative to the largest magnitude."""
 
 _COPIES = 64
 _COPIES_BYTES = 16 * 2**20
@@ -63,6 +69,43 @@ class Schedule:
 
 FORWARD = Schedule()
 BACKWARD = Schedule()
+
+
+@cache
+def fault(device: torch.device) -> str | None:
+    """What is wrong with the kernels on `device`, found on a small layer; None where nothing is.
+
+    They are compiled and run both ways, which takes seconds where they are not on disk yet, and compared with
+    plain PyTorch in float64.
+    """
+    try:
+        difference = _difference_from_reference(device)
+    except Exception as error:  # without compiler, with headers missing, on a GPU too old: of any kind
+        reason = str(error).strip().splitlines() or [""]
+        return f"{type(error).__name__}: {reason[0][:120]}"
+    if difference <= _LARGEST_DIFFERENCE:
+        return None
+    return f"results differ from PyTorch's by {difference:.1g} of the largest"
+
+
+def _difference_from_reference(device: torch.device) -> float:
+    """The largest, of output and gradients, each relative to its largest magnitude."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((1, 3, 5, 6), (18, 3, 3, 3), (4, 3, 3, 3), (4,), (1, 4, 5, 6))
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        input, offset_weight, weight, bias, towards = (
+            torch.randn(shape, generator=generator).to(device) for shape in shapes
+        )
+        leaves = [tensor.double().requires_grad_() for tensor in (input, offset_weight, weight, bias)]
+        shift = torch.tanh(F.conv2d(leaves[0], leaves[1], padding=1))
+        true = deform_conv2d(leaves[0], shift, leaves[2], leaves[3], padding=1)
+        truths = (true.detach(), *torch.autograd.grad(true, leaves, towards.double()))
+        output = forward(input, offset_weight, weight, bias, 1.0, False)
+        results = (output, *backward(towards, input, offset_weight, weight, 1.0, True))
+        return max(
+            float((result.double() - truth).abs().max() / truth.abs().max())
+            for result, truth in zip(results, truths, strict=True)
+        )
 
 
 def forward(

@@ -64,6 +64,7 @@ def predict_fields(
     overwrite: bool = False,
     started: Callable[[int], None] = lambda total: None,
     finished: Callable[[Outcome], None] = lambda outcome: None,
+    noted: Callable[[str], None] = lambda note: None,
 ) -> list[Outcome]:
     """Segment every field, write its maps and tables, and a report over all of them.
 
@@ -88,6 +89,8 @@ def predict_fields(
         Segment again what was segmented before with the same model and settings.
     started, finished : callable
         Told the number of fields, then the outcome of each.
+    noted : callable
+        Told, before anything is segmented, what of the samples might not be meant so.
 
     Returns
     -------
@@ -109,6 +112,8 @@ def predict_fields(
     samples = grouping(fields)
     check_keys(samples, segmenter.card)
     failures += samples.failures
+    for note in samples.united():
+        noted(note)
     fields = [field for field in fields if field.name in samples.values]
     ensure_writable_folder(out)
     ensure_writable_folder(out / RECORDS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from pathlib import Path
@@ -33,21 +34,29 @@ class Samples:
     failures : tuple of Failure
         Rows of the sheet without a field.
     places : dict
-        For a field's name what its place is called, where that is said: fields of one patient that have the
-        same show the same cells.
+        For a field's name its place, a name and a number among places of that name, where it has a name:
+        fields of one patient that have the same show the same cells.
     """
 
     keys: tuple[str, ...]
     values: dict[str, tuple[str, ...]]
     failures: tuple[Failure, ...] = ()
-    places: dict[str, str] = attribute(default_factory=dict)
+    places: dict[str, tuple[str, int]] = attribute(default_factory=dict)
 
     def place(self, field: FieldFile) -> tuple[object, ...]:
         """Equal for fields of one place: by its name where it has one, else by the file's metadata."""
-        name = self.places.get(field.name)
-        if name:
-            return self.values[field.name][0], name
+        if field.name in self.places:
+            return self.values[field.name][0], *self.places[field.name]
         return field.path, field.plane.place
+
+    def united(self) -> list[str]:
+        """A line for every named place that several fields of one group show."""
+        groups = Counter((self.values[name], *place) for name, place in self.places.items())
+        return [
+            f"{fields} fields of {' '.join(values)} are of one place, {place}: shares take it once"
+            for (values, place, _), fields in groups.items()
+            if fields > 1
+        ]
 
     def join(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of a table with the columns `keys`, which are text, after its column ``field``."""
@@ -84,8 +93,8 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
     Raises
     ------
     DrepanoError
-        If the sheet cannot be read, lacks a column or a field, or names a page twice or one of several files
-        of a name.
+        If the sheet cannot be read, lacks a column or a field, names a page twice or one of several files of
+        a name, or the place of some pages only that show one place.
     """
     rows, names = _read_table(sheet)
     keys = (PATIENT, *(name for name in names if name not in _KNOWN))
@@ -93,7 +102,7 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
     for field in fields:
         pages.setdefault(field.path.resolve(), []).append(field)
     values: dict[str, tuple[str, ...]] = {}
-    places: dict[str, str] = {}
+    places: dict[str, tuple[str, int]] = {}
     failures = []
     listed: set[Path] = set()  # files whose pages have rows of their own
     for row in rows:
@@ -109,10 +118,12 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
                 where = f", page {page}," if page else ""
                 raise DrepanoError(f"{sheet}: names {row[_FILE]}{where} twice; leave one row a file or page")
             values[field.name] = tuple(row[key] for key in keys)
-            places[field.name] = row.get(_PLACE, "")
+            if row.get(_PLACE):
+                places[field.name] = row[_PLACE], 0 if page else field.plane.place
     _refuse_unlisted(
         str(sheet), [field for field in fields if field.path not in listed], values, "has no row for"
     )
+    _refuse_partly_named(sheet, [field for field in fields if field.name in values], places)
     return Samples(keys, values, tuple(failures), places)
 
 
@@ -149,7 +160,11 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
     }
     _refuse_unlisted(f"pattern {pattern!r}", fields, values, "does not fit")
     named = _PLACE in compiled.groupindex
-    places = {name: match[_PLACE] or "" for name, match in found.items() if match and named}
+    places = {
+        field.name: (match[_PLACE], field.plane.place)
+        for field, match in zip(fields, found.values(), strict=True)
+        if match and named and match[_PLACE]
+    }
     return Samples(keys, values, places=places)
 
 
@@ -163,6 +178,21 @@ def _refuse_unlisted(
             f"{what}: {problem} {len(unlisted)} of {len(fields)} fields ({some}); correct it, or leave "
             "these fields out"
         )
+
+
+def _refuse_partly_named(
+    sheet: Path, fields: Sequence[FieldFile], places: Mapping[str, tuple[str, int]]
+) -> None:
+    """Where the file's metadata say that pages show one place, all of them must have a name or none."""
+    named: dict[tuple[Path, int], set[bool]] = defaultdict(set)
+    for field in fields:
+        named[field.path, field.plane.place].add(field.name in places)
+    for (path, _), is_named in named.items():
+        if len(is_named) == 2:
+            raise DrepanoError(
+                f"{sheet}: names the place of some pages of {printable(path.name)} that show the same place, "
+                "and not of others; name it in all their rows, or in none"
+            )
 
 
 def _read_table(sheet: Path) -> tuple[list[dict[str, str]], list[str]]:

@@ -60,6 +60,7 @@ def methods_text(
         "intervals of shares are from a bootstrap over fields (expanded percentiles), never narrower than "
         "Wilson's interval with the effective sample size of Korn and Graubard (1998), fields as clusters; "
         "those of differences likewise, with Newcombe's (1998), or over patients Student's t (Welch's, or "
-        "paired where patients are on both sides)."
+        "paired where patients are on both sides), or over a patient's places that are on both sides "
+        "Student's t of what each adds to the difference."
         f"{correction} Research use only, not for diagnosis."
     )

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from drepano.cells import between_cells
 from drepano.errors import DrepanoError
 from drepano.reports.legend import class_colour, draw_legend, legend_entries, stack
 from drepano.taxonomy import Taxonomy
@@ -143,6 +142,8 @@ def _check_shapes(image: NDArray[np.uint8], instances: NDArray[np.int32]) -> Non
 
 def _outline_pixels(instances: NDArray[np.int32], width: int) -> NDArray[np.bool_]:
     """Pixels of the cells that are less than `width` px from the cell's edge."""
+    from drepano.cells import between_cells
+
     parted = (instances > 0) & ~between_cells(instances, (width + 1) // 2)
     edge = np.zeros(parted.shape, np.bool_)
     edge[1:] |= ~parted[:-1]
