@@ -16,6 +16,7 @@ from drepano.cells.shares import (
     UNKNOWN,
     Interval,
     binomial_interval,
+    change_variances,
     draw_fields,
     effective_cells,
     expanded_percentiles,
@@ -143,8 +144,8 @@ class Correction:
     def paired_intervals(self, first: NDArray, second: NDArray, patient: int) -> list[Interval]:
         """Of every class's share in `first` less that in `second`, of the same places of one patient.
 
-        `paired_interval`, never narrower than with all cells as independent ones, and what the uncertain
-        rates of confusion, alike on both sides, add; from -1 to 1 at most.
+        `paired_interval` with what the uncertain rates of confusion, alike on both sides, add; from -1 to 1
+        at most.
 
         Parameters
         ----------
@@ -155,29 +156,26 @@ class Correction:
         """
         rates = self.confusion / self.confusion.sum(axis=1, keepdims=True)
         same_rates = np.tile(rates, (REPETITIONS, 1, 1))
-        parts = place_parts(first, second) @ np.linalg.pinv(rates)
-        rng = np.random.default_rng(0)
-        draws = draw_fields(len(first), rng)
+        undone = np.linalg.pinv(rates)
+        draws = draw_fields(len(first), np.random.default_rng(0))
         sides = [
             (
                 undo_confusion(counts.sum(axis=0), self.confusion),
                 _undone(draws @ counts, same_rates),
-                _undone(rng.dirichlet(counts.sum(axis=0) + 0.5, REPETITIONS), same_rates),
                 _undone(np.tile(counts.sum(axis=0), (REPETITIONS, 1)), self._rates_of(patient)),
             )
             for counts in (first, second)
         ]
-        differences, over_places, over_cells, over_rates = (
-            one - other for one, other in zip(*sides, strict=True)
-        )
+        differences, over_places, over_rates = (one - other for one, other in zip(*sides, strict=True))
         intervals = [
-            _both_left_open(
-                difference,
-                hull(paired_interval(difference, places, part), _percentiles(cells)),
-                _percentiles(confused),
-            )
-            for difference, places, part, cells, confused in zip(
-                differences.tolist(), over_places.T, parts.T, over_cells.T, over_rates.T, strict=True
+            _both_left_open(difference, paired_interval(difference, *sampled), _percentiles(confused))
+            for difference, confused, *sampled in zip(
+                differences.tolist(),
+                over_rates.T,
+                over_places.T,
+                (place_parts(first, second) @ undone).T,
+                change_variances(first, second) @ undone**2,
+                strict=True,
             )
         ]
         unseen = self._unseen(first.sum()), self._unseen(second.sum())

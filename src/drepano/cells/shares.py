@@ -191,17 +191,13 @@ def difference_interval(first: DrawnShare | None, second: DrawnShare | None) -> 
     """
     if first is None or second is None:
         return UNKNOWN
-    newcombes = _newcombes_interval(first.value, first.clustered, second.value, second.clustered)
+    difference = first.value - second.value
+    newcombes = Interval(
+        difference - hypot(first.value - first.clustered.low, second.clustered.high - second.value),
+        difference + hypot(first.clustered.high - first.value, second.value - second.clustered.low),
+    )
     units = min(first.fields, second.fields)
     return hull(expanded_percentiles(first.drawn - second.drawn, units), newcombes)
-
-
-def _newcombes_interval(one: float, of_one: Interval, other: float, of_other: Interval) -> Interval:
-    """Of the difference of two shares that are independent, from Wilson's interval of each."""
-    return Interval(
-        one - other - hypot(one - of_one.low, of_other.high - other),
-        one - other + hypot(of_one.high - one, other - of_other.low),
-    )
 
 
 def place_parts(first: NDArray, second: NDArray) -> NDArray[np.float64]:
@@ -222,11 +218,31 @@ def place_parts(first: NDArray, second: NDArray) -> NDArray[np.float64]:
     return parts
 
 
-def paired_interval(difference: float, drawn: NDArray[np.float64], parts: NDArray[np.float64]) -> Interval:
+def change_variances(first: NDArray, second: NDArray) -> NDArray[np.float64]:
+    """The least variance of each class's difference, (K,): that of as many cells as must have changed.
+
+    As if the cells at a place were the same ones on both sides: where its share changed at least that many of
+    them did, as Poisson's law has them. Some more are added, about as many as may have though none was seen.
+
+    Parameters
+    ----------
+    first, second : (places, K) arrays
+        As in `place_parts`.
+    """
+    cells = [counts.sum(axis=1, keepdims=True) for counts in (first, second)]
+    of_place = (cells[0] + cells[1]) / 2
+    changed = (np.abs(first / cells[0] - second / cells[1]) * of_place).sum(axis=0)
+    variances: NDArray[np.float64] = (changed + NORMAL**2) / of_place.sum() ** 2
+    return variances
+
+
+def paired_interval(
+    difference: float, drawn: NDArray[np.float64], parts: NDArray[np.float64], variance: float
+) -> Interval:
     """Interval of a difference over the same places.
 
-    Student's of the places' parts, and never narrower than a bootstrap over places. Where places do not vary
-    it has no width: how many cells there are must set a floor.
+    Student's of the places' parts, and never narrower than a bootstrap over places, or than the least
+    variance leaves it.
 
     Parameters
     ----------
@@ -235,18 +251,17 @@ def paired_interval(difference: float, drawn: NDArray[np.float64], parts: NDArra
         With places drawn anew, the same ones on both sides.
     parts : (places,) float64 array
         Of `place_parts`, two or more.
+    variance : float
+        Of `change_variances`.
     """
     places = len(parts)
     error = sqrt(places / (places - 1) * float((parts**2).sum()))
-    half = float(t.ppf((1 + LEVEL) / 2, places - 1)) * error
+    half = max(float(t.ppf((1 + LEVEL) / 2, places - 1)) * error, NORMAL * sqrt(variance))
     return hull(expanded_percentiles(drawn, places), Interval(difference - half, difference + half))
 
 
 def paired_difference_intervals(first: NDArray, second: NDArray) -> list[Interval]:
-    """Interval of every class's share in `first` less that in `second`, over the same places.
-
-    `paired_interval`, and never narrower than Newcombe's of all cells as independent ones, which cells seen
-    twice are not; from -1 to 1 at most.
+    """`paired_interval` of every class's share in `first` less that in `second`, from -1 to 1 at most.
 
     Parameters
     ----------
@@ -254,20 +269,21 @@ def paired_difference_intervals(first: NDArray, second: NDArray) -> list[Interva
         As in `place_parts`; two or more places.
     """
     draws = draw_fields(len(first), np.random.default_rng(0))
-    totals = first.sum(axis=0), second.sum(axis=0)
-    cells = float(totals[0].sum()), float(totals[1].sum())
-    drawn = [drawn / drawn.sum(axis=1, keepdims=True) for drawn in (draws @ first, draws @ second)]
-    intervals = []
-    for one_hits, other_hits, of_class, parts in zip(
-        *totals, (drawn[0] - drawn[1]).T, place_parts(first, second).T, strict=True
-    ):
-        one, other = one_hits / cells[0], other_hits / cells[1]
-        of_independent_cells = _newcombes_interval(
-            one, binomial_interval(one_hits, cells[0]), other, binomial_interval(other_hits, cells[1])
+    one, other = (counts.sum(axis=0) / counts.sum() for counts in (first, second))
+    one_drawn, other_drawn = (
+        drawn / drawn.sum(axis=1, keepdims=True) for drawn in (draws @ first, draws @ second)
+    )
+    intervals = [
+        paired_interval(*of_class)
+        for of_class in zip(
+            (one - other).tolist(),
+            (one_drawn - other_drawn).T,
+            place_parts(first, second).T,
+            change_variances(first, second).tolist(),
+            strict=True,
         )
-        widest = hull(paired_interval(one - other, of_class, parts), of_independent_cells)
-        intervals.append(Interval(max(-1.0, float(widest.low)), min(1.0, float(widest.high))))
-    return intervals
+    ]
+    return [Interval(max(-1.0, one.low), min(1.0, one.high)) for one in intervals]
 
 
 def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool) -> Interval:
