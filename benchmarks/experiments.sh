@@ -2,9 +2,9 @@
 # The paper's experiments on public data: benchmarks/experiments.sh DATA RUNS [JOBS]
 #
 # DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields and a folder an experiment. JOBS trainings (2) run
-# at a time, one core each; they share a GPU where there is one (with NVIDIA's MPS running, twice as many a minute on
-# an H200). What is done already is not done again, so this can be stopped at any time. Tables, figures without
-# images, and the value of every field are copied to results/. docs/results.md says what has been run.
+# at a time, one core each, and share a GPU where there is one: give it NVIDIA's MPS, and JOBS no more than there are
+# cores. What is done already is not done again, so this can be stopped at any time. Tables, figures without images,
+# and the value of every field are copied to results/. docs/results.md says what has been run.
 set -euo pipefail
 data=$1 runs=$2 jobs=${3:-2}
 results=$(dirname "$0")/results
