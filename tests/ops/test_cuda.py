@@ -203,6 +203,12 @@ class TestKernels:
         device, forward = torch.device(DEVICE), cuda.forward
         monkeypatch.setattr(cuda, "forward", lambda *given: 1.001 * forward(*given))
         assert cuda.fault.__wrapped__(device) == "results differ from PyTorch's by 0.001 of the largest"
+        monkeypatch.setattr(cuda, "forward", forward)
+        backward = cuda.backward
+        monkeypatch.setattr(
+            cuda, "backward", lambda *given: tuple(torch.nan * gradient for gradient in backward(*given))
+        )
+        assert cuda.fault.__wrapped__(device) == "results differ from PyTorch's by nan of the largest"
         monkeypatch.setattr(cuda, "forward", without_compiler)
         assert cuda.fault.__wrapped__(device) == "RuntimeError: Failed to find C compiler."
 
