@@ -233,6 +233,24 @@ class TestResults:
             [6, 1, 1, 2],
         ]
 
+    def test_places_that_a_sheet_names_count_once_and_are_compared_with_themselves(
+        self, segmenter, tmp_path, out
+    ):
+        paths, rows, notes = [], ["file,patient,time,place"], []
+        for time, place in ((0, 1), (0, 1), (0, 2), (0, 3), (6, 1), (6, 2), (6, 3)):
+            name = f"{len(paths)}.png"
+            paths.append(save(tmp_path / name, ONE_CELL if place == 1 else TWO_CELLS))
+            rows.append(f"{name},P,{time},{place}")
+        sheet = tmp_path / "samples.csv"
+        sheet.write_text("\n".join(rows))
+        grouping = partial(read_samples, sheet)
+        predict_fields(paths, out, segmenter, grouping=grouping, noted=notes.append)
+        assert notes == ["2 fields of P 0 are of one place, 1: shares take it once"]
+        patients = pd.read_csv(out / "patients.csv")
+        assert patients[["fields", "places"]].to_numpy().tolist() == [[4, 3], [3, 3]]
+        assert set(pd.read_csv(out / "differences.csv")["over"]) == {"places"}
+        assert "the same 3 places" in (out / "report.html").read_text()
+
     @pytest.mark.parametrize("name", ["field", "cells", "fields", "El+Sk fraction", "warnings"])
     def test_a_sheet_with_a_column_named_like_a_result_is_refused_first(
         self, segmenter, fields, out, tmp_path, name
