@@ -396,7 +396,7 @@ def test_how_many_fields_are_wanting_is_said_in_words(tmp_path: Path) -> None:
     groups = patients(("P1", 0, 40, 10), ("P1", 0, 30, 20), ("P2", 0, 40, 10))
     needed = int(groups.table["fields_for_precision"][0])
     page = report(tmp_path, [], summary_of({}), groups=groups)
-    assert f"Fields wanting: P1, time 0 {needed - 2} more." in page.text
+    assert f"Fields wanting: P1, time 0: {needed - 2} more." in page.text
 
 
 def test_warned_fields_are_counted_with_their_patient(tmp_path: Path) -> None:

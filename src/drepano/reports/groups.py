@@ -224,7 +224,7 @@ def _wanting(groups: Groups, labels: Sequence[str]) -> str:
             if known == 1
             else f"All {known} groups with an interval have enough."
         )
-    named = [f"{label} {number} more" for label, number in list(more.items())[:_MOST_WANTING]]
+    named = [f"{label}: {number} more" for label, number in list(more.items())[:_MOST_WANTING]]
     rest = [f"and {len(more) - _MOST_WANTING} other groups"] if len(more) > _MOST_WANTING else []
     return f"Fields wanting: {'; '.join(named + rest)}."
 
