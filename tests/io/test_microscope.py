@@ -23,17 +23,18 @@ def write_czi(path, planes, pixel_size=0.0):
         file.write_metadata(scale_x=pixel_size, scale_y=pixel_size)
 
 
-def write_lif(path, images):
+def write_lif(path, images, colours=(1, 2, 3)):
     """`images`: by name an array of 8 bits and the side of its pixels in metres.
 
-    Arrays are (channels, times, height, width) or (height, width, 3).
+    Arrays are (channels, times, height, width), or (times, height, width, 3) with their `colours` in that
+    order: red is 1, green 2, blue 3.
     """
     elements, blocks = [], [("MemBlock_0", b"")]
     for number, (name, (values, side)) in enumerate(images.items(), start=1):
-        if values.ndim == 3:
-            height, width, _ = values.shape
-            channels = [(1, 0), (2, 1), (3, 2)]
-            steps = [(1, width, 3), (2, height, 3 * width)]
+        if values.shape[-1] == 3:
+            times, height, width, _ = values.shape
+            channels = [(colour, place) for place, colour in enumerate(colours)]
+            steps = [(1, width, 3), (2, height, 3 * width), (4, times, 3 * width * height)]
         else:
             count, times, height, width = values.shape
             channels = [(0, channel * times * height * width) for channel in range(count)]
@@ -195,15 +196,27 @@ def test_every_image_of_a_lif_has_a_pixel_size_of_its_own(tmp_path):
     assert sizes == pytest.approx([0.2, 0.5])
 
 
-def test_a_lif_in_colour_is_refused_in_one_line(tmp_path):
+@pytest.mark.parametrize("colours", [(1, 2, 3), (3, 2, 1)])
+def test_a_lif_of_a_colour_camera_is_read_with_red_first(tmp_path, colours):
     pytest.importorskip("bioio_lif")
-    write_lif(
-        tmp_path / "fields.lif", {"colour": (RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8), 0.2e-6)}
-    )
-    with pytest.raises(
-        DrepanoError, match=r"fields.lif: bioio_lif cannot read it .*export the image as TIFF"
-    ):
-        read_image(tmp_path / "fields.lif")
+    colour = RNG.integers(0, 256, (2, 20, 30, 3)).astype(np.uint8)
+    grey = RNG.integers(0, 256, (1, 1, 24, 16)).astype(np.uint8)
+    images = {"colour": (colour, 0.2e-6), "grey": (grey, 0.5e-6), "one": (colour[:1], 0.3e-6)}
+    write_lif(tmp_path / "fields.lif", images, colours)
+    assert list_planes(tmp_path / "fields.lif") == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(1), Plane(2)]
+    seen = colour if colours == (1, 2, 3) else colour[..., ::-1]
+    np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 1), seen[1])
+    np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 2)[..., 0], grey[0, 0])
+    np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 3), seen[0])
+    sizes = [pixel_size(tmp_path / "fields.lif", page) for page in (1, 2, 3)]
+    assert sizes == pytest.approx([0.2, 0.5, 0.3])
+
+
+def test_a_lif_of_a_colour_camera_has_one_channel(tmp_path):
+    pytest.importorskip("bioio_lif")
+    write_lif(tmp_path / "field.lif", {"colour": (np.zeros((1, 20, 30, 3), np.uint8), 0.2e-6)})
+    with pytest.raises(DrepanoError, match="no channel 2"):
+        read_image(tmp_path / "field.lif", 0, 1)
 
 
 def test_a_channel_or_page_that_is_not_there_is_refused(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 from drepano.errors import DrepanoError
 from drepano.io.raster import Plane, Raster, check_size, choose_page, planes_of
 
-READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "bioio_lif"}
+READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2", ".lif": "drepano.io.leica"}
 """Suffix and module; the extra `microscopes` installs all of them."""
 
 
@@ -77,7 +77,7 @@ def _open(path: Path) -> Any:
         return import_module(module).Reader(path)
     except ModuleNotFoundError as error:
         raise DrepanoError(
-            f"{path}: files of this type need {module}; pip install 'drepano[microscopes]', "
+            f"{path}: files of this type need {error.name}; pip install 'drepano[microscopes]', "
             "or export the image as TIFF"
         ) from error
 
@@ -87,12 +87,7 @@ def _pages(path: Path, file: Any) -> list[tuple[int, dict[str, int]]]:
     pages = []
     for scene in range(len(file.scenes)):
         file.set_scene(scene)
-        try:
-            lengths = {axis: file.dims[axis][0] for axis in file.dims.order if axis not in "CYXS"}
-        except ValueError as error:  # bioio_lif: colour images
-            raise DrepanoError(
-                f"{path}: {READERS[path.suffix.lower()]} cannot read it ({error}); export the image as TIFF"
-            ) from error
+        lengths = {axis: file.dims[axis][0] for axis in file.dims.order if axis not in "CYXS"}
         places = np.ndindex(*lengths.values())
         pages += [(scene, dict(zip(lengths, place, strict=True))) for place in places]
     return pages
