@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 
 class Reader(bioio_lif.Reader):  # type: ignore[misc]  # bioio_lif has no types
-    """bioio_lif's reader, that gives a scene in colour too: with the axes it has, red, green and blue last."""
+    """The reader of bioio_lif, for scenes in colour too: with the axes they have, red, green, blue last."""
 
     def _read_delayed(self) -> xarray.DataArray:
         scene = self.current_scene_index
