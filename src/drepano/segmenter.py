@@ -31,9 +31,9 @@ _SMALLEST_DIAMETER, _LARGEST_DIAMETER = 1, 5000
 CellDiameter = float | Literal["auto"] | None
 """Of a typical cell in an image, px: given, to be estimated, or the one that the network knows."""
 
-_ESTIMATE_TOLERANCES = 0.05, 0.3
-"""Where cells found differ more than this from the estimate, the first and the second time, the field is
-segmented again at their size."""
+_ESTIMATE_TOLERANCES = 0.03, 0.03, 0.3
+"""Where cells found differ more than this from the estimate, the first, second and third time, the field is
+segmented again at their size, and in the end as it is."""
 _SMALLEST_SCALE, _LARGEST_SCALE = 1 / 6, 12.0
 """Cells so many times as large as those that the network knows are no cells."""
 
@@ -103,9 +103,9 @@ class Segmenter:
             File, or (H, W), (H, W, 3) or (H, W, 4) array of 8 or 16 bit; see `drepano.io.to_rgb8`.
         cell_diameter : float or "auto", optional
             Diameter in px of a typical cell in `image`, which is then scaled to the size that the network
-            knows; "auto" estimates it from the image, running the network up to three times; where no cells
-            of a size are seen the image is taken as it is. Without a diameter it is so too: its cells should
-            be about as large as ``card.cell_diameter``.
+            knows; "auto" estimates it from the image, running the network up to four times until the cells
+            found have it; where no cells of a size are seen the image is taken as it is. Without a diameter
+            it is so too: its cells should be about as large as ``card.cell_diameter``.
 
         Returns
         -------
