@@ -21,8 +21,8 @@ import pandas as pd
 from drepano.datasets import open_dataset
 from drepano.experiments.evaluation import summarise_crops
 from drepano.experiments.jobs import run_jobs
-from drepano.experiments.plan import FIELDS, RESULT, Job, Plan, keep_plan
-from drepano.experiments.splits import Split
+from drepano.experiments.plan import FIELDS, RESULT, Job, Plan, keep_plan, make_plan
+from drepano.experiments.splits import Split, Splits
 from drepano.experiments.working_copy import survey, write_working_copy
 from drepano.io import write_json
 from drepano.methods import Budget
@@ -39,7 +39,7 @@ VARIANTS = (
 
 
 def main(given: argparse.Namespace) -> int:
-    plan = make_plan(given.data, given.xu2017, Budget(given.steps, 4, 128, given.validate_every))
+    plan = plan_search(given.data, given.xu2017, Budget(given.steps, 4, 128, given.validate_every))
     keep_plan(given.run, plan)
     write_working_copy(open_dataset(given.data), given.run / FIELDS, lambda *_: None)
     jobs = plan.jobs(given.methods.split(","), range(given.seeds), ())
@@ -53,32 +53,19 @@ def main(given: argparse.Namespace) -> int:
     return 0
 
 
-def make_plan(data: Path, xu2017: Path, budget: Budget) -> Plan:
+def plan_search(data: Path, xu2017: Path, budget: Budget) -> Plan:
     """Six splits of four patients: trained on two, tested on the others."""
     dataset, singles = open_dataset(data), open_dataset(xu2017)
     _, fingerprint = survey(dataset, dataset.taxonomy, lambda *_: None)
-    patients = {source.id: source.patient for source in dataset.sources}
+    of_patient = {source.id: source.patient for source in dataset.sources}
     splits = []
-    for held_out in combinations(sorted(set(patients.values())), 2):
-        test = tuple(id for id, patient in patients.items() if patient in held_out)
-        training = tuple(id for id in patients if id not in set(test))
+    for held_out in combinations(sorted(set(of_patient.values())), 2):
+        test = tuple(id for id, patient in of_patient.items() if patient in held_out)
+        training = tuple(id for id in of_patient if id not in set(test))
         splits.append(Split(f"without-{'-'.join(held_out)}", training, test))
-    return Plan(
-        kind="compare",
-        data={
-            "name": dataset.name,
-            "origin": dataset.origin,
-            "licence": dataset.licence,
-            "fingerprint": fingerprint,
-        },
-        taxonomy=dataset.taxonomy.name,
-        classes=dataset.taxonomy.classes,
-        group="patient",
-        patients=patients,
-        budget=budget,
-        splits=tuple(splits),
-        notes=(),
-        crops=f"{singles.name}, {len(singles)} crops",
+    crops = f"{singles.name}, {len(singles)} crops"
+    return make_plan(
+        "compare", dataset, dataset.taxonomy, fingerprint, budget, Splits(tuple(splits), "patient", ()), crops
     )
 
 

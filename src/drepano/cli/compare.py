@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,37 +142,19 @@ def _plan(
 ) -> Plan:
     """Fields scaled and split, the plan kept; what is special about the splits is said."""
     from drepano.datasets import open_dataset
-    from drepano.experiments.plan import FIELDS, Plan, keep_plan
+    from drepano.experiments.plan import FIELDS, keep_plan, make_plan
     from drepano.experiments.working_copy import survey, write_working_copy
     from drepano.io import ensure_writable_folder
     from drepano.taxonomy import BINARY
 
     dataset = open_dataset(data)
     taxonomy = BINARY if binary else dataset.taxonomy
-    patients = {source.id: source.patient for source in dataset.sources}
-    singles = None if crops is None else _crops(crops, patients)
+    singles = None if crops is None else _crops(crops, [source.patient for source in dataset.sources])
     ensure_writable_folder(folder)
     with stage_progress() as progress:
-        infos, print_of_data = survey(dataset, taxonomy, progress)
-    about = {
-        "name": dataset.name,
-        "origin": dataset.origin,
-        "licence": dataset.licence,
-        "fingerprint": print_of_data,
-    }
+        infos, fingerprint = survey(dataset, taxonomy, progress)
     splits = split(infos, taxonomy.classes)
-    plan = Plan(
-        kind=kind,
-        data=about,
-        taxonomy=taxonomy.name,
-        classes=taxonomy.classes,
-        group=splits.group,
-        patients=patients,
-        budget=budget,
-        splits=splits.splits,
-        notes=splits.notes,
-        crops=singles,
-    )
+    plan = make_plan(kind, dataset, taxonomy, fingerprint, budget, splits, singles)
     keep_plan(folder, plan)
     with stage_progress() as progress:
         write_working_copy(dataset, folder / FIELDS, progress)
@@ -191,7 +173,7 @@ def _check_group(group: str) -> None:
         raise DrepanoError(f"--group {group}: use {' or '.join(GROUPS)}")
 
 
-def _crops(folder: Path, patients: Mapping[str, str | None]) -> str:
+def _crops(folder: Path, patients: Sequence[str | None]) -> str:
     """The single crops in a few words; they can be told of patients not trained on only."""
     from drepano.datasets import is_xu2017, open_dataset
     from drepano.errors import DrepanoError
@@ -200,8 +182,8 @@ def _crops(folder: Path, patients: Mapping[str, str | None]) -> str:
         raise DrepanoError(f"--crops {folder}: is no folder of xu2017, the data set of single crops")
     singles = open_dataset(folder)
     known = {source.patient for source in singles.sources}
-    missing = sorted({patient or "fields without a patient" for patient in patients.values()} - known)
-    if missing or len(set(patients.values())) < 2:
+    missing = sorted({patient or "fields without a patient" for patient in patients} - known)
+    if missing or len(set(patients)) < 2:
         reason = f"has no crops of {missing[0]}" if missing else "there is only one patient in the fields"
         raise DrepanoError(f"--crops {folder}: {reason}; leave it out, or give fields of the crops' patients")
     return f"{singles.name}, {len(singles)} crops"

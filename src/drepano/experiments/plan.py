@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from drepano.datasets import FieldDataset
 from drepano.errors import DrepanoError
-from drepano.experiments.splits import Split
+from drepano.experiments.splits import Split, Splits
 from drepano.io import ensure_writable_folder, write_text
 from drepano.methods import Budget
 from drepano.taxonomy import Taxonomy
@@ -86,6 +87,35 @@ class Plan:
             for method in methods
             if seed == seeds[0] or method not in one_seed
         ]
+
+
+def make_plan(
+    kind: str,
+    dataset: FieldDataset,
+    taxonomy: Taxonomy,
+    fingerprint: dict[str, Any],
+    budget: Budget,
+    splits: Splits,
+    crops: str | None = None,
+) -> Plan:
+    """The plan of an experiment on a data set, whose `fingerprint` is that of `working_copy.survey`."""
+    return Plan(
+        kind=kind,
+        data={
+            "name": dataset.name,
+            "origin": dataset.origin,
+            "licence": dataset.licence,
+            "fingerprint": fingerprint,
+        },
+        taxonomy=taxonomy.name,
+        classes=taxonomy.classes,
+        group=splits.group,
+        patients={source.id: source.patient for source in dataset.sources},
+        budget=budget,
+        splits=splits.splits,
+        notes=splits.notes,
+        crops=crops,
+    )
 
 
 def keep_plan(experiment: Path, plan: Plan) -> None:
