@@ -10,7 +10,7 @@ data=$1 runs=$2 jobs=${3:-2}
 results=$(dirname "$0")/results
 export OMP_NUM_THREADS=1
 seeds=(--seeds 0,1,2 --one-seed pspnet,deeplabv3plus,region-growing,pixel-forest)
-controls=unet-width-10,dunet-scope-0,dunet-frozen,unet-width-32,dynunet
+controls=unet-width-10,dunet-scope-0,dunet-frozen,unet-width-32,dynunet-width-8,dynunet
 crops=(--batch-size 4 --crop-size 128 --jobs "$jobs")
 mkdir -p "$runs"
 

@@ -26,12 +26,14 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "deeplabv3plus": {"network": "deeplabv3plus"},
     "pspnet-imagenet": {"network": "pspnet", "network_options": {"pretrained": True}},
     "deeplabv3plus-imagenet": {"network": "deeplabv3plus", "network_options": {"pretrained": True}},
-    # Controls: as many parameters as dU-Net; many more; no shifts; shifts that are not learned; nnU-Net's.
+    # Controls: as many parameters as dU-Net; many more; no shifts; shifts that are not learned; nnU-Net's
+    # architecture, and the same with dU-Net's channels.
     "unet-width-10": {"network": "unet", "network_options": {"width": 10}},
     "unet-width-32": {"network": "unet", "network_options": {"width": 32}},
     "dunet-scope-0": {"network": "dunet", "network_options": {"scope": 0.0}},
     "dunet-frozen": {"network": "dunet", "network_options": {"frozen_offsets": True}},
     "dynunet": {"network": "dynunet"},
+    "dynunet-width-8": {"network": "dynunet", "network_options": {"width": 8}},
     # One thing changed at a time, to find the best dU-Net.
     "dunet-scope-4": {"network": "dunet", "network_options": {"scope": 4.0}},
     "dunet-width-16": {"network": "dunet", "network_options": {"width": 16}},
@@ -54,6 +56,7 @@ METHODS: dict[str, str] = {
     "dunet-scope-0": "dU-Net, scope 0",
     "dunet-frozen": "dU-Net, frozen offsets",
     "dynunet": "DynUNet (nnU-Net)",
+    "dynunet-width-8": "DynUNet, width 8",
     "dunet-scope-4": "dU-Net, scope 4",
     "dunet-width-16": "dU-Net, width 16",
     "dunet-contrast-kept": "dU-Net, contrast kept",
