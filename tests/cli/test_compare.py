@@ -169,11 +169,14 @@ class TestCompare:
         assert "in broken" in (tmp_path / "out/jobs/unet/fold-1/seed-0/failure.txt").read_text()
 
     def test_all_cells_as_one_class_and_classical_methods(self, data, tmp_path):
-        result = compare(data, tmp_path / "out", "--binary", methods="region-growing,pixel-forest,unet")
+        methods = "region-growing,pixel-forest,unet"
+        result = compare(data, tmp_path / "out", "--binary", "--touching-weight", "20", methods=methods)
         assert result.exit_code == 0, result.output
         assert list(summary(tmp_path / "out")["methods"]) == ["region-growing", "pixel-forest", "unet"]
         assert summary(tmp_path / "out")["classes"] == ["background", "cell"]
-        assert "Overlap and distance of cells (Table I)" in (tmp_path / "out/tables.md").read_text()
+        tables = (tmp_path / "out/tables.md").read_text()
+        assert "Overlap and distance of cells (Table I)" in tables
+        assert "touching_weight 20.0" in tables
 
     def test_without_a_network_there_are_no_validation_curves(self, data, tmp_path):
         result = compare(data, tmp_path / "out", "--binary", methods="region-growing")
@@ -189,6 +192,7 @@ class TestCompare:
             ("--group", "eye", "use field or patient"),
             ("--seeds", "one", "whole numbers separated by commas"),
             ("--steps", "0", "steps=0"),
+            ("--touching-weight", "0.5", "touching_weight=0.5"),
             ("--crops", "here", "use --group patient"),
             ("--folds", "1", "at least 2"),
         ],

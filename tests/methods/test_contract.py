@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -36,6 +36,12 @@ def test_it_learns_from_fields_and_segments_one(name, toy, make_discs, tmp_path,
 def test_what_a_network_is_trained_with_can_differ_from_the_preset():
     assert create_method("dunet-cross-entropy", BUDGET).config.loss == "ce"
     assert create_method("dunet", BUDGET).config.loss == "ce+dice"
+
+
+def test_all_networks_weigh_touching_cells_as_they_are_told_but_the_variant_of_its_own_weight():
+    told = replace(BUDGET, touching_weight=5)
+    weights = [create_method(name, told).config.touching_weight for name in ("unet", "dunet-touching-20")]
+    assert weights == [5, 20]
 
 
 def test_every_method_has_a_name_for_tables():

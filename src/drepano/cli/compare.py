@@ -30,6 +30,9 @@ Steps = Annotated[int, typer.Option(help="Optimiser steps of every network.")]
 BatchSize = Annotated[int, typer.Option(help="Crops a step.")]
 CropSize = Annotated[int, typer.Option(help="Side of the square crops, px.")]
 ValidateEvery = Annotated[int, typer.Option(help="Steps between looks at the inner validation fields.")]
+TouchingWeight = Annotated[
+    float, typer.Option(help="Weight in the loss of the background where two cells meet, 1 to 100.")
+]
 IlastikProject = Annotated[Path | None, typer.Option(help="Project (.ilp) for the method ilastik.")]
 Processes = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.")]
 
@@ -49,6 +52,7 @@ def compare(
     batch_size: BatchSize = 4,
     crop_size: CropSize = 256,
     validate_every: ValidateEvery = 100,
+    touching_weight: TouchingWeight = 1.0,
     crops: Annotated[
         Path | None, typer.Option(help="Folder of xu2017: classify the test patients' single crops too.")
     ] = None,
@@ -70,7 +74,7 @@ def compare(
             "--crops: the class of single crops can be told of patients not trained on: use --group patient, "
             "without --binary"
         )
-    budget = Budget(steps, batch_size, crop_size, validate_every)
+    budget = Budget(steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
     numbers = _numbers("--seeds", seeds)
     plan = _plan(
@@ -106,6 +110,7 @@ def learning_curve(
     batch_size: BatchSize = 4,
     crop_size: CropSize = 256,
     validate_every: ValidateEvery = 100,
+    touching_weight: TouchingWeight = 1.0,
     ilastik_project: IlastikProject = None,
     processes: Processes = 1,
 ) -> None:
@@ -115,7 +120,7 @@ def learning_curve(
     from drepano.reports.experiment import write_learning_curve
 
     _check_group(group)
-    budget = Budget(steps, batch_size, crop_size, validate_every)
+    budget = Budget(steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
     numbers = _numbers("--seeds", seeds)
     plan = _plan(

@@ -87,7 +87,7 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
         not installed.
     """
     if name in _NETWORKS:
-        config = make_config(**_NETWORKS[name], **asdict(budget))
+        config = make_config(**{**asdict(budget), **_NETWORKS[name]})
         check_installed(config.network)
         return NetworkMethod(config)
     if name == "region-growing":

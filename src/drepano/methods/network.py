@@ -14,7 +14,7 @@ from drepano.training.trainer import Progress
 
 @dataclass(frozen=True)
 class Budget:
-    """What every network of a comparison may spend; the rest is the preset "default".
+    """What every network of a comparison may spend, and is asked to do; the rest is the preset "default".
 
     Parameters
     ----------
@@ -22,12 +22,15 @@ class Budget:
         Optimiser steps; crops a step; side of the square crops in px.
     validate_every : int
         Steps between looks at the inner validation fields, which choose nothing.
+    touching_weight : float
+        Weight in the loss of the background where two cells meet; 1 is the paper's loss.
     """
 
     steps: int = 2000
     batch_size: int = 4
     crop_size: int = 256
     validate_every: int = 100
+    touching_weight: float = 1.0
 
 
 @dataclass(frozen=True)
