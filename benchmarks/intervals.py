@@ -37,9 +37,14 @@ FIELDS = (2, 3, 5, 10, 20)
 CORRECTED_FIELDS = (2, 5, 20)
 PLACES = (3, 5, 10, 20)
 CORRECTED_PLACES = (3, 5, 20)
-CASES = ((0.1, 0.05), (0.3, 0.02), (0.02, 0.02))
+CASES = (
+    *((0.1, correlation) for correlation in (0, 0.05, 0.1, 0.2)),
+    (0.3, 0.02),
+    (0.02, 0.02),
+    *((share, 0.05) for share in (0.02, 0.01, 0.005)),
+)
 """Share, intraclass correlation."""
-PAIRS = ((0.1, 0.1, 0.05), (0.3, 0.1, 0.02), (0.02, 0.02, 0.02))
+PAIRS = ((0.1, 0.1, 0.05), (0.1, 0.1, 0.2), (0.3, 0.1, 0.02), (0.02, 0.02, 0.02))
 """Share of the first patient, of the second, intraclass correlation."""
 MIXTURES = (((0.6, 0.1, 0.1, 0.2), 0.05), ((0.9, 0.005, 0.045, 0.05), 0.02))
 """Shares of all classes, intraclass correlation."""
@@ -87,10 +92,12 @@ def main(results: Path) -> None:
 
 def shares(rng: np.random.Generator, fields: int, share: float, correlation: float) -> dict[str, float]:
     held = np.zeros((PATIENTS, 2), bool)
+    half_widths = np.zeros(PATIENTS)
     for patient in range(PATIENTS):
         hits, cells = draw_patient(rng, fields, share, correlation)
         intervals = field_interval(hits, cells, patient), binomial_interval(hits.sum(), cells.sum())
         held[patient] = [holds(interval, share) for interval in intervals]
+        half_widths[patient] = intervals[0].half_width
     over_fields, binomial = held.mean(axis=0).round(3).tolist()
     return {
         "fields": fields,
@@ -98,6 +105,7 @@ def shares(rng: np.random.Generator, fields: int, share: float, correlation: flo
         "intraclass_correlation": correlation,
         "held_by_interval_over_fields": over_fields,
         "held_by_binomial_interval": binomial,
+        "median_half_width": round(float(np.median(half_widths)), 4),
     }
 
 
@@ -258,8 +266,10 @@ def draw_rates(rng: np.random.Generator, mean_rates: np.ndarray, apart: float) -
 def draw_patient(
     rng: np.random.Generator, fields: int, share: float, correlation: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    strength = 1 / correlation - 1
     cells = rng.integers(60, 140, fields)
+    if not correlation:
+        return rng.binomial(cells, share), cells
+    strength = 1 / correlation - 1
     return rng.binomial(cells, rng.beta(share * strength, (1 - share) * strength, fields)), cells
 
 

@@ -44,7 +44,8 @@ class TestFields:
         row = sickled(rows)
         assert (row["first"], row["second"], row["differ_in"], row["over"]) == ("P", "Q", "patient", "fields")
         assert (row["first_count"], row["second_count"]) == (2, 1)
-        assert row["difference"] == pytest.approx(0.3 - 1)
+        assert (row["first_share"], row["second_share"]) == (0.3, 1)
+        assert row["difference"] == pytest.approx(0.7), "the second less the first"
 
     def test_one_field_on_a_side_has_no_interval_and_no_verdict(self):
         table = fields(({"patient": "P"}, 3, 10), ({"patient": "Q"}, 5, 5))
@@ -54,7 +55,7 @@ class TestFields:
 
     def test_layers_and_times_of_one_place_count_once(self):
         patients = [({"patient": "P", "place": f"P{n % 2}"}, 5 + 5 * (n % 2), 50) for n in range(8)]
-        patients += [({"patient": "Q", "place": f"Q{n % 2}"}, 20 + 10 * (n % 2), 50) for n in range(8)]
+        patients += [({"patient": "Q", "place": f"Q{n % 2}"}, 12 + 10 * (n % 2), 50) for n in range(8)]
         row = sickled(compare_groups(fields(*patients), ["patient"], SCD))
         assert (row["first_count"], row["second_count"]) == (2, 2)
         assert row["more_than_chance"] is False
@@ -62,13 +63,12 @@ class TestFields:
     def test_a_large_difference_is_more_than_chance(self):
         table = fields(*[({"patient": "P"}, 5, 50)] * 4, *[({"patient": "Q"}, 30, 50)] * 4)
         row = sickled(compare_groups(table, ["patient"], SCD))
-        assert row["high"] < 0
+        assert row["low"] > 0
         assert row["more_than_chance"] is True
 
     def test_the_same_difference_between_two_fields_each_that_differ_is_not(self):
-        """Student's quantile for two fields is 12.7."""
-        rows = [({"patient": "P"}, hits, 50) for hits in (2, 8)] + [
-            ({"patient": "Q"}, hits, 50) for hits in (27, 33)
+        rows = [({"patient": "P"}, hits, 50) for hits in (0, 10)] + [
+            ({"patient": "Q"}, hits, 50) for hits in (10, 50)
         ]
         assert sickled(compare_groups(fields(*rows), ["patient"], SCD))["more_than_chance"] is False
 
@@ -109,8 +109,8 @@ class TestPlaces:
         row = sickled(compare_groups(table, ["patient", "time"], SCD))
         assert (row["over"], row["first_count"], row["second_count"]) == ("places", 3, 3)
         half = t.ppf(0.975, 2) * 0.02 / np.sqrt(3)
-        assert row["difference"] == pytest.approx(-0.12)
-        assert (row["low"], row["high"]) == pytest.approx((-0.12 - half, -0.12 + half))
+        assert row["difference"] == pytest.approx(0.12)
+        assert (row["low"], row["high"]) == pytest.approx((0.12 - half, 0.12 + half))
         assert row["more_than_chance"] is True
 
     def test_as_other_places_they_would_not_be_told_apart(self):
@@ -122,7 +122,7 @@ class TestPlaces:
         table = self.course([(1, 50), (2, 20), (3, 30), (4, 90)], [(1, 60), (2, 32), (3, 41), (5, 0)])
         row = sickled(compare_groups(table, ["patient", "time"], SCD))
         assert (row["over"], row["first_count"]) == ("places", 3)
-        assert row["difference"] == pytest.approx(-0.11)
+        assert row["difference"] == pytest.approx(0.11)
 
     @pytest.mark.parametrize(
         ("before", "after"),
@@ -182,8 +182,9 @@ class TestPatients:
         assert (row["differ_in"], row["first"], row["second"]) == ("drug", "none", "some")
         assert (row["first_count"], row["second_count"], row["same"]) == (3, 3, "")
         half = t.ppf(0.975, 4) * np.sqrt(0.01 / 3 + 0.01 / 3)
-        assert row["difference"] == pytest.approx(0.1)
-        assert (row["low"], row["high"]) == pytest.approx((0.1 - half, 0.1 + half))
+        assert (row["first_share"], row["second_share"]) == pytest.approx((0.3, 0.2))
+        assert row["difference"] == pytest.approx(-0.1)
+        assert (row["low"], row["high"]) == pytest.approx((-0.1 - half, -0.1 + half))
         assert row["more_than_chance"] is False
 
     def test_the_same_patients_at_two_times_are_compared_with_themselves(self):
@@ -196,7 +197,7 @@ class TestPatients:
         row = sickled(compare_groups(table, ["patient", "time"], SCD), over="patients")
         half = t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
         assert (row["first_count"], row["second_count"]) == (3, 3)
-        assert (row["low"], row["high"]) == pytest.approx((0.11 - half, 0.11 + half))
+        assert (row["low"], row["high"]) == pytest.approx((-0.11 - half, -0.11 + half))
         assert row["more_than_chance"] is True
 
     def test_other_things_stay_equal(self):
@@ -228,7 +229,7 @@ class TestPatients:
         row = sickled(compare_groups(arms, ["patient", "drug"], SCD), over="patients")
         drug = np.array([0.17, 0.24, 0.29, 0.31, 0.38])
         half = t.ppf(0.975, 4) * drug.std(ddof=1) / np.sqrt(5)
-        assert (row["low"], row["high"]) == pytest.approx((-drug.mean() - half, -drug.mean() + half))
+        assert (row["low"], row["high"]) == pytest.approx((drug.mean() - half, drug.mean() + half))
         assert row["more_than_chance"] is True
 
     def test_one_patient_on_both_sides_of_many_does_not_cost_the_others(self):
@@ -248,7 +249,7 @@ class TestPatients:
     def test_patients_who_do_not_vary_say_nothing_of_chance(self):
         rows = compare_groups(self.arms([0, 0], [200, 200]), ["patient", "drug"], SCD)
         row = sickled(rows, over="patients")
-        assert row["difference"] == pytest.approx(-0.2)
+        assert row["difference"] == pytest.approx(0.2)
         assert np.isnan(row["low"])
         assert pd.isna(row["more_than_chance"])
 
@@ -310,8 +311,8 @@ class TestCorrected:
             for hits in (base, base + 4, base - 4)
         ]
         row = sickled(compare_groups(fields(*rows), ["patient"], SCD, self.CONFUSION))
-        assert row["corrected high"] < 0
-        assert row["corrected difference"] == pytest.approx(-0.3 / 0.94, abs=0.01)
+        assert row["corrected low"] > 0
+        assert row["corrected difference"] == pytest.approx(0.3 / 0.94, abs=0.01)
         width = row["high"] - row["low"]
         assert row["corrected high"] - row["corrected low"] == pytest.approx(width, rel=0.1)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drepano.cells.corrections import Correction, confusion_correlation, corrected_intervals, undo_confusion
-from drepano.cells.shares import UNKNOWN
+from drepano.cells.shares import UNKNOWN, field_interval
 
 CONFUSION = np.array([[90, 5, 5], [2, 95, 3], [10, 0, 90]])
 
@@ -52,7 +52,26 @@ def test_no_hits_do_not_prove_that_there_are_none():
         np.array([[100, 0, 0]] * 5), Correction(np.array([[94, 6, 0], [5, 95, 0], [0, 0, 100]]))
     )
     assert interval[2].low == pytest.approx(0, abs=1e-6)
-    assert 0.002 < interval[2].high < 0.02
+    assert interval[2].high == pytest.approx(field_interval(np.zeros(5), np.full(5, 100)).high, rel=0.02)
+
+
+def test_with_a_network_that_confuses_nothing_the_interval_is_no_narrower_than_the_plain_one():
+    """The second class differs between the fields, the others do not."""
+    counts = np.array([[14, 3, 6, 8], [10, 13, 6, 4]])
+    corrected = corrected_intervals(counts, Correction(5000 * np.eye(4)))
+    for hits, interval in zip(counts.T, corrected, strict=True):
+        plain = field_interval(hits, counts.sum(axis=1))
+        assert interval.low <= plain.low + 0.005
+        assert interval.high >= plain.high - 0.005
+        assert interval.half_width < 1.1 * plain.half_width
+
+
+def test_false_calls_of_a_common_class_widen_the_interval_of_a_rare_one():
+    """Six of a hundred are called so: how uncertain these six are is part of it."""
+    counts = np.array([[120, 80], [110, 90], [140, 60]])
+    rates = np.array([[94, 6], [2, 98]])
+    plain = field_interval(counts[:, 1], counts.sum(axis=1)).half_width
+    assert corrected_intervals(counts, Correction(1000 * rates))[1].half_width > plain / 0.92
 
 
 def test_the_interval_holds_the_truth_with_few_fields():

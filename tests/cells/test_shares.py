@@ -12,7 +12,9 @@ from scipy.stats import binomtest, t
 
 from drepano.cells.shares import (
     UNKNOWN,
+    DrawnShare,
     binomial_interval,
+    design_effect,
     difference_interval,
     draw_share,
     effective_cells,
@@ -53,9 +55,25 @@ class TestOverFields:
         assert over_fields.half_width > 3 * binomial.half_width
         assert over_fields.low < 0.2 < over_fields.high
 
-    def test_it_is_never_narrower_than_the_binomial_one(self):
-        """Two fields that are equal by chance do not prove anything."""
-        assert field_interval(np.array([10, 10]), np.array([50, 50])) == binomial_interval(20, 100)
+    @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=2, max_size=8))
+    def test_it_holds_the_binomial_one(self, fields):
+        hits, cells = (np.array(column) for column in zip(*((h, h + o) for h, o in fields), strict=True))
+        interval, binomial = field_interval(hits, cells), binomial_interval(hits.sum(), cells.sum())
+        if interval.is_known:
+            assert interval.low <= binomial.low + 1e-9
+            assert interval.high >= binomial.high - 1e-9
+
+    def test_two_fields_that_are_equal_by_chance_do_not_prove_that_fields_are(self):
+        interval, binomial = (
+            field_interval(np.array([10, 10]), np.array([50, 50])),
+            binomial_interval(20, 100),
+        )
+        assert 2 * binomial.half_width < interval.half_width < 3 * binomial.half_width
+
+    @pytest.mark.parametrize("fields", [2, 3, 5, 10, 20])
+    def test_a_first_hit_does_not_lower_the_upper_end(self, fields):
+        cells, one = np.full(fields, 100), np.eye(fields, dtype=int)[0]
+        assert field_interval(0 * one, cells).high < field_interval(one, cells).high
 
     @pytest.mark.parametrize(("hits", "cells"), [([5], [50]), ([5, 0], [50, 0]), ([], [])])
     def test_one_field_with_cells_tells_nothing_about_fields(self, hits, cells):
@@ -72,19 +90,19 @@ class TestOverFields:
         if interval.is_known:
             assert 0 <= interval.low <= hits.sum() / cells.sum() <= interval.high <= 1
 
-    @pytest.mark.parametrize("fields", [2, 3, 10])
-    def test_it_holds_the_truth_where_the_binomial_one_does_not(self, fields):
+    @pytest.mark.parametrize(("fields", "share"), [(2, 0.1), (3, 0.1), (10, 0.1), (2, 0.02), (5, 0.01)])
+    def test_it_holds_the_truth_where_the_binomial_one_does_not(self, fields, share):
         """Fields with an intraclass correlation of 0.05: see benchmarks/intervals.py."""
         rng = np.random.default_rng(0)
         held = np.zeros((200, 2))
         for patient in range(len(held)):
             cells = rng.integers(60, 140, fields)
-            hits = rng.binomial(cells, rng.beta(1.9, 17.1, fields))
+            hits = rng.binomial(cells, rng.beta(19 * share, 19 * (1 - share), fields))
             pair = field_interval(hits, cells, patient), binomial_interval(hits.sum(), cells.sum())
-            held[patient] = [interval.low <= 0.1 <= interval.high for interval in pair]
+            held[patient] = [interval.low <= share <= interval.high for interval in pair]
         over_fields, binomial = held.mean(axis=0)
-        assert over_fields > 0.9
-        assert binomial < 0.8
+        assert over_fields > 0.93
+        assert binomial < 0.85
 
     def test_with_many_units_the_expanded_percentiles_are_the_plain_ones(self):
         values = np.linspace(0, 1, 1001)
@@ -93,51 +111,68 @@ class TestOverFields:
 
 
 class TestEffectiveCells:
-    def test_fields_that_are_each_all_or_nothing_count_as_one_cell_each(self):
-        """Of n such fields; in the variance n - 1 of them, and Student's quantile for the normal one."""
-        hits, cells = np.array([50, 0] * 10), np.full(20, 50)
-        factor = (1.959964 / t.ppf(0.975, 19)) ** 2
-        assert effective_cells(hits, cells) == pytest.approx(19 * factor, rel=1e-5)
+    @pytest.mark.parametrize(
+        ("hits", "effect"),
+        [
+            # Twenty fields of 50 cells: 1000 / 19 seen. Three fields' worth of 1 + 49 * 0.05 = 3.45 expected.
+            ([50, 0] * 10, (3 * 3.45 + 19 * 1000 / 19) / 22),
+            ([10] * 20, 1),  # 3 * 3.45 / 22, but never below chance
+            ([10] * 2, 3 * 3.45 / 4),
+            # Without a hit, or a miss, nothing is seen but chance.
+            ([0] * 2, (3 * 3.45 + 1) / 4),
+            ([50] * 5, (3 * 3.45 + 4) / 7),
+        ],
+    )
+    def test_what_is_seen_is_moderated_by_what_is_expected(self, hits, effect):
+        cells = np.full(len(hits), 50)
+        assert design_effect(np.array(hits), cells) == pytest.approx(effect)
+        worth = cells.sum() / effect * t_factor(len(hits))
+        assert effective_cells(np.array(hits), cells) == pytest.approx(worth, rel=1e-5)
 
-    @pytest.mark.parametrize(("hits", "cells"), [([10, 10], [50, 50]), ([0, 0], [50, 70]), ([5, 5], [5, 5])])
-    def test_fields_that_do_not_differ_count_with_all_their_cells(self, hits, cells):
-        assert effective_cells(np.array(hits), np.array(cells)) == sum(cells)
+    def test_many_fields_are_taken_by_their_word(self):
+        """1 + 49 * 0.2: cells of one field with that correlation."""
+        rng = np.random.default_rng(0)
+        hits = rng.binomial(50, rng.beta(0.4, 3.6, 5000))
+        assert design_effect(hits, np.full(5000, 50)) == pytest.approx(10.8, rel=0.05)
 
     def test_they_are_never_more_than_there_are(self):
-        assert effective_cells(np.array([100, 101, 100, 99]), np.full(4, 200)) == 800
+        ones = np.tile([0, 1], 500)
+        assert 990 < effective_cells(ones, np.ones(1000)) <= 1000
 
 
 class TestFieldsWanted:
     alike = np.full(6, 10), np.full(6, 50)
     different = np.array([2, 30, 14, 1, 22, 9]), np.full(6, 50)
 
-    def test_cells_drawn_independently_halve_the_interval_with_four_times_the_fields(self):
+    def test_some_less_than_four_times_the_fields_halve_the_interval(self):
+        """24 by the root law; but with more fields Student's quantile is smaller."""
         width = field_interval(*self.alike).half_width
-        assert fields_for(width / 2, *self.alike) == pytest.approx(24, abs=1)
+        assert fields_for(width / 2, *self.alike) == 20
         assert fields_for(width, *self.alike) == 6
 
     @pytest.mark.parametrize("wanted", [0.3, 0.1, 0.05, 0.01])
     def test_that_many_fields_are_enough_and_one_less_is_not(self, wanted):
         hits, cells = self.different
         needed = fields_for(wanted, hits, cells)
-        share, worth = hits.sum() / cells.sum(), effective_cells(hits, cells) / t_factor(6) / 6
+        share, effect = hits.sum() / cells.sum(), design_effect(hits, cells)
 
         def half_width(fields):
-            effective = min(50 * fields, worth * fields * t_factor(fields))
+            effective = 50 * fields * min(1, t_factor(fields) / effect)
             return binomial_interval(share * effective, effective).half_width
 
         assert half_width(needed) <= wanted
         assert needed == 2 or half_width(needed - 1) > wanted
 
     def test_two_fields_that_differ_gain_most_from_the_next_few(self):
-        """Student's quantile falls from 12.7 with two fields to 3.2 with four."""
+        """Student's quantile falls from 2.8 with two fields to 2.3 with seven."""
         hits, cells = np.array([5, 20]), np.array([50, 50])
         width = field_interval(hits, cells).half_width
-        assert fields_for(width / 2, hits, cells) == 5  # eight by the root law
+        assert fields_for(width / 2, hits, cells) == 7  # eight by the root law
 
 
 def t_factor(fields):
-    return (1.959964 / t.ppf(0.975, fields - 1)) ** 2
+    """With three fields' worth of expectation."""
+    return (1.959964 / t.ppf(0.975, fields + 2)) ** 2
 
 
 class TestDifference:
@@ -154,9 +189,11 @@ class TestDifference:
 
     def test_it_is_never_narrower_than_newcombes(self):
         """56/70 against 48/80, Newcombe's example: 0.0524 to 0.3339 (method 10)."""
-        first = draw_share(np.array([28, 28]), np.array([35, 35]), seed=0)
-        second = draw_share(np.array([24, 24]), np.array([40, 40]), seed=1)
-        interval = difference_interval(first, second)
+        sides = [
+            DrawnShare(hits / cells, 2, binomial_interval(hits, cells), np.full(10, hits / cells))
+            for hits, cells in ((56, 70), (48, 80))
+        ]
+        interval = difference_interval(*sides)
         assert (interval.low, interval.high) == pytest.approx((0.0524, 0.3339), abs=1e-4)
 
     def test_one_field_on_a_side_tells_nothing(self):

@@ -33,6 +33,8 @@ _COLUMNS = (
     "first_count",
     "second_count",
     "class",
+    "first_share",
+    "second_share",
     "difference",
     "low",
     "high",
@@ -61,10 +63,11 @@ def compare_groups(
         all with another value; "places" where a patient's places are compared with themselves; else
         "fields"), ``first_count`` and ``second_count`` (of these, with cells; layers and times of one place
         count once),
-        ``class``, ``difference`` (share in the first less that in the second, of patients the mean of their
-        shares; NaN without cells), ``low`` and ``high`` (95 %, see `difference_interval` and
-        `patients_interval`), ``more_than_chance`` (missing where there is no interval); with `confusion` also
-        ``corrected difference``, ``corrected low`` and ``corrected high``: where the other classes differ
+        ``class``, ``first_share`` and ``second_share`` (of patients the mean of their shares; NaN without
+        cells), ``difference`` (the second less the first: of times the later less the earlier), ``low`` and
+        ``high`` (95 %, see `difference_interval` and `patients_interval`), ``more_than_chance`` (missing
+        where there is no interval); with `confusion` also ``corrected difference``, ``corrected low`` and
+        ``corrected high``: where the other classes differ
         between the groups, so do false calls, and make a difference or hide one.
     """
     names = taxonomy.cell_classes
@@ -141,17 +144,12 @@ def _compare_patients(first: _Patients, second: _Patients) -> Iterator[dict[str,
     counts = {"first_count": len(chosen[0]), "second_count": len(chosen[1])}
     one, other = first.shares[chosen[0]], second.shares[chosen[1]]
     for place in range(one.shape[1]):
-        interval = patients_interval(one[:, place], other[:, place], paired)
-        row = {
-            "over": "patients",
-            **counts,
-            "difference": _mean_difference(one, other, place),
-            **_verdict(interval),
-        }
+        interval = patients_interval(other[:, place], one[:, place], paired)
+        row = {"over": "patients", **counts, **_means(one, other, place), **_verdict(interval)}
         if first.corrected is not None and second.corrected is not None:
             corrected = first.corrected[chosen[0]], second.corrected[chosen[1]]
-            value = _mean_difference(*corrected, place)
-            plain = patients_interval(corrected[0][:, place], corrected[1][:, place], paired)
+            value = _means(*corrected, place)["difference"]
+            plain = patients_interval(corrected[1][:, place], corrected[0][:, place], paired)
             low = high = np.nan
             if plain.is_known and first.drawn is not None and second.drawn is not None:
                 drawn = first.drawn[chosen[0], :, place], second.drawn[chosen[1], :, place]
@@ -163,8 +161,14 @@ def _compare_patients(first: _Patients, second: _Patients) -> Iterator[dict[str,
         yield row
 
 
-def _mean_difference(first: NDArray[np.float64], second: NDArray[np.float64], place: int) -> float:
-    return float(first[:, place].mean() - second[:, place].mean()) if len(first) and len(second) else np.nan
+def _means(first: NDArray[np.float64], second: NDArray[np.float64], place: int) -> dict[str, float]:
+    if not (len(first) and len(second)):
+        return _difference(np.nan, np.nan)
+    return _difference(float(first[:, place].mean()), float(second[:, place].mean()))
+
+
+def _difference(first: float, second: float) -> dict[str, float]:
+    return {"first_share": first, "second_share": second, "difference": second - first}
 
 
 def _over_fields(
@@ -248,30 +252,30 @@ def _compare_fields(
     paired = first.patient == second.patient and len(both) >= max(3, min(map(len, counts)) / 2)
     if paired:
         one, other = (side.loc[both].to_numpy() for side in counts)
-        intervals = paired_difference_intervals(one, other)
+        intervals = paired_difference_intervals(other, one)
     else:
         one, other = (side.to_numpy() for side in counts)
-        intervals = [*map(difference_interval, first.drawn, second.drawn)]
+        intervals = [*map(difference_interval, second.drawn, first.drawn)]
     totals = np.array([one.sum(axis=0), other.sum(axis=0)])
-    differences = -np.diff(_shares(totals), axis=0)[0]
+    shares = _shares(totals).T.tolist()
     corrected: list[dict[str, float]] = [{} for _ in intervals]
     if correction is not None:
         ends = (
-            correction.paired_intervals(one, other, first.patient)
+            correction.paired_intervals(other, one, first.patient)
             if paired
-            else corrected_difference_intervals(first.drawn_corrected, second.drawn_corrected, len(intervals))
+            else corrected_difference_intervals(second.drawn_corrected, first.drawn_corrected, len(intervals))
         )
-        values = -np.diff(correction.shares(totals), axis=0)[0]
+        values = np.diff(correction.shares(totals), axis=0)[0]
         corrected = [
             dict(zip(_CORRECTED, (value, interval.low, interval.high), strict=True))
             for value, interval in zip(values.tolist(), ends, strict=True)
         ]
-    for difference, interval, corrections in zip(differences.tolist(), intervals, corrected, strict=True):
+    for pair, interval, corrections in zip(shares, intervals, corrected, strict=True):
         yield {
             "over": "places" if paired else "fields",
             "first_count": len(one),
             "second_count": len(other),
-            "difference": difference,
+            **_difference(*pair),
             **_verdict(interval),
             **corrections,
         }

@@ -14,10 +14,12 @@ from drepano.cells.shares import (
     LEVEL,
     REPETITIONS,
     UNKNOWN,
+    DrawnShare,
     Interval,
     binomial_interval,
     change_variances,
     draw_fields,
+    draw_share,
     effective_cells,
     expanded_percentiles,
     hull,
@@ -62,19 +64,21 @@ class CorrectedShares:
     Parameters
     ----------
     values : (K,) float64 array
-    over_fields, over_cells, over_rates : (repetitions, K) float64 arrays
-        With fields drawn anew, with as many cells as `effective`, and with rates of confusion drawn anew.
+    over_fields, over_rates : (repetitions, K) float64 arrays
+        With fields drawn anew, and with rates of confusion drawn anew.
     fields : int
         With cells.
+    clustered : (2, K) float64 array
+        How far below and above `values` Wilson's intervals of the counted shares reach.
     unseen : (K,) float64 array
         The share that cells of the class may have if not a single one was called so.
     """
 
     values: NDArray[np.float64]
     over_fields: NDArray[np.float64]
-    over_cells: NDArray[np.float64]
     over_rates: NDArray[np.float64]
     fields: int
+    clustered: NDArray[np.float64]
     unseen: NDArray[np.float64]
 
 
@@ -123,21 +127,21 @@ class Correction:
         counts = counts[counts.sum(axis=1) > 0]
         if len(counts) < 2:
             return None
-        rng = np.random.default_rng(seed)
-        cells, totals = counts.sum(axis=1), counts.sum(axis=0)
-        effective = float(np.mean([effective_cells(hits, cells) for hits in counts.T[totals > 0]]))
-        rates = np.tile(self.confusion / self.confusion.sum(axis=1, keepdims=True), (REPETITIONS, 1, 1))
+        totals = counts.sum(axis=0)
+        counted = [draw_share(hits, counts.sum(axis=1), seed) for hits in counts.T]
+        rates = self.confusion / self.confusion.sum(axis=1, keepdims=True)
+        drawn = draw_fields(len(counts), np.random.default_rng(seed)) @ counts
         return CorrectedShares(
             undo_confusion(totals, self.confusion),
-            _undone(draw_fields(len(counts), rng) @ counts, rates),
-            _undone(rng.dirichlet(totals / totals.sum() * effective + 0.5, REPETITIONS), rates),
+            _undone(drawn, np.tile(rates, (REPETITIONS, 1, 1))),
             _undone(np.tile(totals, (REPETITIONS, 1)), self._rates_of(patient)),
             len(counts),
-            self._unseen(effective),
+            _carried([share for share in counted if share is not None], np.linalg.pinv(rates)),
+            self._unseen(np.array([effective_cells(hits, counts.sum(axis=1)) for hits in counts.T])),
         )
 
-    def _unseen(self, cells: float) -> NDArray[np.float64]:
-        unseen = binomial_interval(0, cells).high
+    def _unseen(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
+        unseen = np.array([binomial_interval(0, one).high for one in cells.tolist()])
         recalls = np.diag(self.confusion) / self.confusion.sum(axis=1)
         return np.asarray(unseen / np.maximum(recalls, unseen), dtype=np.float64)
 
@@ -178,7 +182,7 @@ class Correction:
                 strict=True,
             )
         ]
-        unseen = self._unseen(first.sum()), self._unseen(second.sum())
+        unseen = [self._unseen(np.full(len(rates), side.sum())) for side in (first, second)]
         return _of_differences(intervals, sides[0][0], sides[1][0], *unseen)
 
     def _rates_of(self, patient: int) -> NDArray[np.float64]:
@@ -277,10 +281,10 @@ def _dirichlet(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArra
 def corrected_intervals(counts: NDArray, correction: Correction, seed: int = 0) -> list[Interval]:
     """Interval of every class's share after `undo_confusion`.
 
-    Fields are drawn as in `field_interval`, and never as if they said more than `effective_cells`; the rates
-    of confusion are drawn too (`Correction`), since they were measured on so many cells only, and on other
-    patients. What the two leave open is added as that of independent numbers. The upper end is never below
-    what not a single hit would leave open.
+    Fields are drawn as in `field_interval`, and never narrower than Wilson's intervals of the counted shares,
+    by their `effective_cells`, make it; the rates of confusion are drawn too (`Correction`), since they were
+    measured on so many cells only, and on other patients. What the two leave open is added as that of
+    independent numbers. The upper end is never below what not a single hit would leave open.
 
     Parameters
     ----------
@@ -298,7 +302,7 @@ def corrected_intervals(counts: NDArray, correction: Correction, seed: int = 0) 
     drawn = correction.draw(counts, seed)
     if drawn is None:
         return [UNKNOWN] * counts.shape[1]
-    intervals = _intervals(drawn.values, drawn.over_fields, drawn.over_cells, drawn.over_rates, drawn.fields)
+    intervals = _intervals(drawn.values, drawn.over_fields, drawn.clustered, drawn.over_rates, drawn.fields)
     return [
         Interval(max(0.0, one.low), min(1.0, max(one.high, unseen)))
         for one, unseen in zip(intervals, drawn.unseen.tolist(), strict=True)
@@ -314,7 +318,7 @@ def corrected_difference_intervals(
     intervals = _intervals(
         first.values - second.values,
         first.over_fields - second.over_fields,
-        first.over_cells - second.over_cells,
+        np.hypot(first.clustered, second.clustered[::-1]),
         first.over_rates - second.over_rates,
         min(first.fields, second.fields),
     )
@@ -339,20 +343,38 @@ def _of_differences(
 def _intervals(
     values: NDArray[np.float64],
     over_fields: NDArray[np.float64],
-    over_cells: NDArray[np.float64],
+    clustered: NDArray[np.float64],
     over_rates: NDArray[np.float64],
     fields: int,
 ) -> list[Interval]:
     """Of every class. Only what fields leave open is expanded for few fields; of rates there are no fewer."""
     intervals = []
-    columns = zip(values.tolist(), over_fields.T, over_cells.T, over_rates.T, strict=True)
-    for value, between, within, rates in columns:
-        sampled, confused = (
-            hull(expanded_percentiles(between, fields), _percentiles(within)),
-            _percentiles(rates),
-        )
-        intervals.append(_both_left_open(value, sampled, confused))
+    columns = zip(values.tolist(), over_fields.T, clustered.T.tolist(), over_rates.T, strict=True)
+    for value, between, (below, above), rates in columns:
+        sampled = hull(expanded_percentiles(between, fields), Interval(value - below, value + above))
+        intervals.append(_both_left_open(value, sampled, _percentiles(rates)))
     return intervals
+
+
+def _carried(counted: Sequence[DrawnShare], undone: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the intervals of counted shares reach below and above the shares that they become, (2, K).
+
+    Times what a counted share (row) adds to a corrected one (column), and correlated as shares of one
+    multinomial draw are.
+    """
+    shares = np.array([one.value for one in counted])
+    below, above = (
+        np.array([one.value - one.clustered.low for one in counted]),
+        np.array([one.clustered.high - one.value for one in counted]),
+    )
+    odds = np.divide(shares, 1 - shares, out=np.zeros(len(shares)), where=shares < 1)
+    correlations = -np.sqrt(np.outer(odds, odds))
+    np.fill_diagonal(correlations, 1)
+    reaches = []
+    for one, other in ((below, above), (above, below)):
+        parts = undone * np.where(undone > 0, one[:, None], other[:, None])
+        reaches.append(np.sqrt(np.maximum(np.einsum("jk,ji,ik->k", parts, correlations, parts), 0)))
+    return np.array(reaches)
 
 
 def _both_left_open(value: float, sampled: Interval, confused: Interval) -> Interval:
