@@ -136,7 +136,8 @@ def expected_files(*names: str) -> set[str]:
         for name in names
         for file in (f"{name}.classes.png", f"{name}.overlay.png", f"{RECORDS}/{name}.json")
     }
-    return own | {"cells.csv", "summary.csv", "patients.csv", "differences.csv", "report.html"}
+    tables = {"cells.csv", "summary.csv", "patients.csv", "differences.csv", "report.html"}
+    return own | tables | {f"{RECORDS}/names"}
 
 
 def stamps(folder: Path, pattern: str = "*.png") -> dict[str, tuple[int, int]]:
@@ -310,6 +311,21 @@ class TestResults:
         predict_fields([fields], out, segmenter, options=Options(cell_diameter=60))
         assert not (out / "a.labels.tif").exists()
 
+    def test_a_moved_image_has_its_new_name_in_the_tables_of_all(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter, options=Options(formats=("coco",)))
+        moved = fields.rename(fields.parent / "moved")
+        outcomes = predict_fields([moved], out, segmenter, options=Options(formats=("coco",)))
+        assert all(outcome.skipped for outcome in outcomes)
+        images = json.loads((out / "coco.json").read_text())["images"]
+        assert [image["file_name"] for image in images] == [str(moved / name) for name in ("a.png", "b.tif")]
+
+    def test_a_result_whose_name_is_too_long_costs_that_field_alone(self, segmenter, fields, out):
+        save(fields / ("n" * 235 + ".png"), TWO_CELLS)
+        outcomes = predict_fields([fields], out, segmenter, options=Options(formats=("probabilities",)))
+        assert [outcome.record is not None for outcome in outcomes] == [True, True, False]
+        assert "its name is too long" in outcomes[2].reason
+        assert (out / "report.html").is_file()
+
     def test_tables_of_formats_not_asked_for_any_more_are_removed(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter, options=Options(formats=("coco", "parquet")))
         predict_fields([fields / "a.png"], out, segmenter)
@@ -475,12 +491,30 @@ class TestNames:
         predict_fields([fields], fields / "one", segmenter)
         assert len(predict_fields([fields], fields / "two", segmenter)) == 2
 
-    def test_a_file_of_the_users_is_not_taken_for_a_stale_result(self, segmenter, tmp_path):
-        (tmp_path / "x.png").write_bytes(b"broken")
-        mine = save(tmp_path / "x.overlay.png", TWO_CELLS)
-        save(tmp_path / "good.png", TWO_CELLS)
-        predict_fields([tmp_path / "x.png", tmp_path / "good.png"], tmp_path, segmenter)
-        assert mine.is_file()
+    @pytest.mark.parametrize(
+        ("name", "formats"),
+        [
+            ("a.overlay.png", ()),
+            ("patients.csv", ()),
+            ("report.html", ()),
+            ("coco.json", ("coco",)),
+            ("a.geojson", ("geojson",)),
+        ],
+    )
+    def test_a_file_of_the_users_is_not_written_over(self, segmenter, fields, name, formats):
+        (fields / name).write_text("mine")
+        with pytest.raises(DrepanoError, match=f"{name}: a result of that name would be written over it"):
+            predict_fields([fields], fields, segmenter, options=Options(formats=formats))
+        assert (fields / name).read_text() == "mine"
+        assert not (fields / RECORDS).exists()
+        assert segmenter.calls == 0
+
+    @pytest.mark.parametrize("name", ["coco.json", "cells.parquet", "a.geojson"])
+    def test_a_file_of_the_users_is_not_taken_for_a_stale_result(self, segmenter, fields, name):
+        (fields / name).write_text("mine")
+        for diameter in (None, 60):
+            predict_fields([fields], fields, segmenter, options=Options(cell_diameter=diameter))
+        assert (fields / name).read_text() == "mine"
 
     def test_a_name_that_is_too_long_or_no_utf8_costs_nothing_else(self, segmenter, fields, out):
         save(fields / ("n" * 245 + ".png"), TWO_CELLS)
@@ -675,7 +709,8 @@ class TestInterruption:
         segmenter.before = stop
         with pytest.raises(KeyboardInterrupt):
             predict_fields([fields], out, segmenter)
-        assert files(out) == expected_files(*"abc"[: stop_at - 1]) - expected_files()
+        claimed = {f"{RECORDS}/names"}
+        assert files(out) == expected_files(*"abc"[: stop_at - 1]) - expected_files() | claimed
 
         undisturbed = make_segmenter()
         outcomes = predict_fields([fields], out, undisturbed)
@@ -708,7 +743,7 @@ class TestInterruption:
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr("drepano.prediction.one_field.draw_overlay", stop)
             predict_fields([fields], out, segmenter)
-        assert files(out) == {"a.classes.png"}
+        assert files(out) == {"a.classes.png", f"{RECORDS}/names"}
         assert not any(outcome.skipped for outcome in predict_fields([fields], out, segmenter))
 
 
@@ -742,7 +777,7 @@ class TestRefusals:
         assert segmenter.calls == 0
 
     def test_a_place_that_cannot_be_written_to_stops_the_run(self, segmenter, fields, out):
-        (out / "a.classes.png").mkdir(parents=True)
+        segmenter.before = lambda call: (out / "a.classes.png").mkdir()
         with pytest.raises(OutputError, match=r"a\.classes\.png: cannot be written"):
             predict_fields([fields], out, segmenter)
         assert segmenter.calls == 1

@@ -52,6 +52,24 @@ class TestSheet:
         message = refusal(read_samples, sheet(tmp_path, "file,patient\nx.png,1\n"), fields)
         assert "x.png could be any of 2 files of that name; write its path" in message
 
+    def test_a_path_as_windows_writes_it_is_a_path(self, tmp_path):
+        fields = [FieldFile(f"{p}-x", tmp_path / p / "x.png") for p in "PQ"]
+        path = sheet(tmp_path, "patient,file\n1,P\\x.png\n2,Q\\x.png\n")
+        assert read_samples(path, fields).values == {"P-x": ("1",), "Q-x": ("2",)}
+
+    @pytest.mark.parametrize("name", ["M\u00fcller.png", "fields/M\u00fcller.png"])
+    def test_a_name_is_the_same_as_macos_composes_it(self, tmp_path, name):
+        """There ü is two characters."""
+        field = FieldFile("m", tmp_path / "fields" / "Mu\u0308ller.png")
+        assert read_samples(sheet(tmp_path, f"file,patient\n{name},1\n"), [field]).values == {"m": ("1",)}
+
+    def test_one_time_is_one_however_it_is_written(self, tmp_path):
+        path = sheet(tmp_path, "file,patient,Time,drug\na.png,01,6h,5\nb.png,1,6 hours,5.0\ns.tif,1,7h,5\n")
+        values = read_samples(path, FIELDS).values
+        assert values["a"] == ("01", "6h", "5")
+        assert values["b"] == ("1", "6h", "5.0")
+        assert values["s.page001"] == ("1", "7h", "5")
+
     def test_a_page_has_a_row_of_its_own_and_pages_without_one_are_left_out(self, tmp_path):
         path = sheet(tmp_path, "File,Page,Patient,time\na.png,,P1,0\nb.png,1,P1,6\ns.tif,2.0,P2,6\n")
         samples = read_samples(path, FIELDS)
@@ -179,6 +197,15 @@ class TestPattern:
 class TestFolders:
     def test_a_folder_is_a_patient(self):
         assert samples_of_folders(FIELDS).values["s.page002"] == ("Q",)
+
+    def test_a_folder_of_links_is_a_patient_wherever_the_files_are(self, tmp_path):
+        (tmp_path / "archive").mkdir()
+        for patient in "PQ":
+            (tmp_path / patient).mkdir()
+            (tmp_path / "archive" / f"{patient}.png").touch()
+            (tmp_path / patient / "x.png").symlink_to(tmp_path / "archive" / f"{patient}.png")
+        fields = [FieldFile(patient, tmp_path / patient / "x.png") for patient in "PQ"]
+        assert samples_of_folders(fields).values == {"P": ("P",), "Q": ("Q",)}
 
     def test_folders_of_one_name_are_told_apart_by_those_above(self):
         fields = [FieldFile(p, Path(f"/data/{p}/images/x.png")) for p in "PQ"]

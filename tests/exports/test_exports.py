@@ -175,8 +175,9 @@ class TestCoco:
         parts = [tmp_path / f"{name}.json" for name in "ab"]
         for part in parts:
             FORMATS["coco"].write(part, result_of(cells))
-        merge_coco(tmp_path / "all.json", parts)
+        merge_coco(tmp_path / "all.json", [(parts[0], "a.png"), (parts[1], "moved/b.png")])
         data = self.read(tmp_path / "all.json")
+        assert [image["file_name"] for image in data.loadImgs([1, 2])] == ["a.png", "moved/b.png"]
         assert len(data.getImgIds()) == 2
         assert len(data.getAnnIds(imgIds=[2])) == 6
         assert len(set(data.getAnnIds())) == 12

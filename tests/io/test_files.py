@@ -154,9 +154,10 @@ def test_a_file_that_stands_in_the_way_of_a_folder_is_named(tmp_path):
         ensure_writable_folder(tmp_path / "OUT" / "run")
 
 
-def test_a_name_that_is_too_long_is_refused(tmp_path):
-    with pytest.raises(OutputError, match="its name is too long"):
+def test_a_name_that_is_too_long_is_refused_and_says_nothing_of_the_next(tmp_path):
+    with pytest.raises(DrepanoError, match="its name is too long") as refusal:
         write_text(tmp_path / ("n" * 300), "text")
+    assert not isinstance(refusal.value, OutputError)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")

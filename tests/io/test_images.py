@@ -419,7 +419,7 @@ def test_channels_of_an_ome_tiff_are_told_apart_and_all_else_is_a_page(
 def test_channels_of_an_imagej_hyperstack(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, values(3, 2).astype(np.uint8), imagej=True, metadata={"axes": "TCYX"})
-    assert list_planes(path) == [Plane(0), Plane(1), Plane(2)], "ImageJ calls any stack slices"
+    assert list_planes(path) == [Plane(0, 0, time) for time in range(3)]
     assert [read_image(path, page, 1)[0, 0, 0] for page in range(3)] == [2, 4, 6]
 
 
@@ -459,6 +459,17 @@ def test_pages_of_different_sizes_are_counted_and_previews_are_not(tmp_path):
         file.write(GREY[:2], subfiletype=1)
     assert len(list_planes(path)) == 2
     assert read_image(path, 1).shape == (4, 8, 3)
+
+
+def test_frames_of_imagej_are_times_and_its_slices_may_be_fields(tmp_path):
+    stack = values(3, 2).astype(np.uint8)
+    frames, slices, both = tmp_path / "frames.tif", tmp_path / "slices.tif", tmp_path / "both.tif"
+    tifffile.imwrite(frames, stack[:, 0], imagej=True, metadata={"axes": "TYX"})
+    tifffile.imwrite(slices, stack[:, 0], imagej=True, metadata={"axes": "ZYX"})
+    tifffile.imwrite(both, stack, imagej=True, metadata={"axes": "TZYX"})
+    assert list_planes(frames) == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(0, 0, 2)]
+    assert list_planes(slices) == [Plane(0), Plane(1), Plane(2)]
+    assert list_planes(both) == [Plane(place, 0, time) for time in range(3) for place in range(2)]
 
 
 def test_imagej_stacks_are_counted(tmp_path):
@@ -701,6 +712,15 @@ def test_files_are_taken_as_they_are_in_the_order_given_and_once(folder):
     twice = folder / "sub" / ".." / "b.png"
     found = find_images([folder / "sub", folder / ".hidden.png", folder / "b.png", twice, folder])
     assert found == [folder / "sub" / "c.jpg", folder / ".hidden.png", folder / "b.png", folder / "a.TIF"]
+
+
+def test_linked_folders_are_searched_and_circles_are_no_trap(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "e.png").touch()
+    (folder / "link").symlink_to(elsewhere)
+    (folder / "sub" / "up").symlink_to(folder)
+    names = [str(path.relative_to(folder)) for path in find_images([folder])]
+    assert names == ["a.TIF", "b.png", "link/e.png", "sub/c.jpg"]
 
 
 def test_a_hidden_folder_above_the_one_named_does_not_matter(folder):

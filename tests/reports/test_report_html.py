@@ -369,7 +369,7 @@ def test_patients_have_their_sickled_share_with_both_intervals(tmp_path: Path) -
 def test_differences_and_time_course_are_shown_where_there_are_some(tmp_path: Path) -> None:
     fields = [("P1", time, 40, 5 + 5 * time) for time in (0, 2, 2, 0)]
     page = report(tmp_path, [], summary_of({}), groups=patients(*fields))
-    assert "El+Sk, time 0 and 2 (patient P1): -16.2 points (" in page.text
+    assert "El+Sk, time 0 and 2 (patient P1): 11.1 % and 27.3 %, +16.2 points (" in page.text
     assert "Share of El+Sk against time" in page.text
     labels = page.attributes("svg", "aria-label")
     assert "Share of El+Sk against time" in labels
@@ -381,13 +381,12 @@ def test_groups_of_patients_are_compared_and_counted(tmp_path: Path) -> None:
     shares = {"P1": (200, 100), "P2": (500, 390), "P3": (800, 680)}
     fields = [(p, time, 1000 - both[time], both[time]) for p, both in shares.items() for time in (0, 1)]
     page = report(tmp_path, [], summary_of({}), groups=patients(*fields))
-    assert (
-        "El+Sk, time 0 and 1: +11.0 points (+8.5 to +13.5, 3 and 3 patients), more than chance." in page.text
-    )
+    said = "50.0 % and 39.0 %, -11.0 points (-13.5 to -8.5, 3 and 3 patients), more than chance."
+    assert f"El+Sk, time 0 and 1: {said}" in page.text
 
 
 def test_two_fields_that_differ_do_not_make_a_difference_more_than_chance(tmp_path: Path) -> None:
-    fields = [("P1", 0, 48, 2), ("P1", 0, 42, 8), ("P1", 1, 23, 27), ("P1", 1, 17, 33)]
+    fields = [("P1", 0, 50, 0), ("P1", 0, 40, 10), ("P1", 1, 40, 10), ("P1", 1, 0, 50)]
     page = report(tmp_path, [], summary_of({}), groups=patients(*fields))
     assert "2 and 2 fields), not told apart from chance." in page.text
 
@@ -409,9 +408,14 @@ def test_warned_fields_are_counted_with_their_patient(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("times", "said"),
     [
-        (("0h", "24 h"), "Lines are shares as counted with their intervals."),
-        (("0", "6", "later"), "Not drawn, since they are no numbers: later."),
-        (("6h", "1 day"), "No time course: the times have different units"),
+        (
+            ("0h", "24 h"),
+            "Lines are shares as counted with their intervals, dotted where only the binomial one is known.",
+        ),
+        (("0", "6", "later"), "Not drawn, since they are no times: later."),
+        (("0", "6h", "1 day"), "time, d"),
+        (("2026-01-05", "2026-01-12"), "time, days since 2026-01-05"),
+        (("6h", "3 visits"), "No time course: the times have units that have nothing in common"),
     ],
 )
 def test_times_may_have_a_unit_and_what_is_not_drawn_is_said(
@@ -431,6 +435,13 @@ def test_without_a_second_time_there_is_no_course(tmp_path: Path) -> None:
     assert "against time" not in page.text
 
 
+def test_without_a_time_nothing_is_said_of_lines(tmp_path: Path) -> None:
+    groups = patients(*(("P1", time, 40, 5) for time in "abcd"))
+    text = report(tmp_path, [], summary_of({}), groups=groups).text
+    assert "Not drawn, since they are no times: a, b, c, ..." in text
+    assert "Lines are shares" not in text
+
+
 def test_why_there_is_no_time_course_is_said(tmp_path: Path) -> None:
     """Slides tell groups of one time apart."""
     rows = [("P1", "0", 40, 10), ("P1", "0", 30, 20), ("P1", "6", 45, 5), ("P1", "6", 40, 5)]
@@ -439,7 +450,8 @@ def test_why_there_is_no_time_course_is_said(tmp_path: Path) -> None:
     page = report(
         tmp_path, [], summary_of({}), groups=replace(groups, table=table, keys=("patient", "time", "slide"))
     )
-    assert "No time course: at one time groups differ in slide; leave these columns out." in page.text
+    said = "No time course: there are several groups at one time, which differ in slide; leave these columns"
+    assert said in page.text
 
 
 def test_shares_of_several_groups_together_say_that_they_are(tmp_path: Path) -> None:
@@ -458,7 +470,7 @@ def test_time_zero_needs_no_unit(tmp_path: Path) -> None:
 def test_differences_stand_beside_the_corrected_ones(tmp_path: Path) -> None:
     rows = [("P1", 0, 40, 10), ("P1", 0, 35, 15), ("P1", 6, 45, 5), ("P1", 6, 44, 6)]
     text = report(tmp_path, [], summary_of({}), groups=patients(*rows, confusion=np.eye(4) * 100)).text
-    assert "Corrected: +" in text
+    assert "Corrected: -" in text
     assert "can make a difference or hide one" in text
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from drepano.cells.corrections import Correction, corrected_intervals
 from drepano.cells.shares import Interval, binomial_interval, field_interval, fields_for
 from drepano.taxonomy import SICKLED_CLASS, Taxonomy
+from drepano.times import is_time, read_time
 
 
 def summarise_groups(
@@ -67,9 +68,9 @@ def summarise_groups(
 
 
 def groups_of(fields: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """Values of the keys and fields of every group, numbers in the order of numbers."""
+    """Values of the keys and fields of every group, numbers and times in their own order."""
     groups = [(values, members) for values, members in fields.groupby(list(keys), sort=False, dropna=False)]
-    return sorted(groups, key=lambda group: [_in_order(value) for value in group[0]])
+    return sorted(groups, key=lambda group: [*map(_in_order, keys, group[0])])
 
 
 def counts_by_place(fields: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -81,7 +82,9 @@ def counts_by_place(fields: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return counts.groupby(fields["place"], sort=False).mean() if "place" in fields else counts
 
 
-def _in_order(value: object) -> tuple[bool, float, str]:
+def _in_order(key: str, value: object) -> tuple[bool, float, str]:
+    if is_time(key) and (time := read_time(str(value))):
+        return False, time.size, str(value)
     try:
         return False, float(str(value)), str(value)
     except ValueError:

@@ -89,11 +89,17 @@ def predict(
     """Segment fields: class maps, overlays, tables of cells, fields and patients, and report.html."""
     from rich.markup import escape
 
-    from drepano.prediction import Options, Outcome, predict_fields
+    from drepano.prediction import Options, Outcome, names_of_tables, predict_fields
     from drepano.segmenter import load_model
 
     names = tuple(name.strip() for name in formats.split(",") if name.strip())
     options = Options(_diameter(cell_diameter), pixel_size, channel - 1, names)
+    results = [(folder / name).resolve() for name in names_of_tables(names)]
+    if samples is not None and samples.resolve() in results:
+        raise DrepanoError(
+            f"--samples {samples}: a result of that name would be written over it; rename it, or choose "
+            "another --out"
+        )
     segmenter = load_model(model, device, precision)
     with progress_bar() as progress:
         task = progress.add_task("segmenting", total=None)

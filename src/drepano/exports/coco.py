@@ -44,13 +44,16 @@ def write_coco(path: Path, result: FieldResult) -> None:
     write_text(path, json.dumps({"images": [image], "annotations": annotations, "categories": categories}))
 
 
-def merge_coco(path: Path, parts: Sequence[Path]) -> None:
-    """All fields of `parts`, written by `write_coco` with the same classes, as one data set."""
+def merge_coco(path: Path, parts: Sequence[tuple[Path, str]]) -> None:
+    """All fields of `parts`, written by `write_coco` with the same classes, as one data set.
+
+    With every part the name of its image now, which may have moved since.
+    """
     merged: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": []}
-    for number, part in enumerate(parts, start=1):
+    for number, (part, image_name) in enumerate(parts, start=1):
         data = json.loads(part.read_text(encoding="utf-8"))
         merged["categories"] = data["categories"]
-        merged["images"] += [{**image, "id": number} for image in data["images"]]
+        merged["images"] += [{**image, "id": number, "file_name": image_name} for image in data["images"]]
         for annotation in data["annotations"]:
             place = {"id": len(merged["annotations"]) + 1, "image_id": number}
             merged["annotations"].append({**annotation, **place})

@@ -38,10 +38,11 @@ _CAUSES: dict[int | None, tuple[str, str]] = {
 }
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def _output_error(path: Path, error: OSError) -> DrepanoError:
     reason = " ".join((error.strerror or str(error) or "the system refused").split())
     problem, remedy = _CAUSES.get(error.errno, (reason, "choose another folder"))
-    return OutputError(f"{path}: cannot be written, {problem}; {remedy}")
+    kind = DrepanoError if error.errno == errno.ENAMETOOLONG else OutputError  # the next name may be shorter
+    return kind(f"{path}: cannot be written, {problem}; {remedy}")
 
 
 @contextmanager
@@ -66,6 +67,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     OutputError
         If the file cannot be written: disk full or read-only, no permission, no such folder, `path` is a
         folder or a device.
+    DrepanoError
+        If its name alone is too long.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:

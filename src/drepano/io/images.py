@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -189,15 +190,24 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 def _images_in(folder: Path) -> Iterable[Path]:
     images = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
+        file for file in _files_in(folder) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
     )
     if not images:
         raise DrepanoError(f"{folder}: no image in this folder; looked for {', '.join(IMAGE_SUFFIXES)}")
     return images
+
+
+def _files_in(folder: Path) -> Iterable[Path]:
+    """All files that are not hidden, in linked folders too, of which each is looked into once."""
+    seen: set[Path] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        where = Path(place).resolve()
+        if where in seen:
+            folders.clear()
+            continue
+        seen.add(where)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place) / name for name in files if not name.startswith("."))
 
 
 def _check_array(array: NDArray[Any]) -> None:

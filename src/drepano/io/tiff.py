@@ -26,8 +26,11 @@ _MICROMETRES = {
     "\\u00b5m": 1.0,
     "micron": 1.0,
     "microns": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
     "nm": 1e-3,
     "mm": 1e3,
+    "cm": 1e4,
 }
 _ALPHA = (1, 2)  # values of the tag ExtraSamples
 
@@ -44,11 +47,12 @@ def is_tiff(path: Path) -> bool:
 def list_planes(path: Path) -> list[Plane]:
     """What every image of the file shows, without previews and masks.
 
-    OME metadata state which are layers or times of one place; ImageJ also calls fields slices.
+    OME metadata state which are layers or times of one place, ImageJ's which are times; fields that were
+    opened together are slices for ImageJ, too.
     """
     with TiffFile(path) as file:
         pages = len(_pages_of_channel(path, file, 0))
-        planes = _planes(file) if file.is_ome else []
+        planes = _planes(file) if file.is_ome or file.is_imagej else []
         return planes if len(planes) == pages else [Plane(number) for number in range(pages)]
 
 
@@ -116,16 +120,16 @@ def _channels(file: TiffFile) -> list[int]:
 
 
 def _planes(file: TiffFile) -> list[Plane]:
-    """What every page of one channel shows, by the order of axes that OME metadata state."""
+    """What every page of one channel shows, by the order of axes that the metadata state."""
     pages = []
     for number, series in enumerate(file.series):
-        axes = [
-            (axis, length)
+        lengths = {
+            "fields" if axis == "Z" and file.is_imagej else axis: length
             for axis, length in zip(series.axes, series.shape, strict=True)
             if axis not in "CYXS"
-        ]
-        places = np.ndindex(*[length for _, length in axes])
-        pages += [(number, dict(zip([axis for axis, _ in axes], place, strict=True))) for place in places]
+        }
+        places = np.ndindex(*lengths.values())
+        pages += [(number, dict(zip(lengths, place, strict=True))) for place in places]
     return planes_of(pages)
 
 

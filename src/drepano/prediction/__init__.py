@@ -5,6 +5,7 @@ from drepano.prediction.one_field import Options
 from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, FieldRecord
 from drepano.prediction.run import Outcome, predict_fields
 from drepano.prediction.samples import match_samples, read_samples, samples_of_folders
+from drepano.prediction.tables import names_of_tables
 
 __all__ = [
     "RECORDS",
@@ -15,6 +16,7 @@ __all__ = [
     "Outcome",
     "list_fields",
     "match_samples",
+    "names_of_tables",
     "predict_fields",
     "read_samples",
     "samples_of_folders",

@@ -1,18 +1,23 @@
-"""The record of a finished field, which a rerun goes by."""
+"""What a rerun goes by: the record of every finished field, and the names of all files that are ours."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from drepano.errors import DrepanoError
 from drepano.exports import FORMATS
 from drepano.io import write_text
 
 RECORDS = ".records"
 """Folder in OUT with one JSON file a finished field, written after all its other results."""
+
+_NAMES = "names"
+"""In that folder: all names under which runs have written into OUT."""
 
 CLASSES, OVERLAY = ".classes.png", ".overlay.png"
 RESULT_SUFFIXES = (CLASSES, OVERLAY, *(one.suffix for one in FORMATS.values()))
@@ -78,3 +83,35 @@ def read_finished(path: Path, results: Sequence[Path], identity: FieldIdentity) 
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return record if record.identity == identity else None
+
+
+def our_names(out: Path) -> frozenset[str]:
+    """Names of the files in `out` that earlier runs wrote, or were about to write."""
+    try:
+        return frozenset(json.loads((out / RECORDS / _NAMES).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return frozenset()
+
+
+def refuse_others_files(out: Path, names: Iterable[str]) -> None:
+    """Refuse to write over a file that no earlier run wrote.
+
+    Raises
+    ------
+    DrepanoError
+        If there is one.
+    """
+    ours = our_names(out)
+    for name in names:
+        if name not in ours and os.path.lexists(out / name):
+            raise DrepanoError(
+                f"{out / name}: a result of that name would be written over it, and no earlier run wrote it; "
+                "move it, or choose another folder for the results"
+            )
+
+
+def claim_names(out: Path, names: Iterable[str]) -> frozenset[str]:
+    """Note, before they are written, that files of these names in `out` are ours; all that are."""
+    ours = our_names(out) | frozenset(names)
+    write_text(out / RECORDS / _NAMES, json.dumps(sorted(ours)))
+    return ours

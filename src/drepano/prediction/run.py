@@ -15,9 +15,17 @@ from drepano.exports import FORMATS, check_formats
 from drepano.io import OutputError, ensure_writable_folder
 from drepano.prediction.field_files import FieldFile, list_fields, printable
 from drepano.prediction.one_field import Options, predict_field, result_files
-from drepano.prediction.records import RECORDS, FieldIdentity, FieldRecord, read_finished, write_record
+from drepano.prediction.records import (
+    RECORDS,
+    FieldIdentity,
+    FieldRecord,
+    claim_names,
+    read_finished,
+    refuse_others_files,
+    write_record,
+)
 from drepano.prediction.samples import Samples, samples_of_folders
-from drepano.prediction.tables import check_keys, write_tables_and_report
+from drepano.prediction.tables import check_keys, names_of_tables, write_tables_and_report
 from drepano.reports import Failure
 from drepano.segmenter import CellDiameter, Segmenter
 
@@ -101,8 +109,8 @@ def predict_fields(
     Raises
     ------
     DrepanoError
-        If no field is found, a number is not positive, a format is unknown, or (`OutputError`) nothing
-        can be written to `out`.
+        If no field is found, a number is not positive, a format is unknown, `out` has a file that a result
+        would be written over and no earlier run wrote, or (`OutputError`) nothing can be written to `out`.
     """
     check_formats(options.formats)
     _check_numbers(options.pixel_size, share_precision)
@@ -115,15 +123,21 @@ def predict_fields(
     for note in samples.united():
         noted(note)
     fields = [field for field in fields if field.name in samples.values]
+    names = [
+        *names_of_tables(options.formats),
+        *(file.name for field in fields for file in result_files(field, out, options.formats)),
+    ]
+    refuse_others_files(out, names)
     ensure_writable_folder(out)
     ensure_writable_folder(out / RECORDS)
+    ours = claim_names(out, names)
     settings = _settings(segmenter, options)
     started(len(failures) + len(fields))
     outcomes = [Outcome(failure.source, reason=failure.reason) for failure in failures]
     for outcome in outcomes:
         finished(outcome)
     for field in fields:
-        outcome = _predict_or_explain(field, out, segmenter, options, settings, overwrite)
+        outcome = _predict_or_explain(field, out, segmenter, options, settings, overwrite, ours)
         if strict and outcome.record is not None and outcome.record.warnings:
             doubts = "; ".join(outcome.record.warnings)
             outcome = Outcome(field.source, field, reason=f"{field.source}: {doubts} (strict: not counted)")
@@ -143,6 +157,7 @@ def predict_fields(
             "precision wanted of the sickled share": f"{share_precision:g}",
             "fields with warnings": "left out" if strict else "counted",
         },
+        ours,
     )
     return outcomes
 
@@ -186,19 +201,18 @@ def _predict_or_explain(
     options: Options,
     settings: dict[str, str],
     overwrite: bool,
+    ours: frozenset[str],
 ) -> Outcome:
     record_path = out / RECORDS / f"{field.name}.json"
     results = result_files(field, out, options.formats)
-    earlier = (record_path, *result_files(field, out, tuple(FORMATS)))
-    ours = False
+    every = result_files(field, out, tuple(FORMATS))
+    earlier = [record_path, *(file for file in every if file.name in ours)]
     try:
-        ours = record_path.is_file()
         identity = FieldIdentity(_digest(field.path), field.page, settings)
         done = None if overwrite else read_finished(record_path, results, identity)
         if done is not None:
             return Outcome(field.source, field, done, skipped=True)
-        if ours:
-            _remove(earlier)
+        _remove(earlier)
         record = predict_field(field, identity, out, segmenter, options)
         write_record(record_path, record)
         return Outcome(field.source, field, record)
@@ -210,8 +224,7 @@ def _predict_or_explain(
         reason = printable(str(error))
     except OSError as error:
         reason = f"{error.strerror}; rename or move the file"
-    if ours:
-        _remove(earlier)
+    _remove(earlier)
     named = reason if printable(str(field.path)) in reason else f"{field.source}: {reason}"
     return Outcome(field.source, field, reason=named)
 

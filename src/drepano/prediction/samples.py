@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import pandas as pd
 from drepano.errors import DrepanoError
 from drepano.prediction.field_files import FieldFile, printable
 from drepano.reports import Failure
+from drepano.times import is_time, read_time
 
 PATIENT = "patient"
 _FILE, _PAGE, _PLACE = "file", "page", "place"
@@ -67,7 +70,8 @@ class Samples:
 
 def samples_of_folders(fields: Sequence[FieldFile]) -> Samples:
     """A folder a patient, called as the folder, or by more of its path where two have the same name."""
-    folders = {field.name: field.path.resolve().parent for field in fields}
+    # Not what links lead to: a folder of links is a patient, wherever the files are kept.
+    folders = {field.name: Path(os.path.abspath(field.path)).parent for field in fields}  # noqa: PTH100
     distinct = set(folders.values())
     parts = 1
     while len({folder.parts[-parts:] for folder in distinct}) < len(distinct):
@@ -124,7 +128,7 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
         str(sheet), [field for field in fields if field.path not in listed], values, "has no row for"
     )
     _refuse_partly_named(sheet, [field for field in fields if field.name in values], places)
-    return Samples(keys, values, tuple(failures), places)
+    return Samples(keys, _with_times_alike(keys, values), tuple(failures), places)
 
 
 def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
@@ -165,7 +169,20 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
         for field, match in zip(fields, found.values(), strict=True)
         if match and named and match[_PLACE]
     }
-    return Samples(keys, values, places=places)
+    return Samples(keys, _with_times_alike(keys, values), places=places)
+
+
+def _with_times_alike(
+    keys: Sequence[str], values: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """The values with one time, such as 6 and 6.0, written in one way: as it is first."""
+    first: dict[tuple[str, tuple[str, float]], str] = {}
+
+    def alike(key: str, value: str) -> str:
+        time = read_time(value) if is_time(key) else None
+        return value if time is None else first.setdefault((key, time.same), value)
+
+    return {name: tuple(map(alike, keys, of_field)) for name, of_field in values.items()}
 
 
 def _refuse_unlisted(
@@ -247,6 +264,10 @@ def _of_page(page: str, members: list[FieldFile], named: str) -> list[FieldFile]
     return chosen
 
 
+def _normal(name: str | Path) -> str:
+    return unicodedata.normalize("NFC", str(name))
+
+
 def _is_number(text: str, number: int) -> bool:
     """Spreadsheets write 1 as 1.0 where a column has empty places."""
     try:
@@ -256,10 +277,15 @@ def _is_number(text: str, number: int) -> bool:
 
 
 def _fields_of(file: str, sheet: Path, pages: dict[Path, list[FieldFile]]) -> list[FieldFile]:
-    path = (sheet.parent / file).resolve()
-    if path in pages:
-        return pages[path]
-    named = [members for path, members in pages.items() if path.name == file]
+    """Of a path, or of a name that one file has; Windows has backslashes, macOS writes é as two letters."""
+    for spelling in (file, file.replace("\\", "/")):
+        path = (sheet.parent / spelling).resolve()
+        if path in pages:
+            return pages[path]
+        alike = [members for path_, members in pages.items() if _normal(path_) == _normal(path)]
+        if len(alike) == 1:
+            return alike[0]
+    named = [members for path, members in pages.items() if _normal(path.name) == _normal(file)]
     if len(named) > 1:
         raise DrepanoError(
             f"{sheet}: {file} could be any of {len(named)} files of that name; write its path from the "

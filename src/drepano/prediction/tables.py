@@ -15,14 +15,23 @@ from drepano.errors import DrepanoError
 from drepano.exports import FORMATS, PARQUET, merge_coco
 from drepano.io import atomic_path, read_image, write_text
 from drepano.models import ModelCard
-from drepano.prediction.field_files import FieldFile
+from drepano.prediction.field_files import FieldFile, printable
 from drepano.prediction.one_field import FIELD_COLUMNS, Options
 from drepano.prediction.records import FieldRecord
 from drepano.prediction.samples import PATIENT, Samples
 from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_report
 from drepano.taxonomy import Taxonomy
 
+_TABLES = ("cells", "summary", "patients", "differences")
+_COCO, _REPORT = "coco.json", "report.html"
 _FORMAT = "%.6g"
+
+
+def names_of_tables(formats: Sequence[str]) -> list[str]:
+    """Of all files that `write_tables_and_report` writes."""
+    suffixes = (".csv", ".parquet") if PARQUET in formats else (".csv",)
+    names = [f"{table}{suffix}" for table in _TABLES for suffix in suffixes]
+    return [*names, *((_COCO,) if "coco" in formats else ()), _REPORT]
 
 
 def write_tables_and_report(
@@ -34,6 +43,7 @@ def write_tables_and_report(
     options: Options,
     card: ModelCard,
     settings: dict[str, str],
+    ours: frozenset[str],
 ) -> None:
     """Write what ``drepano predict`` leaves for all fields together.
 
@@ -49,6 +59,9 @@ def write_tables_and_report(
     card : ModelCard
     settings : dict
         What the run was asked to do.
+    ours : frozenset of str
+        Names of files in `out` that this run and earlier ones wrote: of those it was not asked for again
+        none is left.
     """
     taxonomy = card.class_taxonomy
     cells, fields = _tables(done, samples, taxonomy)
@@ -56,27 +69,26 @@ def write_tables_and_report(
     confusion = _confusion(card)
     patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, confusion, share_precision)
     differences = compare_groups(of_samples, samples.keys, taxonomy, confusion)
-    tables = {
-        "cells": samples.join(cells),
-        "summary": of_samples,
-        "patients": patients,
-        "differences": differences,
-    }
+    tables = dict(zip(_TABLES, (samples.join(cells), of_samples, patients, differences), strict=True))
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=_FORMAT))
-        parquet = out / f"{name}.parquet"
         if PARQUET in options.formats:
-            with atomic_path(parquet) as path:
+            with atomic_path(out / f"{name}.parquet") as path:
                 table.to_parquet(path, index=False)
-        else:
-            parquet.unlink(missing_ok=True)  # of an earlier run
-    coco = out / "coco.json"
     if "coco" in options.formats:
-        merge_coco(coco, [out / f"{field.name}{FORMATS['coco'].suffix}" for field, _ in done])
-    else:
-        coco.unlink(missing_ok=True)
+        merge_coco(
+            out / _COCO,
+            [
+                (out / f"{field.name}{FORMATS['coco'].suffix}", printable(str(field.path)))
+                for field, _ in done
+            ],
+        )
+    asked_for = names_of_tables(options.formats)
+    for name in names_of_tables((PARQUET, "coco")):
+        if name in ours and name not in asked_for:
+            (out / name).unlink(missing_ok=True)
     write_report(
-        out / "report.html",
+        out / _REPORT,
         title="Red blood cells",
         fields=[
             ReportedField(

@@ -66,6 +66,8 @@ def time_course_svg(
 ) -> str:
     """The share of one class against time, a line a course, bars the 95 % intervals; dashed where corrected.
 
+    Bars are dotted where only the binomial interval is known.
+
     Parameters
     ----------
     courses : dict of str to pandas.DataFrame
@@ -87,21 +89,24 @@ def time_course_svg(
     with drawing(_TIME_HEIGHT) as figure:
         axes = _plain_axes(figure)
         for (label, course), colour, marker in zip(courses.items(), cycle(colours), cycle(_MARKERS)):
-            share = course[f"{name} fraction"].to_numpy()
-            ends = np.array([_ends(row, name)[:2] for _, row in course.iterrows()])
-            axes.errorbar(
-                course[time].to_numpy(),
+            times, share = course[time].to_numpy(), course[f"{name} fraction"].to_numpy()
+            axes.plot(
+                times,
                 share,
-                yerr=np.abs(ends.T - share),
                 marker=marker,
                 color=hexadecimal(colour),
                 label=shorten(printable(label), _LONGEST_NAME),
-                capsize=2,
                 linewidth=1.5,
             )
+            for at, middle, (_, row) in zip(times, share, course.iterrows(), strict=True):
+                low, high, over_fields = _ends(row, name)
+                reach = [[middle - low], [high - middle]]
+                bars = axes.errorbar(at, middle, reach, fmt="none", ecolor=hexadecimal(colour), capsize=2)
+                for bar in bars.lines[2]:
+                    bar.set_linestyle("-" if over_fields else ":")
             if f"{name} corrected" in course:
                 axes.plot(
-                    course[time].to_numpy(),
+                    times,
                     course[f"{name} corrected"].to_numpy(),
                     "--",
                     marker=marker,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -13,13 +12,11 @@ import numpy as np
 from drepano.reports import wording
 from drepano.reports.group_charts import group_shares_svg, time_course_svg
 from drepano.taxonomy import SICKLED_CLASS, Taxonomy
+from drepano.times import is_time, on_one_axis, read_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TIME = "time"
-_NUMBER = re.compile(r"\s*(?P<number>[-+]?\d+(\.\d+)?)\s*(?P<unit>[a-zµ]*)\s*", re.IGNORECASE)
-"""A time: 6, 6h, 6 days."""
 _MOST_NAMED = 3
 _MOST_WANTING = 12
 _MOST_DIFFERENCES = 30
@@ -233,6 +230,11 @@ def _listed(names: Sequence[str]) -> str:
     return "; ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} groups"
 
 
+def _some(values: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(values))
+    return ", ".join(distinct[:_MOST_NAMED]) + (", ..." if len(distinct) > _MOST_NAMED else "")
+
+
 def _differences(table: pd.DataFrame, sickled: str) -> list[str]:
     """A sentence a pair with an interval, of the sickled share; not more than can be read."""
     known = table[(table["class"] == sickled) & table["low"].notna()].to_dict("records")
@@ -247,6 +249,7 @@ def _difference(row: Mapping[Any, Any]) -> str:
     counts = f"{row['first_count']} and {row['second_count']} {row['over']}"
     if row["over"] == "places":
         counts = f"the same {row['first_count']} places"
+    shares = f"{wording.percentage(row['first_share'])} and {wording.percentage(row['second_share'])}"
     size = f"{100 * row['difference']:+.1f} points"
     ends = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
     verdict = _VERDICTS[row["more_than_chance"]]
@@ -256,7 +259,7 @@ def _difference(row: Mapping[Any, Any]) -> str:
             f" Corrected: {100 * row['corrected difference']:+.1f} points "
             f"({100 * row['corrected low']:+.1f} to {100 * row['corrected high']:+.1f})."
         )
-    return f"{row['class']}, {pair}: {size} ({ends}, {counts}), {verdict}.{corrected}"
+    return f"{row['class']}, {pair}: {shares}, {size} ({ends}, {counts}), {verdict}.{corrected}"
 
 
 def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, str]:
@@ -264,17 +267,17 @@ def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, st
 
     Returns the drawing, "" where there is nothing to draw, and what was left out of it.
     """
-    time = next((key for key in groups.keys if key.lower() == _TIME), None)
+    time = next(filter(is_time, groups.keys), None)
     if time is None:
         return "", ""
-    read = [_NUMBER.fullmatch(str(value)) for value in groups.table[time]]
-    of_time = [match for match in read if match and (match["unit"] or float(match["number"]))]  # 0 needs none
-    units = {match["unit"].lower(): match["unit"] for match in of_time}
-    if len(units) > 1:
-        return "", "No time course: the times have different units; give all in one."
-    left_out = {str(v) for v, match in zip(groups.table[time], read, strict=True) if not match}
-    note = f"Not drawn, since they are no numbers: {_listed(sorted(left_out))}." if left_out else ""
-    table = groups.table.assign(**{time: [float(match["number"]) if match else np.nan for match in read]})
+    read = [read_time(str(value)) for value in groups.table[time]]
+    axis = on_one_axis([one for one in read if one])
+    if axis is None:
+        return "", "No time course: the times have units that have nothing in common; give all in one."
+    numbers, unit = iter(axis[0]), axis[1]
+    left_out = [str(value) for value, one in zip(groups.table[time], read, strict=True) if one is None]
+    note = f"Not drawn, since they are no times: {_some(left_out)}." if left_out else ""
+    table = groups.table.assign(**{time: [next(numbers) if one else np.nan for one in read]})
     table = table.dropna(subset=[time, f"{name} fraction"])
     others = [key for key in groups.keys if key != time]
     for keys in (others, others[:1]):
@@ -284,9 +287,8 @@ def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, st
         }
         distinct = all(course[time].is_unique for course in courses.values())
         if distinct and any(len(course) > 1 for course in courses.values()):
-            unit = next(iter(units.values()), "")
             return time_course_svg(courses, time, unit, name, list(taxonomy.colours[1:])), note
     if all(course[time].nunique() < 2 for course in courses.values()):
         return "", note
-    apart = f"No time course: at one time groups differ in {', '.join(others[1:])}; leave these columns out."
-    return "", f"{apart} {note}".strip()
+    apart = f", which differ in {', '.join(others[1:])}; leave these columns out" if others[1:] else ""
+    return "", f"No time course: there are several groups at one time{apart}. {note}".strip()
