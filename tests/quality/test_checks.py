@@ -110,3 +110,11 @@ def test_much_debris_is_said(field, debris, warned):
 def test_blur_is_judged_by_the_fields_of_training_where_they_are_known(field, blur, warned):
     seen = {"edge_width": (1.0, describe(field(blur=2.0))["edge_width"])}
     assert any("out of focus" in warning for warning in check(field(blur=blur), seen=seen).warnings) == warned
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(1, 200), (200, 1), (2, 3)])
+def test_an_image_smaller_than_the_grid_of_light_is_no_trouble(size):
+    image = np.full((*size, 3), 180, np.uint8)
+    image[:, : size[1] // 2] = 90
+    check(image)

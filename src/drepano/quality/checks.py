@@ -121,7 +121,9 @@ def _uneven_light(image: NDArray[np.uint8]) -> float:
     for rows, cell_rows in zip(np.array_split(grey, _BLOCKS), np.array_split(cells, _BLOCKS), strict=True):
         blocks = zip(np.array_split(rows, _BLOCKS, 1), np.array_split(cell_rows, _BLOCKS, 1), strict=True)
         levels += [
-            np.median(block[~inside]) for block, inside in blocks if (~inside).mean() > _LEAST_BACKGROUND
+            np.median(block[~inside])
+            for block, inside in blocks
+            if block.size and (~inside).mean() > _LEAST_BACKGROUND
         ]
     return float(np.ptp(levels) / difference[cells].mean()) if levels else float("nan")
 

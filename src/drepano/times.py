@@ -1,0 +1,93 @@
+"""Times as sheets of samples write them: 6, 6h, 6 hours, 06:30, 2026-11-26."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+_HOURS = {"s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0, "months": 730.5, "years": 8766.0}
+_SPELLINGS = {
+    "s": ("sec", "secs", "second", "seconds"),
+    "min": ("mins", "minute", "minutes"),
+    "h": ("hr", "hrs", "hour", "hours"),
+    "d": ("day", "days"),
+    "w": ("wk", "wks", "week", "weeks"),
+    "months": ("mo", "month"),
+    "years": ("y", "yr", "yrs", "year"),
+}
+_UNITS = {name: unit for unit, others in _SPELLINGS.items() for name in (unit, *others)}
+_NUMBER = re.compile(r"(?P<number>[-+]?\d+([.,]\d+)?)\s*(?P<unit>[a-zµ]*)", re.IGNORECASE)
+_CLOCK = re.compile(r"(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d)(:(?P<seconds>[0-5]\d))?")
+_DATE = "date"
+
+
+@dataclass(frozen=True)
+class Time:
+    """A time.
+
+    Parameters
+    ----------
+    number : float
+        Of a date, hours since 1970.
+    unit : str
+        "s", "min", "h", "d", "w", "months", "years", "date"; any other as it is written, in the singular;
+        "" for none.
+    """
+
+    number: float
+    unit: str
+
+    @property
+    def size(self) -> float:
+        """In hours where the unit is known: by what times are put in order."""
+        return self.number * _HOURS.get(self.unit, 1.0)
+
+    @property
+    def same(self) -> tuple[str, float]:
+        """Equal for one time however it is written: 6, 6.0; 24h, 1 d; 0 with whatever unit."""
+        if not self.number:
+            return "", 0.0
+        return ("h" if self.unit in _HOURS else self.unit), self.size
+
+
+def is_time(key: str) -> bool:
+    """Whether a column of that name holds times."""
+    return key.strip().lower() == "time"
+
+
+def read_time(text: str) -> Time | None:
+    """The time that `text` says, None where it says none."""
+    text = text.strip()
+    if match := _NUMBER.fullmatch(text):
+        unit = match["unit"].lower()
+        return Time(float(match["number"].replace(",", ".")), _UNITS.get(unit, unit.removesuffix("s")))
+    if match := _CLOCK.fullmatch(text):
+        seconds = int(match["seconds"] or 0)
+        return Time(int(match["hours"]) + int(match["minutes"]) / 60 + seconds / 3600, "h")
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return Time((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() / 3600, _DATE)
+
+
+def on_one_axis(times: Sequence[Time]) -> tuple[list[float], str] | None:
+    """All times as numbers of one unit, and that unit in words; None where units have nothing in common.
+
+    0 needs no unit. Known units become the largest of them, dates days since the first.
+    """
+    units = {time.unit for time in times if time.number}
+    if not units:
+        return [0.0] * len(times), ""
+    if units == {_DATE}:
+        first = min(time.number for time in times)
+        day = datetime.fromtimestamp(first * 3600, UTC).date()
+        return [(time.number - first) / 24 for time in times], f"days since {day}"
+    if len(units) == 1:
+        return [time.number for time in times], units.pop()
+    if not units <= _HOURS.keys():
+        return None
+    largest = max(units, key=lambda unit: _HOURS[unit])
+    return [time.size / _HOURS[largest] for time in times], largest
