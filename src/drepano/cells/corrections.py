@@ -14,12 +14,11 @@ from drepano.cells.shares import (
     LEVEL,
     REPETITIONS,
     UNKNOWN,
-    DrawnShare,
     Interval,
     binomial_interval,
     change_variances,
+    clustered_interval,
     draw_fields,
-    draw_share,
     effective_cells,
     expanded_percentiles,
     hull,
@@ -127,8 +126,7 @@ class Correction:
         counts = counts[counts.sum(axis=1) > 0]
         if len(counts) < 2:
             return None
-        totals = counts.sum(axis=0)
-        counted = [draw_share(hits, counts.sum(axis=1), seed) for hits in counts.T]
+        cells, totals = counts.sum(axis=1), counts.sum(axis=0)
         rates = self.confusion / self.confusion.sum(axis=1, keepdims=True)
         drawn = draw_fields(len(counts), np.random.default_rng(seed)) @ counts
         return CorrectedShares(
@@ -136,8 +134,12 @@ class Correction:
             _undone(drawn, np.tile(rates, (REPETITIONS, 1, 1))),
             _undone(np.tile(totals, (REPETITIONS, 1)), self._rates_of(patient)),
             len(counts),
-            _carried([share for share in counted if share is not None], np.linalg.pinv(rates)),
-            self._unseen(np.array([effective_cells(hits, counts.sum(axis=1)) for hits in counts.T])),
+            _carried(
+                totals / totals.sum(),
+                [clustered_interval(hits, cells) for hits in counts.T],
+                np.linalg.pinv(rates),
+            ),
+            self._unseen(np.array([effective_cells(hits, cells) for hits in counts.T])),
         )
 
     def _unseen(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -356,17 +358,16 @@ def _intervals(
     return intervals
 
 
-def _carried(counted: Sequence[DrawnShare], undone: NDArray[np.float64]) -> NDArray[np.float64]:
+def _carried(
+    shares: NDArray[np.float64], intervals: Sequence[Interval], undone: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """How far the intervals of counted shares reach below and above the shares that they become, (2, K).
 
     Times what a counted share (row) adds to a corrected one (column), and correlated as shares of one
     multinomial draw are.
     """
-    shares = np.array([one.value for one in counted])
-    below, above = (
-        np.array([one.value - one.clustered.low for one in counted]),
-        np.array([one.clustered.high - one.value for one in counted]),
-    )
+    below = shares - [interval.low for interval in intervals]
+    above = [interval.high for interval in intervals] - shares
     odds = np.divide(shares, 1 - shares, out=np.zeros(len(shares)), where=shares < 1)
     correlations = -np.sqrt(np.outer(odds, odds))
     np.fill_diagonal(correlations, 1)

@@ -101,6 +101,11 @@ def design_effect(hits: NDArray, cells: NDArray) -> float:
     return max(1.0, (_EXPECTATION_WORTH * expected + (fields - 1) * seen) / freedom)
 
 
+def clustered_interval(hits: NDArray, cells: NDArray) -> Interval:
+    """Wilson's interval of the share of hits with `effective_cells` for cells."""
+    return _wilson_interval(float(np.sum(hits) / np.sum(cells)), effective_cells(hits, cells))
+
+
 def _few_fields_factor(fields: int) -> float:
     return float(NORMAL / t.ppf((1 + LEVEL) / 2, _EXPECTATION_WORTH + fields - 1)) ** 2
 
@@ -201,8 +206,7 @@ def draw_share(hits: NDArray, cells: NDArray, seed: int) -> DrawnShare | None:
     hits, cells = np.asarray(hits)[there], np.asarray(cells)[there]
     draws = draw_fields(len(cells), np.random.default_rng(seed))
     share = float(hits.sum() / cells.sum())
-    clustered = _wilson_interval(share, effective_cells(hits, cells))
-    return DrawnShare(share, len(cells), clustered, (draws @ hits) / (draws @ cells))
+    return DrawnShare(share, len(cells), clustered_interval(hits, cells), (draws @ hits) / (draws @ cells))
 
 
 def difference_interval(first: DrawnShare | None, second: DrawnShare | None) -> Interval:
