@@ -134,6 +134,13 @@ def test_groups_come_in_the_order_of_numbers_and_keep_their_names():
     assert rows["time"].tolist() == ["06", "6", "12", "late"]
 
 
+def test_times_come_in_their_own_order_whatever_their_unit():
+    times = ("12h", "1 day", "6h", "0", "before")
+    both = tables(*(field(f"f{time}", [DIC], patient="P", time=time) for time in times))
+    rows = summarise_groups(*both, ["patient", "time"], SCD)
+    assert rows["time"].tolist() == ["0", "6h", "12h", "1 day", "before"]
+
+
 def test_areas_in_micrometres_need_a_pixel_size_of_every_field(two_patients):
     fields, cells = two_patients
     fields.loc[0, "pixel_size_um"], cells.loc[cells["field"] == "a", "area_um2"] = np.nan, np.nan

@@ -1,0 +1,33 @@
+"""Shares of groups as drawings."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from drepano.reports.group_charts import time_course_svg
+from drepano.taxonomy import SCD
+
+
+def course(*intervals):
+    """Shares of 0.2 at times 0, 1, ... with these intervals over fields; None where there is none."""
+    rows = [
+        {
+            "time": float(time),
+            "El+Sk fraction": 0.2,
+            "El+Sk low": None if interval is None else interval[0],
+            "El+Sk high": None if interval is None else interval[1],
+            "El+Sk binomial low": 0.15,
+            "El+Sk binomial high": 0.25,
+        }
+        for time, interval in enumerate(intervals)
+    ]
+    return pd.DataFrame(rows).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "dotted"), [([(0.1, 0.3)] * 2, 0), ([(0.1, 0.3), None], 1), ([None, None], 2)]
+)
+def test_bars_of_a_time_course_are_dotted_where_only_the_binomial_interval_is_known(intervals, dotted):
+    drawing = time_course_svg({"P1": course(*intervals)}, "time", "h", "El+Sk", list(SCD.colours[1:]))
+    assert drawing.count("stroke-dasharray") == dotted
