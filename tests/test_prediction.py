@@ -509,6 +509,16 @@ class TestNames:
         assert not (fields / RECORDS).exists()
         assert segmenter.calls == 0
 
+    @pytest.mark.parametrize("content", [None, "", "1", "{"])
+    def test_results_of_a_version_that_noted_no_names_are_known_by_its_records(
+        self, segmenter, fields, out, content
+    ):
+        predict_fields([fields], out, segmenter)
+        (out / RECORDS / "names").unlink() if content is None else (out / RECORDS / "names").write_text(
+            content
+        )
+        assert all(outcome.skipped for outcome in predict_fields([fields], out, segmenter))
+
     @pytest.mark.parametrize("name", ["coco.json", "cells.parquet", "a.geojson"])
     def test_a_file_of_the_users_is_not_taken_for_a_stale_result(self, segmenter, fields, name):
         (fields / name).write_text("mine")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from drepano.errors import DrepanoError
-from drepano.exports import FORMATS
+from drepano.exports import FORMATS, PARQUET
 from drepano.io import write_text
 
 RECORDS = ".records"
@@ -22,6 +22,16 @@ _NAMES = "names"
 CLASSES, OVERLAY = ".classes.png", ".overlay.png"
 RESULT_SUFFIXES = (CLASSES, OVERLAY, *(one.suffix for one in FORMATS.values()))
 """What the names of a field's own results can end with."""
+
+TABLES = ("cells", "summary", "patients", "differences")
+COCO, REPORT = "coco.json", "report.html"
+
+
+def names_of_tables(formats: Sequence[str]) -> list[str]:
+    """Of all files that a run writes over all fields."""
+    suffixes = (".csv", ".parquet") if PARQUET in formats else (".csv",)
+    names = [f"{table}{suffix}" for table in TABLES for suffix in suffixes]
+    return [*names, *((COCO,) if "coco" in formats else ()), REPORT]
 
 
 @dataclass(frozen=True)
@@ -86,11 +96,16 @@ def read_finished(path: Path, results: Sequence[Path], identity: FieldIdentity) 
 
 
 def our_names(out: Path) -> frozenset[str]:
-    """Names of the files in `out` that earlier runs wrote, or were about to write."""
+    """Names of the files in `out` that earlier runs wrote, or were about to write.
+
+    Versions before 0.4 noted none, but left records.
+    """
     try:
         return frozenset(json.loads((out / RECORDS / _NAMES).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return frozenset()
+    except (OSError, ValueError, TypeError):
+        done = [record.stem for record in (out / RECORDS).glob("*.json")]
+        tables = names_of_tables((PARQUET, "coco")) if done else []
+        return frozenset([*tables, *(f"{name}{suffix}" for name in done for suffix in RESULT_SUFFIXES)])
 
 
 def refuse_others_files(out: Path, names: Iterable[str]) -> None:

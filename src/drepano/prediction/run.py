@@ -20,12 +20,13 @@ from drepano.prediction.records import (
     FieldIdentity,
     FieldRecord,
     claim_names,
+    names_of_tables,
     read_finished,
     refuse_others_files,
     write_record,
 )
 from drepano.prediction.samples import Samples, samples_of_folders
-from drepano.prediction.tables import check_keys, names_of_tables, write_tables_and_report
+from drepano.prediction.tables import check_keys, write_tables_and_report
 from drepano.reports import Failure
 from drepano.segmenter import CellDiameter, Segmenter
 

@@ -17,21 +17,12 @@ from drepano.io import atomic_path, read_image, write_text
 from drepano.models import ModelCard
 from drepano.prediction.field_files import FieldFile, printable
 from drepano.prediction.one_field import FIELD_COLUMNS, Options
-from drepano.prediction.records import FieldRecord
+from drepano.prediction.records import COCO, REPORT, TABLES, FieldRecord, names_of_tables
 from drepano.prediction.samples import PATIENT, Samples
 from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_report
 from drepano.taxonomy import Taxonomy
 
-_TABLES = ("cells", "summary", "patients", "differences")
-_COCO, _REPORT = "coco.json", "report.html"
 _FORMAT = "%.6g"
-
-
-def names_of_tables(formats: Sequence[str]) -> list[str]:
-    """Of all files that `write_tables_and_report` writes."""
-    suffixes = (".csv", ".parquet") if PARQUET in formats else (".csv",)
-    names = [f"{table}{suffix}" for table in _TABLES for suffix in suffixes]
-    return [*names, *((_COCO,) if "coco" in formats else ()), _REPORT]
 
 
 def write_tables_and_report(
@@ -69,7 +60,7 @@ def write_tables_and_report(
     confusion = _confusion(card)
     patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, confusion, share_precision)
     differences = compare_groups(of_samples, samples.keys, taxonomy, confusion)
-    tables = dict(zip(_TABLES, (samples.join(cells), of_samples, patients, differences), strict=True))
+    tables = dict(zip(TABLES, (samples.join(cells), of_samples, patients, differences), strict=True))
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=_FORMAT))
         if PARQUET in options.formats:
@@ -77,7 +68,7 @@ def write_tables_and_report(
                 table.to_parquet(path, index=False)
     if "coco" in options.formats:
         merge_coco(
-            out / _COCO,
+            out / COCO,
             [
                 (out / f"{field.name}{FORMATS['coco'].suffix}", printable(str(field.path)))
                 for field, _ in done
@@ -88,7 +79,7 @@ def write_tables_and_report(
         if name in ours and name not in asked_for:
             (out / name).unlink(missing_ok=True)
     write_report(
-        out / _REPORT,
+        out / REPORT,
         title="Red blood cells",
         fields=[
             ReportedField(
