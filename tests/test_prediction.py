@@ -134,10 +134,15 @@ def expected_files(*names: str) -> set[str]:
     own = {
         file
         for name in names
-        for file in (f"{name}.classes.png", f"{name}.overlay.png", f"{RECORDS}/{name}.json")
+        for file in (
+            f"{name}.classes.png",
+            f"{name}.overlay.png",
+            f"{RECORDS}/{name}.files",
+            f"{RECORDS}/{name}.json",
+        )
     }
     tables = {"cells.csv", "summary.csv", "patients.csv", "differences.csv", "report.html"}
-    return own | tables | {f"{RECORDS}/names"}
+    return own | tables | {f"{RECORDS}/files"}
 
 
 def stamps(folder: Path, pattern: str = "*.png") -> dict[str, tuple[int, int]]:
@@ -509,15 +514,35 @@ class TestNames:
         assert not (fields / RECORDS).exists()
         assert segmenter.calls == 0
 
-    @pytest.mark.parametrize("content", [None, "", "1", "{"])
-    def test_results_of_a_version_that_noted_no_names_are_known_by_its_records(
+    @pytest.mark.parametrize("content", [None, "", "1", "{", "[[1]]"])
+    def test_results_of_a_version_that_noted_no_files_are_known_by_its_records(
         self, segmenter, fields, out, content
     ):
         predict_fields([fields], out, segmenter)
-        (out / RECORDS / "names").unlink() if content is None else (out / RECORDS / "names").write_text(
-            content
-        )
-        assert all(outcome.skipped for outcome in predict_fields([fields], out, segmenter))
+        for noted in (out / RECORDS).glob("*files"):
+            noted.unlink() if content is None else noted.write_text(content)
+        outcomes = predict_fields([fields], out, segmenter, overwrite=True)
+        assert not any(outcome.reason for outcome in outcomes)
+
+    def test_after_an_interruption_a_file_of_the_users_is_still_theirs(self, segmenter, fields, out):
+        def stop(call):
+            raise KeyboardInterrupt
+
+        segmenter.before = stop
+        with pytest.raises(KeyboardInterrupt):
+            predict_fields([fields], out, segmenter)
+        (out / "patients.csv").write_text("mine")
+        with pytest.raises(DrepanoError, match=r"patients\.csv: a result of that name"):
+            predict_fields([fields], out, make_segmenter())
+        assert (out / "patients.csv").read_text() == "mine"
+
+    def test_so_it_is_in_the_place_of_a_result_that_was_removed(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter, options=Options(formats=("coco", "labels")))
+        predict_fields([fields], out, segmenter, options=Options(cell_diameter=60))
+        for name in ("coco.json", "a.labels.tif"):
+            (out / name).write_text("mine")
+        predict_fields([fields], out, segmenter)
+        assert [(out / name).read_text() for name in ("coco.json", "a.labels.tif")] == ["mine", "mine"]
 
     @pytest.mark.parametrize("name", ["coco.json", "cells.parquet", "a.geojson"])
     def test_a_file_of_the_users_is_not_taken_for_a_stale_result(self, segmenter, fields, name):
@@ -719,8 +744,8 @@ class TestInterruption:
         segmenter.before = stop
         with pytest.raises(KeyboardInterrupt):
             predict_fields([fields], out, segmenter)
-        claimed = {f"{RECORDS}/names"}
-        assert files(out) == expected_files(*"abc"[: stop_at - 1]) - expected_files() | claimed
+        noted = {f"{RECORDS}/{'abc'[stop_at - 1]}.files"}
+        assert files(out) == expected_files(*"abc"[: stop_at - 1]) - expected_files() | noted
 
         undisturbed = make_segmenter()
         outcomes = predict_fields([fields], out, undisturbed)
@@ -753,7 +778,7 @@ class TestInterruption:
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr("drepano.prediction.one_field.draw_overlay", stop)
             predict_fields([fields], out, segmenter)
-        assert files(out) == {"a.classes.png", f"{RECORDS}/names"}
+        assert files(out) == {"a.classes.png", f"{RECORDS}/a.files"}
         assert not any(outcome.skipped for outcome in predict_fields([fields], out, segmenter))
 
 

@@ -7,18 +7,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-_HOURS = {"s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0, "months": 730.5, "years": 8766.0}
+_HOURS = {
+    "ms": 1 / 3.6e6,
+    "s": 1 / 3600,
+    "min": 1 / 60,
+    "h": 1.0,
+    "d": 24.0,
+    "w": 168.0,
+    "months": 730.5,
+    "years": 8766.0,
+}
 _SPELLINGS = {
+    "ms": ("msec", "millisecond", "milliseconds"),
     "s": ("sec", "secs", "second", "seconds"),
     "min": ("mins", "minute", "minutes"),
     "h": ("hr", "hrs", "hour", "hours"),
     "d": ("day", "days"),
     "w": ("wk", "wks", "week", "weeks"),
-    "months": ("mo", "month"),
+    "months": ("mo", "mos", "month"),
     "years": ("y", "yr", "yrs", "year"),
 }
 _UNITS = {name: unit for unit, others in _SPELLINGS.items() for name in (unit, *others)}
-_NUMBER = re.compile(r"(?P<number>[-+]?\d+([.,]\d+)?)\s*(?P<unit>[a-zµ]*)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?P<number>[-+]?\d+([.]\d+|,(?!\d{3}(?!\d))\d+)?)\s*(?P<unit>[a-zµ]*)", re.IGNORECASE)
+"""Three digits after a comma may be thousands: no time."""
 _CLOCK = re.compile(r"(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d)(:(?P<seconds>[0-5]\d))?")
 _DATE = "date"
 
@@ -32,24 +43,29 @@ class Time:
     number : float
         Of a date, hours since 1970.
     unit : str
-        "s", "min", "h", "d", "w", "months", "years", "date"; any other as it is written, in the singular;
-        "" for none.
+        "ms", "s", "min", "h", "d", "w", "months", "years", "date"; any other as it is written, in the
+        singular; "" for none.
     """
 
     number: float
     unit: str
 
     @property
-    def size(self) -> float:
-        """In hours where the unit is known: by what times are put in order."""
-        return self.number * _HOURS.get(self.unit, 1.0)
+    def order(self) -> tuple[bool, str, float]:
+        """By what times are sorted: numbers alone and those of known units by their size, then the others."""
+        known = self.unit in _HOURS or self.unit in ("", _DATE)
+        return not known, "" if known else self.unit, self._hours
 
     @property
     def same(self) -> tuple[str, float]:
         """Equal for one time however it is written: 6, 6.0; 24h, 1 d; 0 with whatever unit."""
-        if not self.number:
+        if not self.number and self.unit != _DATE:
             return "", 0.0
-        return ("h" if self.unit in _HOURS else self.unit), self.size
+        return ("h" if self.unit in _HOURS else self.unit), round(self._hours * 3600, 3)
+
+    @property
+    def _hours(self) -> float:
+        return self.number * _HOURS.get(self.unit, 1.0)
 
 
 def is_time(key: str) -> bool:
@@ -62,7 +78,8 @@ def read_time(text: str) -> Time | None:
     text = text.strip()
     if match := _NUMBER.fullmatch(text):
         unit = match["unit"].lower()
-        return Time(float(match["number"].replace(",", ".")), _UNITS.get(unit, unit.removesuffix("s")))
+        single = unit.removesuffix("s") if len(unit) > 2 else unit
+        return Time(float(match["number"].replace(",", ".")), _UNITS.get(unit, single))
     if match := _CLOCK.fullmatch(text):
         seconds = int(match["seconds"] or 0)
         return Time(int(match["hours"]) + int(match["minutes"]) / 60 + seconds / 3600, "h")
@@ -81,7 +98,9 @@ def on_one_axis(times: Sequence[Time]) -> tuple[list[float], str] | None:
     units = {time.unit for time in times if time.number}
     if not units:
         return [0.0] * len(times), ""
-    if units == {_DATE}:
+    if _DATE in units:
+        if any(time.unit != _DATE for time in times):
+            return None
         first = min(time.number for time in times)
         day = datetime.fromtimestamp(first * 3600, UTC).date()
         return [(time.number - first) / 24 for time in times], f"days since {day}"
@@ -90,4 +109,4 @@ def on_one_axis(times: Sequence[Time]) -> tuple[list[float], str] | None:
     if not units <= _HOURS.keys():
         return None
     largest = max(units, key=lambda unit: _HOURS[unit])
-    return [time.size / _HOURS[largest] for time in times], largest
+    return [time.number * _HOURS.get(time.unit, 0.0) / _HOURS[largest] for time in times], largest

@@ -38,6 +38,10 @@ class TestBinomial:
         theirs = binomtest(hits, hits + others).proportion_ci(0.95, method="wilson")
         assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
+    @pytest.mark.parametrize("cells", [10, 13, 25, 27, 28, 30, 2999])
+    def test_all_hits_are_inside_for_all_rounding(self, cells):
+        assert binomial_interval(cells, cells).high == 1
+
     def test_no_hits_still_have_an_upper_limit(self):
         interval = binomial_interval(0, 300)
         assert interval.low == 0

@@ -723,6 +723,13 @@ def test_linked_folders_are_searched_and_circles_are_no_trap(folder, tmp_path_fa
     assert names == ["a.TIF", "b.png", "link/e.png", "sub/c.jpg"]
 
 
+def test_a_folder_that_a_link_leads_to_keeps_its_own_name(tmp_path):
+    (tmp_path / "p7").mkdir()
+    (tmp_path / "p7" / "a.png").touch()
+    (tmp_path / "latest").symlink_to(tmp_path / "p7")
+    assert find_images([tmp_path]) == [tmp_path / "p7" / "a.png"]
+
+
 def test_a_hidden_folder_above_the_one_named_does_not_matter(folder):
     assert find_images([folder / ".hidden"]) == [folder / ".hidden" / "d.png"]
 

@@ -31,3 +31,8 @@ def course(*intervals):
 def test_bars_of_a_time_course_are_dotted_where_only_the_binomial_interval_is_known(intervals, dotted):
     drawing = time_course_svg({"P1": course(*intervals)}, "time", "h", "El+Sk", list(SCD.colours[1:]))
     assert drawing.count("stroke-dasharray") == dotted
+
+
+def test_a_share_of_all_cells_can_be_drawn_though_its_end_is_rounded_below():
+    table = course((0.5, 1.0 - 1e-16)).assign(**{"El+Sk fraction": 1.0})
+    assert "<svg" in time_course_svg({"P1": table}, "time", "h", "El+Sk", list(SCD.colours[1:]))

@@ -82,13 +82,15 @@ def counts_by_place(fields: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return counts.groupby(fields["place"], sort=False).mean() if "place" in fields else counts
 
 
-def _in_order(key: str, value: object) -> tuple[bool, float, str]:
-    if is_time(key) and (time := read_time(str(value))):
-        return False, time.size, str(value)
+def _in_order(key: str, value: object) -> tuple[int, str, float, str]:
+    text = str(value)
+    if is_time(key) and (time := read_time(text)):
+        unknown, unit, size = time.order
+        return int(unknown), unit, size, text
     try:
-        return False, float(str(value)), str(value)
+        return 0, "", float(text), text
     except ValueError:
-        return True, 0.0, str(value)
+        return 2, "", 0.0, text
 
 
 def _summarise(

@@ -50,7 +50,8 @@ def _wilson_interval(share: float, cells: float) -> Interval:
     weight = NORMAL**2 / cells
     middle = (share + weight / 2) / (1 + weight)
     half = sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+    # Rounding must not leave the share outside, nor an end below 0 or above 1.
+    return Interval(max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
 
 
 def effective_cells(hits: NDArray, cells: NDArray) -> float:

@@ -198,16 +198,22 @@ def _images_in(folder: Path) -> Iterable[Path]:
 
 
 def _files_in(folder: Path) -> Iterable[Path]:
-    """All files that are not hidden, in linked folders too, of which each is looked into once."""
+    """All files that are not hidden; each folder is looked into once, by a link where it has to be."""
     seen: set[Path] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        where = Path(place).resolve()
-        if where in seen:
-            folders.clear()
-            continue
-        seen.add(where)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place) / name for name in files if not name.startswith("."))
+    waiting = [folder]
+    while waiting:
+        links: list[Path] = []
+        for place, folders, files in os.walk(waiting.pop(0)):
+            where = Path(place)
+            if where.resolve() in seen:
+                folders.clear()
+                continue
+            seen.add(where.resolve())
+            visible = sorted(name for name in folders if not name.startswith("."))
+            links += [where / name for name in visible if (where / name).is_symlink()]
+            folders[:] = [name for name in visible if not (where / name).is_symlink()]
+            yield from (where / name for name in files if not name.startswith("."))
+        waiting += sorted(links)
 
 
 def _check_array(array: NDArray[Any]) -> None:

@@ -30,7 +30,6 @@ _MICROMETRES = {
     "micrometre": 1.0,
     "nm": 1e-3,
     "mm": 1e3,
-    "cm": 1e4,
 }
 _ALPHA = (1, 2)  # values of the tag ExtraSamples
 

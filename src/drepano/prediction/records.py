@@ -1,4 +1,4 @@
-"""What a rerun goes by: the record of every finished field, and the names of all files that are ours."""
+"""What a rerun goes by: the record of every finished field, and which files in OUT are ours."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from drepano.io import write_text
 RECORDS = ".records"
 """Folder in OUT with one JSON file a finished field, written after all its other results."""
 
-_NAMES = "names"
-"""In that folder: all names under which runs have written into OUT."""
+_FILES = "files"
+"""In that folder: the suffix of the lists of files that were written for a field, and the name of the list of
+those that were written for all."""
 
 CLASSES, OVERLAY = ".classes.png", ".overlay.png"
 RESULT_SUFFIXES = (CLASSES, OVERLAY, *(one.suffix for one in FORMATS.values()))
@@ -95,20 +96,36 @@ def read_finished(path: Path, results: Sequence[Path], identity: FieldIdentity) 
     return record if record.identity == identity else None
 
 
-def our_names(out: Path) -> frozenset[str]:
-    """Names of the files in `out` that earlier runs wrote, or were about to write.
-
-    Versions before 0.4 noted none, but left records.
-    """
-    try:
-        return frozenset(json.loads((out / RECORDS / _NAMES).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        done = [record.stem for record in (out / RECORDS).glob("*.json")]
-        tables = names_of_tables((PARQUET, "coco")) if done else []
-        return frozenset([*tables, *(f"{name}{suffix}" for name in done for suffix in RESULT_SUFFIXES)])
+def files_of_field(out: Path, name: str) -> frozenset[str]:
+    """Names of the files in `out` that earlier runs wrote for a field, or were about to write."""
+    noted = _read_names(note_path(out, name))
+    if noted is None:  # versions before 0.4 noted none, but left a record
+        done = os.path.isfile(out / RECORDS / f"{name}.json")  # noqa: PTH113  # no error for a name too long
+        return frozenset(f"{name}{suffix}" for suffix in RESULT_SUFFIXES) if done else frozenset()
+    return noted
 
 
-def refuse_others_files(out: Path, names: Iterable[str]) -> None:
+def files_of_all(out: Path) -> frozenset[str]:
+    """Names of the files in `out` that earlier runs wrote over all fields."""
+    noted = _read_names(note_path(out))
+    if noted is None:
+        records = (out / RECORDS).glob("*.json")
+        done = any(_read_names(record.with_suffix(f".{_FILES}")) is None for record in records)
+        return frozenset(names_of_tables((PARQUET, "coco"))) if done else frozenset()
+    return noted
+
+
+def note_path(out: Path, field: str | None = None) -> Path:
+    """The list of the files that were written for a field, or for all."""
+    return out / RECORDS / (_FILES if field is None else f"{field}.{_FILES}")
+
+
+def note_files(path: Path, names: Iterable[str]) -> None:
+    """Note at a `note_path`, before they are written, what is."""
+    write_text(path, json.dumps(sorted(names)))
+
+
+def refuse_others_files(out: Path, names: Iterable[str], ours: frozenset[str]) -> None:
     """Refuse to write over a file that no earlier run wrote.
 
     Raises
@@ -116,17 +133,19 @@ def refuse_others_files(out: Path, names: Iterable[str]) -> None:
     DrepanoError
         If there is one.
     """
-    ours = our_names(out)
+    known = {name.casefold() for name in ours}
     for name in names:
-        if name not in ours and os.path.lexists(out / name):
+        if name.casefold() not in known and os.path.lexists(out / name):
             raise DrepanoError(
                 f"{out / name}: a result of that name would be written over it, and no earlier run wrote it; "
                 "move it, or choose another folder for the results"
             )
 
 
-def claim_names(out: Path, names: Iterable[str]) -> frozenset[str]:
-    """Note, before they are written, that files of these names in `out` are ours; all that are."""
-    ours = our_names(out) | frozenset(names)
-    write_text(out / RECORDS / _NAMES, json.dumps(sorted(ours)))
-    return ours
+def _read_names(path: Path) -> frozenset[str] | None:
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return frozenset(names) if is_list else None

@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 
 from drepano.errors import DrepanoError
-from drepano.exports import FORMATS, check_formats
+from drepano.exports import check_formats
 from drepano.io import OutputError, ensure_writable_folder
 from drepano.prediction.field_files import FieldFile, list_fields, printable
 from drepano.prediction.one_field import Options, predict_field, result_files
@@ -19,8 +19,11 @@ from drepano.prediction.records import (
     RECORDS,
     FieldIdentity,
     FieldRecord,
-    claim_names,
+    files_of_all,
+    files_of_field,
     names_of_tables,
+    note_files,
+    note_path,
     read_finished,
     refuse_others_files,
     write_record,
@@ -124,21 +127,19 @@ def predict_fields(
     for note in samples.united():
         noted(note)
     fields = [field for field in fields if field.name in samples.values]
-    names = [
-        *names_of_tables(options.formats),
-        *(file.name for field in fields for file in result_files(field, out, options.formats)),
-    ]
-    refuse_others_files(out, names)
+    refuse_others_files(out, names_of_tables(options.formats), files_of_all(out))
+    for field in fields:
+        results = [file.name for file in result_files(field, out, options.formats)]
+        refuse_others_files(out, results, files_of_field(out, field.name))
     ensure_writable_folder(out)
     ensure_writable_folder(out / RECORDS)
-    ours = claim_names(out, names)
     settings = _settings(segmenter, options)
     started(len(failures) + len(fields))
     outcomes = [Outcome(failure.source, reason=failure.reason) for failure in failures]
     for outcome in outcomes:
         finished(outcome)
     for field in fields:
-        outcome = _predict_or_explain(field, out, segmenter, options, settings, overwrite, ours)
+        outcome = _predict_or_explain(field, out, segmenter, options, settings, overwrite)
         if strict and outcome.record is not None and outcome.record.warnings:
             doubts = "; ".join(outcome.record.warnings)
             outcome = Outcome(field.source, field, reason=f"{field.source}: {doubts} (strict: not counted)")
@@ -158,7 +159,6 @@ def predict_fields(
             "precision wanted of the sickled share": f"{share_precision:g}",
             "fields with warnings": "left out" if strict else "counted",
         },
-        ours,
     )
     return outcomes
 
@@ -202,18 +202,19 @@ def _predict_or_explain(
     options: Options,
     settings: dict[str, str],
     overwrite: bool,
-    ours: frozenset[str],
 ) -> Outcome:
     record_path = out / RECORDS / f"{field.name}.json"
     results = result_files(field, out, options.formats)
-    every = result_files(field, out, tuple(FORMATS))
-    earlier = [record_path, *(file for file in every if file.name in ours)]
+    note = note_path(out, field.name)
+    earlier = [record_path, note, *(out / name for name in files_of_field(out, field.name))]
     try:
         identity = FieldIdentity(_digest(field.path), field.page, settings)
         done = None if overwrite else read_finished(record_path, results, identity)
         if done is not None:
             return Outcome(field.source, field, done, skipped=True)
         _remove(earlier)
+        note_files(note, [file.name for file in results])
+        earlier += results
         record = predict_field(field, identity, out, segmenter, options)
         write_record(record_path, record)
         return Outcome(field.source, field, record)

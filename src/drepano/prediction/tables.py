@@ -17,7 +17,16 @@ from drepano.io import atomic_path, read_image, write_text
 from drepano.models import ModelCard
 from drepano.prediction.field_files import FieldFile, printable
 from drepano.prediction.one_field import FIELD_COLUMNS, Options
-from drepano.prediction.records import COCO, REPORT, TABLES, FieldRecord, names_of_tables
+from drepano.prediction.records import (
+    COCO,
+    REPORT,
+    TABLES,
+    FieldRecord,
+    files_of_all,
+    names_of_tables,
+    note_files,
+    note_path,
+)
 from drepano.prediction.samples import PATIENT, Samples
 from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_report
 from drepano.taxonomy import Taxonomy
@@ -34,9 +43,8 @@ def write_tables_and_report(
     options: Options,
     card: ModelCard,
     settings: dict[str, str],
-    ours: frozenset[str],
 ) -> None:
-    """Write what ``drepano predict`` leaves for all fields together.
+    """Write what ``drepano predict`` leaves for all fields together; of earlier runs nothing else is left.
 
     Parameters
     ----------
@@ -50,9 +58,6 @@ def write_tables_and_report(
     card : ModelCard
     settings : dict
         What the run was asked to do.
-    ours : frozenset of str
-        Names of files in `out` that this run and earlier ones wrote: of those it was not asked for again
-        none is left.
     """
     taxonomy = card.class_taxonomy
     cells, fields = _tables(done, samples, taxonomy)
@@ -60,6 +65,10 @@ def write_tables_and_report(
     confusion = _confusion(card)
     patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, confusion, share_precision)
     differences = compare_groups(of_samples, samples.keys, taxonomy, confusion)
+    asked_for = names_of_tables(options.formats)
+    for name in files_of_all(out).difference(asked_for):
+        (out / name).unlink(missing_ok=True)
+    note_files(note_path(out), asked_for)
     tables = dict(zip(TABLES, (samples.join(cells), of_samples, patients, differences), strict=True))
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=_FORMAT))
@@ -74,10 +83,6 @@ def write_tables_and_report(
                 for field, _ in done
             ],
         )
-    asked_for = names_of_tables(options.formats)
-    for name in names_of_tables((PARQUET, "coco")):
-        if name in ours and name not in asked_for:
-            (out / name).unlink(missing_ok=True)
     write_report(
         out / REPORT,
         title="Red blood cells",

@@ -100,7 +100,7 @@ def time_course_svg(
             )
             for at, middle, (_, row) in zip(times, share, course.iterrows(), strict=True):
                 low, high, over_fields = _ends(row, name)
-                reach = [[middle - low], [high - middle]]
+                reach = [[max(0.0, middle - low)], [max(0.0, high - middle)]]
                 bars = axes.errorbar(at, middle, reach, fmt="none", ecolor=hexadecimal(colour), capsize=2)
                 for bar in bars.lines[2]:
                     bar.set_linestyle("-" if over_fields else ":")
