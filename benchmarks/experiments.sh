@@ -33,6 +33,12 @@ drepano compare "$data/bbbc041seg" --binary --out "$runs/binary" --folds 5 "${se
   --methods "dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest,$controls"
 keep binary
 
+# The same networks, asked to see the line where cells touch, as the shipped `rbc` is.
+drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching" --folds 5 --seeds 0 \
+  --steps 600 --validate-every 100 "${crops[@]}" --methods dunet,unet,pspnet,deeplabv3plus
+keep binary-touching
+python "$(dirname "$0")/found_errors.py" "$results/binary-touching/found-errors.json" "$runs/binary-touching"
+
 # Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
 compose composed-160 40 1
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five" --folds 5 \

@@ -46,10 +46,11 @@ rbc 1 2500
 wait
 rbc 20 2500
 rbc 20 7500
+rbc 20 20000
 # What has the highest F1 on the inner validation fields is shipped, of equal ones that with the lowest error of
 # the count: weight 20, 7500 steps, neck 0.75.
 python "$here/inner_validation.py" "$here/results/rbc-choice.json" "$data/bbbc041seg/train" "$runs/dense" -- \
-  "$runs/rbc-1-2500" "$runs/rbc-20-2500" "$runs/rbc-20-7500"
+  "$runs/rbc-1-2500" "$runs/rbc-20-2500" "$runs/rbc-20-7500" "$runs/rbc-20-20000"
 [ ! -L "$runs/rbc" ] || rm "$runs/rbc" # of an earlier version: a link to the run
 mkdir -p "$runs/rbc"
 drepano models publish "$runs/rbc-20-7500/model.safetensors" --name rbc --neck 0.75 --metrics <(echo "[]") \
