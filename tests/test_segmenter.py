@@ -403,12 +403,26 @@ class TestWeightsDigest:
 # --- the size of cells, estimated
 
 
-def test_auto_takes_the_size_of_the_cells_that_are_there():
-    """Dark discs of 90 px for a network that knows cells of 45 px."""
+def four_discs():
+    """Dark discs of 90 px."""
     y, x = np.mgrid[:400, :600]
     grey = np.full((400, 600), 170, np.uint8)
     for row, column in ((100, 100), (100, 300), (300, 200), (280, 450)):
         grey[np.hypot(y - row, x - column) < 45] = 90
+    return grey
+
+
+@pytest.mark.parametrize("estimate", [75, 84, 96, 110])
+def test_auto_goes_from_a_wrong_estimate_to_the_cells_found(estimate, monkeypatch):
+    monkeypatch.setattr("drepano.segmenter.estimate_cell_diameter", lambda image: estimate)
+    result = load_model("rbc").segment(four_discs(), "auto")
+    assert not result.size_unknown
+    assert result.cell_diameter == pytest.approx(90, rel=0.03)
+
+
+def test_auto_takes_the_size_of_the_cells_that_are_there():
+    """For a network that knows cells of 45 px."""
+    grey = four_discs()
     segmenter = load_model("rbc")
     result = segmenter.segment(grey, "auto")
     assert result.cell_diameter == pytest.approx(90, rel=0.1)

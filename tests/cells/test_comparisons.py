@@ -246,6 +246,13 @@ class TestPatients:
         assert (row["low"], row["high"]) == (-1, 1)
         assert (row["corrected low"], row["corrected high"]) == (-1, 1)
 
+    def test_corrected_with_no_confusion_it_is_the_same(self):
+        arms = self.arms([200, 300, 400], [600, 700, 850])
+        row = sickled(compare_groups(arms, ["patient", "drug"], SCD, np.eye(4) * 1e6), over="patients")
+        assert row["corrected difference"] == pytest.approx(row["difference"])
+        assert row["corrected low"] == pytest.approx(row["low"], abs=2e-3)
+        assert row["corrected high"] == pytest.approx(row["high"], abs=2e-3)
+
     def test_patients_who_do_not_vary_say_nothing_of_chance(self):
         rows = compare_groups(self.arms([0, 0], [200, 200]), ["patient", "drug"], SCD)
         row = sickled(rows, over="patients")

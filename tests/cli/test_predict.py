@@ -211,6 +211,15 @@ class TestRefusals:
         assert_refused(run("predict", fields, "--out", target, "--model", model), target)
         assert target.read_text() == "mine"
 
+    def test_a_sheet_that_a_result_would_be_written_over(self, run, fields, model, out):
+        """After an earlier run, when the program's own sheet of that name stood there."""
+        assert run("predict", fields, "--out", out, "--model", model)[0] == 0
+        sheet = out / "patients.csv"
+        sheet.write_text("file,patient\na.png,P\nb.png,P\n")
+        answer = run("predict", fields, "--out", out, "--model", model, "--samples", sheet)
+        assert_refused(answer, sheet, "would be written over it")
+        assert sheet.read_text().startswith("file,patient\na.png")
+
     def test_an_unknown_model(self, run, fields, out):
         assert_refused(
             run("predict", fields, "--out", out, "--model", "sdc"), "model 'sdc'", "check the name"
