@@ -19,7 +19,6 @@ from drepano.cells.shares import (
     change_variances,
     clustered_interval,
     draw_fields,
-    effective_cells,
     expanded_percentiles,
     hull,
     paired_interval,
@@ -69,8 +68,6 @@ class CorrectedShares:
         With cells.
     clustered : (2, K) float64 array
         How far below and above `values` Wilson's intervals of the counted shares reach.
-    unseen : (K,) float64 array
-        The share that cells of the class may have if not a single one was called so.
     """
 
     values: NDArray[np.float64]
@@ -78,7 +75,6 @@ class CorrectedShares:
     over_rates: NDArray[np.float64]
     fields: int
     clustered: NDArray[np.float64]
-    unseen: NDArray[np.float64]
 
 
 class Correction:
@@ -139,11 +135,11 @@ class Correction:
                 [clustered_interval(hits, cells) for hits in counts.T],
                 np.linalg.pinv(rates),
             ),
-            self._unseen(np.array([effective_cells(hits, cells) for hits in counts.T])),
         )
 
-    def _unseen(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
-        unseen = np.array([binomial_interval(0, one).high for one in cells.tolist()])
+    def _unseen(self, cells: float) -> NDArray[np.float64]:
+        """The share that cells of each class may have if not a single one was called so."""
+        unseen = binomial_interval(0, cells).high
         recalls = np.diag(self.confusion) / self.confusion.sum(axis=1)
         return np.asarray(unseen / np.maximum(recalls, unseen), dtype=np.float64)
 
@@ -184,8 +180,12 @@ class Correction:
                 strict=True,
             )
         ]
-        unseen = [self._unseen(np.full(len(rates), side.sum())) for side in (first, second)]
-        return _of_differences(intervals, sides[0][0], sides[1][0], *unseen)
+        unseen = self._unseen(first.sum()), self._unseen(second.sum())
+        lowest, highest = (sides[0][0] - unseen[1]).tolist(), (unseen[0] - sides[1][0]).tolist()
+        return [
+            _of_shares(hull(one, Interval(low, high)))
+            for one, low, high in zip(intervals, lowest, highest, strict=True)
+        ]
 
     def _rates_of(self, patient: int) -> NDArray[np.float64]:
         """Rates of a patient who was not in the test, (repetitions, K, K)."""
@@ -286,7 +286,7 @@ def corrected_intervals(counts: NDArray, correction: Correction, seed: int = 0) 
     Fields are drawn as in `field_interval`, and never narrower than Wilson's intervals of the counted shares,
     by their `effective_cells`, make it; the rates of confusion are drawn too (`Correction`), since they were
     measured on so many cells only, and on other patients. What the two leave open is added as that of
-    independent numbers. The upper end is never below what not a single hit would leave open.
+    independent numbers.
 
     Parameters
     ----------
@@ -305,10 +305,7 @@ def corrected_intervals(counts: NDArray, correction: Correction, seed: int = 0) 
     if drawn is None:
         return [UNKNOWN] * counts.shape[1]
     intervals = _intervals(drawn.values, drawn.over_fields, drawn.clustered, drawn.over_rates, drawn.fields)
-    return [
-        Interval(max(0.0, one.low), min(1.0, max(one.high, unseen)))
-        for one, unseen in zip(intervals, drawn.unseen.tolist(), strict=True)
-    ]
+    return [Interval(max(0.0, one.low), min(1.0, one.high)) for one in intervals]
 
 
 def corrected_difference_intervals(
@@ -324,22 +321,12 @@ def corrected_difference_intervals(
         first.over_rates - second.over_rates,
         min(first.fields, second.fields),
     )
-    return _of_differences(intervals, first.values, second.values, first.unseen, second.unseen)
+    return [*map(_of_shares, intervals)]
 
 
-def _of_differences(
-    intervals: Sequence[Interval],
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    first_unseen: NDArray[np.float64],
-    second_unseen: NDArray[np.float64],
-) -> list[Interval]:
-    """The intervals with what not a single hit on either side would leave open, from -1 to 1 at most."""
-    lowest, highest = (first - second_unseen).tolist(), (first_unseen - second).tolist()
-    return [
-        Interval(max(-1.0, min(one.low, low)), min(1.0, max(one.high, high)))
-        for one, low, high in zip(intervals, lowest, highest, strict=True)
-    ]
+def _of_shares(difference: Interval) -> Interval:
+    """No difference of shares is below -1 or above 1."""
+    return Interval(max(-1.0, difference.low), min(1.0, difference.high))
 
 
 def _intervals(
