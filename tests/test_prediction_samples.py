@@ -109,6 +109,19 @@ class TestSheet:
             "2 fields of P1 0 are of one place, Ward 3: shares take it once"
         ]
 
+    def test_pages_of_which_nothing_is_said_are_taken_apart_and_that_is_told(self, tmp_path):
+        pages = [FieldFile(f"m.page00{n}", Path("/data/m.tif"), n, Plane(n, stated=False)) for n in range(3)]
+        whole = read_samples(sheet(tmp_path, "file,patient\nm.tif,P1\n"), pages)
+        assert len(set(map(whole.place, pages))) == 3
+        assert whole.taken_apart(pages) == [
+            "/data/m.tif: does not say what its 3 pages show, so each is taken for a field of its own; if "
+            "they show the same cells, name their place in a column place of --samples"
+        ]
+        named = read_samples(sheet(tmp_path, "file,page,patient,place\nm.tif,1,P1,x\nm.tif,2,P1,x\n"), pages)
+        assert named.taken_apart(pages[:2]) == []
+        stated = [FieldFile(f"m.page00{n}", Path("/data/m.tif"), n, Plane(n)) for n in range(3)]
+        assert whole.taken_apart(stated) == []
+
     def test_without_a_name_a_place_is_that_of_the_files_metadata(self, tmp_path):
         path = sheet(tmp_path, "file,patient,place\na.png,P1,x\nb.png,P1,\ns.tif,P1,\n")
         samples = read_samples(path, FIELDS)

@@ -441,7 +441,7 @@ def test_a_channel_that_is_not_there_is_refused(tmp_path):
 
 
 def test_plain_pages_are_pages_whatever_their_number(stack):
-    assert len(list_planes(stack)) == 3
+    assert list_planes(stack) == [Plane(place, stated=False) for place in range(3)]
     assert "it has one channel only" in refusal(read_image, stack, 0, 1)
 
 
@@ -468,8 +468,10 @@ def test_frames_of_imagej_are_times_and_its_slices_may_be_fields(tmp_path):
     tifffile.imwrite(slices, stack[:, 0], imagej=True, metadata={"axes": "ZYX"})
     tifffile.imwrite(both, stack, imagej=True, metadata={"axes": "TZYX"})
     assert list_planes(frames) == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(0, 0, 2)]
-    assert list_planes(slices) == [Plane(0), Plane(1), Plane(2)]
-    assert list_planes(both) == [Plane(place, 0, time) for time in range(3) for place in range(2)]
+    assert list_planes(slices) == [Plane(place, stated=False) for place in range(3)]
+    assert list_planes(both) == [
+        Plane(place, 0, time, stated=False) for time in range(3) for place in range(2)
+    ]
 
 
 def test_imagej_stacks_are_counted(tmp_path):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drepano.errors import DrepanoError
 from drepano.io import microscope, pillow, tiff
-from drepano.io.raster import IMAGE_SUFFIXES, Plane, Raster, check_file, refusals
+from drepano.io.raster import IMAGE_SUFFIXES, Plane, Raster, check_file, pages_apart, refusals
 
 _SQUARE_TOLERANCE = 0.01
 
@@ -123,7 +123,7 @@ def list_planes(path: Path | str) -> list[Plane]:
             return microscope.list_planes(path)
         if tiff.is_tiff(path):
             return tiff.list_planes(path)
-        return [Plane(number) for number in range(pillow.count_pages(path))]
+        return pages_apart(pillow.count_pages(path))
 
 
 def pixel_size(path: Path | str, page: int | None = None) -> float | None:

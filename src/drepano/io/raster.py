@@ -46,12 +46,22 @@ class Raster:
 class Plane(NamedTuple):
     """What one page of a file shows: a place, in a layer (z) of it, at a time; all numbered from 0.
 
-    Two pages of one place show the same cells.
+    Two pages of one place show the same cells. Where the file has nothing `stated` every page is a place.
     """
 
     place: int = 0
     layer: int = 0
     time: int = 0
+    stated: bool = True
+
+
+def pages_apart(pages: int) -> list[Plane]:
+    """The planes of a file that does not say what its pages show."""
+    return [Plane(number, stated=pages == 1) for number in range(pages)]
+
+
+SLICE = "slice"
+"""An axis that has layers of one place or places: the file does not say which."""
 
 
 def planes_of(pages: Sequence[tuple[int, Mapping[str, int]]]) -> list[Plane]:
@@ -61,7 +71,7 @@ def planes_of(pages: Sequence[tuple[int, Mapping[str, int]]]) -> list[Plane]:
     ]
     order = {place: number for number, place in enumerate(dict.fromkeys(places))}
     return [
-        Plane(order[place], numbers.get("Z", 0), numbers.get("T", 0))
+        Plane(order[place], numbers.get("Z", 0), numbers.get("T", 0), stated=SLICE not in numbers)
         for place, (_, numbers) in zip(places, pages, strict=True)
     ]
 

@@ -16,7 +16,7 @@ from PIL import Image
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from drepano.errors import DrepanoError
-from drepano.io.raster import Plane, Raster, check_size, choose_page, planes_of, upright
+from drepano.io.raster import SLICE, Plane, Raster, check_size, choose_page, pages_apart, planes_of, upright
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MICROMETRES = {
@@ -52,7 +52,7 @@ def list_planes(path: Path) -> list[Plane]:
     with TiffFile(path) as file:
         pages = len(_pages_of_channel(path, file, 0))
         planes = _planes(file) if file.is_ome or file.is_imagej else []
-        return planes if len(planes) == pages else [Plane(number) for number in range(pages)]
+        return planes if len(planes) == pages else pages_apart(pages)
 
 
 def read_page(path: Path, page: int | None, channel: int) -> Raster:
@@ -123,7 +123,7 @@ def _planes(file: TiffFile) -> list[Plane]:
     pages = []
     for number, series in enumerate(file.series):
         lengths = {
-            "fields" if axis == "Z" and file.is_imagej else axis: length
+            SLICE if axis == "Z" and file.is_imagej else axis: length
             for axis, length in zip(series.axes, series.shape, strict=True)
             if axis not in "CYXS"
         }

@@ -124,9 +124,9 @@ def predict_fields(
     samples = grouping(fields)
     check_keys(samples, segmenter.card)
     failures += samples.failures
-    for note in samples.united():
-        noted(note)
     fields = [field for field in fields if field.name in samples.values]
+    for note in (*samples.united(), *samples.taken_apart(fields)):
+        noted(note)
     refuse_others_files(out, names_of_tables(options.formats), files_of_all(out))
     for field in fields:
         results = [file.name for file in result_files(field, out, options.formats)]

@@ -61,6 +61,18 @@ class Samples:
             if fields > 1
         ]
 
+    def taken_apart(self, fields: Sequence[FieldFile]) -> list[str]:
+        """A line for every file that does not say what its pages show, if no name says it either."""
+        unsaid = Counter(
+            field.path for field in fields if not field.plane.stated and field.name not in self.places
+        )
+        return [
+            f"{printable(str(path))}: does not say what its {pages} pages show, so each is taken for a field "
+            "of its own; if they show the same cells, name their place in a column place of --samples"
+            for path, pages in unsaid.items()
+            if pages > 1
+        ]
+
     def join(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of a table with the columns `keys`, which are text, after its column ``field``."""
         known = pd.DataFrame([self.values[name] for name in table["field"]], columns=list(self.keys))
