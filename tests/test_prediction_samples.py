@@ -117,8 +117,13 @@ class TestSheet:
             "/data/m.tif: does not say what its 3 pages show, so each is taken for a field of its own; if "
             "they show the same cells, name their place in a column place of --samples"
         ]
-        named = read_samples(sheet(tmp_path, "file,page,patient,place\nm.tif,1,P1,x\nm.tif,2,P1,x\n"), pages)
-        assert named.taken_apart(pages[:2]) == []
+        for rows in (
+            "file,page,patient,place\nm.tif,1,P1,x\nm.tif,2,P1,x\nm.tif,3,P1,x\n",
+            "file,patient,place\nm.tif,P1,x\n",
+        ):
+            named = read_samples(sheet(tmp_path, rows), pages)
+            assert named.taken_apart(pages) == []
+            assert named.united() == ["3 fields of P1 are of one place, x: shares take it once"]
         stated = [FieldFile(f"m.page00{n}", Path("/data/m.tif"), n, Plane(n)) for n in range(3)]
         assert whole.taken_apart(stated) == []
 

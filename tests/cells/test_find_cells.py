@@ -188,6 +188,12 @@ class TestHolesAndSpecks:
         given = segmentation(disc(80, 100, 20) | disc(30, 30, 8) | disc(30, 150, 6) | disc(120, 30, 2))
         assert count_debris(given, find_cells(given)) == 2
 
+    @pytest.mark.parametrize("factor", [1, 2, 4])
+    def test_debris_is_the_same_in_a_finer_picture_of_the_field(self, factor):
+        coarse = disc(80, 100, 20) | disc(30, 30, 8) | disc(120, 30, 2)
+        given = segmentation(coarse.repeat(factor, 0).repeat(factor, 1), DIAMETER * factor)
+        assert count_debris(given, find_cells(given)) == 1
+
     def test_debris_that_sticks_to_a_cell_is_counted_too(self):
         given = segmentation(disc(80, 100, 20) | disc(80, 127, 8))
         cells = find_cells(given)

@@ -109,6 +109,12 @@ class TestSuccess:
         assert second.startswith(f"{fields / 'b.png'}: cells: 1, ")
         assert last == f"2 fields done, 0 failed; report: {out / 'report.html'}"
 
+    def test_a_folder_may_be_called_anything(self, run, fields, model, tmp_path):
+        folder = tmp_path / "results[old] [" / "]"
+        code, output, _ = run("predict", fields, "--out", folder, "--model", model)
+        assert code == 0
+        assert str(folder / "report.html") in output
+
     def test_it_leaves_what_it_promises(self, run, fields, model, out):
         run("predict", fields, "--out", out, "--model", model)
         assert results(out) == [

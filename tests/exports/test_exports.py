@@ -144,6 +144,14 @@ class TestImagej:
             )  # ImageJ counts from corners, scikit-image from middles
             assert overlap(polygon2mask(SIZE, corners), cells == number) > 0.98
 
+    def test_cells_of_a_hyperstack_lie_on_its_slice_and_frame_in_all_channels(self, cells, tmp_path):
+        result = replace(result_of(cells), page=4, plane=Plane(0, layer=1, time=2, stack=False))
+        FORMATS["imagej"].write(tmp_path / "a.zip", result)
+        regions = roifile.roiread(tmp_path / "a.zip")
+        assert {(one.position, one.c_position, one.z_position, one.t_position) for one in regions} == {
+            (0, 0, 2, 3)
+        }
+
     @pytest.mark.parametrize(("page", "position"), [(None, 0), (0, 1), (4, 5)])
     def test_cells_of_a_page_lie_on_that_slice(self, cells, tmp_path, page, position):
         FORMATS["imagej"].write(tmp_path / "a.zip", replace(result_of(cells), page=page))

@@ -419,8 +419,21 @@ def test_channels_of_an_ome_tiff_are_told_apart_and_all_else_is_a_page(
 def test_channels_of_an_imagej_hyperstack(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, values(3, 2).astype(np.uint8), imagej=True, metadata={"axes": "TCYX"})
-    assert list_planes(path) == [Plane(0, 0, time) for time in range(3)]
+    assert list_planes(path) == [Plane(time=time, stack=False) for time in range(3)]
     assert [read_image(path, page, 1)[0, 0, 0] for page in range(3)] == [2, 4, 6]
+
+
+def test_a_scene_that_lacks_the_channel_is_refused_and_the_next_is_read(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    sizes = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for channels, grey, size in ((1, 100, 1.0), (2, 200, 0.1)):
+            planes = np.full((channels, 8, 8), grey, np.uint8)
+            state = {"axes": "CYX", "PhysicalSizeX": size, "PhysicalSizeY": size} | sizes
+            file.write(planes, photometric="minisblack", metadata=state)
+    assert list_planes(path) == [Plane(0, stack=False), Plane(1, stack=False)]
+    assert "has no channel 2; it has one channel only" in refusal(read_image, path, 0, 1)
+    assert (read_image(path, 1, 1)[0, 0, 0], pixel_size(path, 1)) == (200, pytest.approx(0.1))
 
 
 def test_rgb_is_one_channel(tmp_path):
@@ -441,7 +454,7 @@ def test_a_channel_that_is_not_there_is_refused(tmp_path):
 
 
 def test_plain_pages_are_pages_whatever_their_number(stack):
-    assert list_planes(stack) == [Plane(place, stated=False) for place in range(3)]
+    assert list_planes(stack) == [Plane(number, time=number, stated=False) for number in range(3)]
     assert "it has one channel only" in refusal(read_image, stack, 0, 1)
 
 
@@ -468,9 +481,9 @@ def test_frames_of_imagej_are_times_and_its_slices_may_be_fields(tmp_path):
     tifffile.imwrite(slices, stack[:, 0], imagej=True, metadata={"axes": "ZYX"})
     tifffile.imwrite(both, stack, imagej=True, metadata={"axes": "TZYX"})
     assert list_planes(frames) == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(0, 0, 2)]
-    assert list_planes(slices) == [Plane(place, stated=False) for place in range(3)]
+    assert list_planes(slices) == [Plane(number, layer=number, stated=False) for number in range(3)]
     assert list_planes(both) == [
-        Plane(place, 0, time, stated=False) for time in range(3) for place in range(2)
+        Plane(number, number, time, stated=False, stack=False) for time in range(3) for number in range(2)
     ]
 
 

@@ -134,7 +134,9 @@ def test_an_nd2_of_16_bit_has_a_page_a_place_and_time_and_its_channels_apart(tmp
     pytest.importorskip("bioio_nd2")
     frames = RNG.integers(0, 256, (6, 20, 30, 2, 1)).astype(np.uint16)
     write_nd2(tmp_path / "field.nd2", frames, times=3, places=2, pixel_size=0.25)
-    assert list_planes(tmp_path / "field.nd2") == [Plane(place, 0, time) for place, time in np.ndindex(2, 3)]
+    assert list_planes(tmp_path / "field.nd2") == [
+        Plane(place, time=time, stack=False) for place, time in np.ndindex(2, 3)
+    ]
     for page, channel in np.ndindex(6, 2):
         image = read_image(tmp_path / "field.nd2", page, channel)
         np.testing.assert_array_equal(image, frames[page, ..., channel, :].repeat(3, axis=2))
@@ -162,7 +164,7 @@ def test_a_czi_of_16_bit_has_a_page_a_time_and_its_channels_apart(tmp_path):
         for time in range(3)
     }
     write_czi(tmp_path / "field.czi", planes, 0.2e-6)
-    assert list_planes(tmp_path / "field.czi") == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(0, 0, 2)]
+    assert list_planes(tmp_path / "field.czi") == [Plane(time=time, stack=False) for time in range(3)]
     for (channel, time), values in planes.items():
         image = read_image(tmp_path / "field.czi", time, channel)
         np.testing.assert_array_equal(image, values.repeat(3, axis=2))
@@ -182,7 +184,9 @@ def test_a_lif_has_a_page_an_image_and_time(tmp_path):
     first = RNG.integers(0, 256, (2, 3, 20, 30)).astype(np.uint8)
     second = RNG.integers(0, 256, (2, 1, 24, 16)).astype(np.uint8)
     write_lif(tmp_path / "fields.lif", {"first": (first, 0.2e-6), "second": (second, 0.2e-6)})
-    assert list_planes(tmp_path / "fields.lif") == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(0, 0, 2), Plane(1)]
+    assert list_planes(tmp_path / "fields.lif") == [
+        Plane(place, time=time, stack=False) for place, time in ((0, 0), (0, 1), (0, 2), (1, 0))
+    ]
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 1, 1)[..., 0], first[1, 1])
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 3)[..., 0], second[0, 0])
     assert pixel_size(tmp_path / "fields.lif") == pytest.approx(0.2)
@@ -203,7 +207,9 @@ def test_a_lif_of_a_colour_camera_is_read_with_red_first(tmp_path, colours):
     grey = RNG.integers(0, 256, (1, 1, 24, 16)).astype(np.uint8)
     images = {"colour": (colour, 0.2e-6), "grey": (grey, 0.5e-6), "one": (colour[:1], 0.3e-6)}
     write_lif(tmp_path / "fields.lif", images, colours)
-    assert list_planes(tmp_path / "fields.lif") == [Plane(0, 0, 0), Plane(0, 0, 1), Plane(1), Plane(2)]
+    assert list_planes(tmp_path / "fields.lif") == [
+        Plane(place, time=time, stack=False) for place, time in ((0, 0), (0, 1), (1, 0), (2, 0))
+    ]
     seen = colour if colours == (1, 2, 3) else colour[..., ::-1]
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 1), seen[1])
     np.testing.assert_array_equal(read_image(tmp_path / "fields.lif", 2)[..., 0], grey[0, 0])

@@ -143,6 +143,15 @@ def test_table_has_a_row_a_field_and_one_for_all(tmp_path: Path, overlay: Any) -
     assert "All fields 4 – 1,500 3 75.0 % 1 25.0 % 0 0.0 % 0 0.0 %" in page.text
 
 
+def test_shares_of_all_fields_take_a_place_that_is_shown_again_once(tmp_path: Path, overlay: Any) -> None:
+    counts = {f"layer {number}": (45, 5, 0, 0) for number in range(5)} | {"other": (25, 25, 0, 0)}
+    summary = summary_of(counts).assign(place=["layer 0"] * 5 + ["other"])
+    page = report(tmp_path, [reported(name, name, overlay) for name in counts], summary)
+    assert "30.0 % El+Sk 50 of 300 cells" in page.text
+    assert "All fields 300 – 1,500 250 70.0 % 50 30.0 %" in page.text
+    assert ">30</text>" in page.source
+
+
 def test_page_loads_nothing(tmp_path: Path, overlay: Any) -> None:
     fields = [reported("a", "a.tif", overlay, cells=(cell(), cell(2, probability=0.5)))]
     page = report(tmp_path, fields, summary_of({"a": (3, 1, 0, 0)}))
@@ -314,6 +323,7 @@ def test_one_class_of_cells_has_no_shares_to_show(tmp_path: Path, overlay: Any) 
     page = report(tmp_path, fields, summary_of({"a": (7,)}, BINARY), taxonomy=BINARY)
     assert "7 cells" in page.text
     assert "100.0 %" not in page.text
+    assert "intervals of shares" not in page.text
 
 
 def test_names_that_are_no_text_are_shown_all_the_same(tmp_path: Path, overlay: Any) -> None:
@@ -364,6 +374,14 @@ def test_patients_have_their_sickled_share_with_both_intervals(tmp_path: Path) -
     assert f"P1, time 0 2 100 0 50 a megapixel 100 ± 0 px 30.0 % {interval}" in page.text
     assert "P1, time 6 1 50 0 50 a megapixel 100 ± 0 px 10.0 % – 4.3 to 21.4 %" in page.text
     assert "Of P1, time 6 there is one place with cells" in page.text
+
+
+def test_of_a_correction_nothing_is_said_where_there_is_none(tmp_path: Path) -> None:
+    fields = [("P1", 0, 40, 10), ("P1", 0, 30, 20)]
+    without = report(tmp_path, [], summary_of({}), groups=patients(*fields)).text
+    assert "Corrected" not in without
+    corrected = report(tmp_path, [], summary_of({}), groups=patients(*fields, confusion=np.eye(4) * 100)).text
+    assert corrected.count("Corrected") == 2, "the head of the column and what it means"
 
 
 def test_differences_and_time_course_are_shown_where_there_are_some(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_class_can_be_switched_off_and_on(page: str, tmp_path: Path) -> None:
     assert all(visible for _, visible in on)
 
 
-def test_a_field_is_zoomed_with_the_wheel_and_shown_whole_again(page: str, tmp_path: Path) -> None:
+def test_a_field_is_zoomed_with_ctrl_and_the_wheel_and_shown_whole_again(page: str, tmp_path: Path) -> None:
     widths, _ = in_browser(
         page,
         """
@@ -112,13 +112,44 @@ def test_a_field_is_zoomed_with_the_wheel_and_shown_whole_again(page: str, tmp_p
         const { left, top, width, height } = field.getBoundingClientRect();
         const middle = { clientX: left + width / 2, clientY: top + height / 2, cancelable: true };
         const widths = [frame.width];
-        field.dispatchEvent(new WheelEvent('wheel', { ...middle, deltaY: -1 })); widths.push(frame.width);
+        const turn = (ctrlKey) =>
+          field.dispatchEvent(new WheelEvent('wheel', { ...middle, ctrlKey, deltaY: -1 }));
+        const scrolls = turn(false); widths.push(frame.width);
+        turn(true); widths.push(frame.width);
         field.dispatchEvent(new MouseEvent('dblclick', middle)); widths.push(frame.width);
-        return [...widths, frame.x, frame.y];
+        return [...widths, frame.x, frame.y, scrolls];
         """,
         tmp_path,
     )
-    whole, zoomed, again, *corner = widths
+    whole, untouched, zoomed, again, *corner, scrolls = widths
+    assert (untouched, scrolls) == (whole, True)
     assert zoomed == pytest.approx(whole / 1.2)
     assert again == whole
     assert corner == [0, 0]
+
+
+def test_a_field_is_zoomed_and_moved_with_keys_and_a_zoomed_one_with_fingers(
+    page: str, tmp_path: Path
+) -> None:
+    steps, _ = in_browser(
+        page,
+        """
+        const field = document.querySelector('svg.field'), frame = field.viewBox.baseVal;
+        const state = () => [frame.width, frame.x, field.style.touchAction];
+        const press = (key) => {
+          const event = new KeyboardEvent('keydown', { key, cancelable: true });
+          return [field.dispatchEvent(event), ...state()];
+        };
+        field.focus();
+        const pressed = ['ArrowLeft', '+', 'ArrowLeft', '0'];
+        return [document.activeElement === field, state(), ...pressed.map(press)];
+        """,
+        tmp_path,
+    )
+    focused, (width, *start), scrolled, zoomed, moved, whole = steps
+    assert focused
+    assert start == [0, "pan-y"]
+    assert scrolled == [True, width, 0, "pan-y"]
+    assert zoomed == [False, pytest.approx(width / 1.2), pytest.approx(width / 12), "none"]
+    assert moved == [False, pytest.approx(width / 1.2), pytest.approx(0, abs=1e-3), "none"]
+    assert whole == [False, width, 0, "pan-y"]

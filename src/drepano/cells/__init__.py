@@ -1,7 +1,7 @@
 """From a segmentation to cells, from cells to counts, from counts to shares and how sure they are."""
 
 from drepano.cells.comparisons import compare_groups
-from drepano.cells.groups import summarise_groups
+from drepano.cells.groups import counts_by_place, summarise_groups
 from drepano.cells.instances import between_cells, count_debris, drop_small, find_cells, typical_diameter
 from drepano.cells.measurements import measure_cells
 from drepano.cells.schema import Column, cell_columns, no_cells
@@ -13,6 +13,7 @@ __all__ = [
     "cell_columns",
     "compare_groups",
     "count_debris",
+    "counts_by_place",
     "drop_small",
     "find_cells",
     "measure_cells",

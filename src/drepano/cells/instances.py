@@ -19,8 +19,9 @@ _LARGEST_HOLE_SHARE = 0.5
 _LEAST_HOLE_SOLIDITY = 0.9
 """A hole inside a cell is at most this share of a disc of the cell diameter, and round; the gap that touching
 cells leave between them has cusps."""
-_SPECK = 20
-"""Holes of at most this many px are filled whatever their shape."""
+_SPECK_SHARE = 0.0125
+"""Holes of at most this share of a disc of the cell diameter are filled whatever their shape, pieces of that
+size not even counted as debris: 20 px where cells are 45 px across."""
 _FINEST_DIAMETER = 45
 """Shapes are looked at on a grid on which cells are at most some 45 px across, for speed."""
 
@@ -40,8 +41,8 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     (H, W) int32 array
         0 for background and debris, cells numbered from 1.
     """
-    disc = np.pi / 4 * segmentation.cell_diameter**2
-    foreground = _fill_holes(segmentation.classes > 0, _LARGEST_HOLE_SHARE * disc)
+    disc = _disc(segmentation.cell_diameter)
+    foreground = _fill_holes(segmentation.classes > 0, disc)
     regions = label(foreground, connectivity=1)
     cells = np.zeros(foreground.shape, np.int32)
     count = 0
@@ -59,7 +60,11 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
 def count_debris(segmentation: Segmentation, instances: NDArray[np.int32]) -> int:
     """Pieces that the network took for cells and `find_cells` dropped as too small; specks do not count."""
     dropped = label((segmentation.classes > 0) & (instances == 0), connectivity=1)
-    return int((np.bincount(dropped.ravel())[1:] > _SPECK).sum())
+    return int((np.bincount(dropped.ravel())[1:] > _SPECK_SHARE * _disc(segmentation.cell_diameter)).sum())
+
+
+def _disc(diameter: float) -> float:
+    return np.pi / 4 * diameter**2
 
 
 def _border_numbers(instances: NDArray) -> NDArray:
@@ -106,16 +111,16 @@ def coarse_step(cell_diameter: float) -> int:
     return max(1, round(cell_diameter / _FINEST_DIAMETER))
 
 
-def _fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
-    """The mask without the holes that lie inside a cell: those of at most `largest` px that are round."""
+def _fill_holes(mask: NDArray[np.bool_], disc: float) -> NDArray[np.bool_]:
+    """The mask without specks and the holes that lie inside a cell; a cell has about the area `disc`, px."""
     outside = label(~mask, connectivity=1)
     enclosed = np.ones(int(outside.max()) + 1, bool)
     enclosed[_border_numbers(outside)] = False
     filled = mask.copy()
     for hole in regionprops(outside):
-        if not enclosed[hole.label] or hole.area > largest:
+        if not enclosed[hole.label] or hole.area > _LARGEST_HOLE_SHARE * disc:
             continue
-        if hole.area <= _SPECK or hole.solidity >= _LEAST_HOLE_SOLIDITY:
+        if hole.area <= _SPECK_SHARE * disc or hole.solidity >= _LEAST_HOLE_SOLIDITY:
             filled[hole.slice] |= hole.image
     return filled
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drepano.cli.console import err, out, stage_progress
+from drepano.cli.console import err, out, say, stage_progress
 
 if TYPE_CHECKING:
     from drepano.experiments.plan import Job, Plan
@@ -166,7 +166,7 @@ def _plan(
     for part in plan.splits:
         out.print(f"{part.name}: {len(part.training)} training fields, {len(part.test)} test fields")
     for note in plan.notes:
-        err.print(f"[yellow]note:[/] {note}")
+        say("note", note)
     return plan
 
 
@@ -202,14 +202,12 @@ def _fit_for(names: list[str], classes: Sequence[str]) -> list[str]:
         return names
     if names == ["region-growing"]:
         raise DrepanoError("region growing tells cells from background only: add --binary")
-    err.print("[yellow]note:[/] region growing tells cells from background only: left out without --binary")
+    say("note", "region growing tells cells from background only: left out without --binary")
     return [name for name in names if name != "region-growing"]
 
 
 def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> int:
     """Number of jobs that failed."""
-    from rich.markup import escape
-
     from drepano.experiments.jobs import run_jobs
 
     waiting = sum(not job.is_done(folder) for job in jobs)
@@ -223,7 +221,7 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
         if reason is None:
             out.print(f"{ended} of {waiting}: {name}")
         else:
-            err.print(f"[bold red]failed:[/] {name}: {escape(reason)}")
+            say("failed", f"{name}: {reason}")
 
     return len(run_jobs(folder, jobs, processes, done, **options))
 
@@ -250,7 +248,7 @@ def _methods(text: str, budget: Budget, ilastik_project: Path | None) -> list[st
     for name in names:
         create_method(name, budget, ilastik_project)
     for notice in download_notices(names):
-        err.print(f"[yellow]note:[/] {notice}")
+        say("note", notice)
     return names
 
 

@@ -16,9 +16,18 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without markup: what is printed may hold names of files, and these may hold brackets.
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+_STYLES = {"note": "yellow", "warning": "yellow"}
+
+
+def say(kind: str, text: str) -> None:
+    """A line on standard error that begins with what it is: note, warning, failed, problem or error."""
+    err.print(Text.assemble((f"{kind}:", _STYLES.get(kind, "bold red")), f" {text}"))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drepano.cli.console import err, out, progress_bar
+from drepano.cli.console import err, out, progress_bar, say
 
 app = typer.Typer(help="Check, show, compose and simulate data sets.", no_args_is_help=True)
 
@@ -77,7 +77,7 @@ def example() -> None:
     """Print a dataset.toml to begin with: drepano data example > DATA/dataset.toml."""
     from drepano.datasets import EXAMPLE
 
-    out.print(EXAMPLE, end="", markup=False)
+    out.print(EXAMPLE, end="")
 
 
 @app.command()
@@ -87,8 +87,6 @@ def check(data: Data) -> None:
     A data set of your own is a folder with images, label maps of the same names, and a dataset.toml, of which
     `drepano data example` prints one.
     """
-    from rich.markup import escape
-
     from drepano.datasets import check_dataset, open_dataset
 
     dataset = open_dataset(data, strict=False)
@@ -96,9 +94,9 @@ def check(data: Data) -> None:
         task = progress.add_task("reading", total=len(dataset))
         result = check_dataset(dataset, advance=lambda: progress.advance(task))
     for line in result.left_out:
-        err.print(f"left out: {escape(line)}")
+        err.print(f"left out: {line}")
     for line in result.problems:
-        err.print(f"[bold red]problem:[/] {escape(line)}")
+        say("problem", line)
     out.print_json(data={"name": dataset.name, "classes": dataset.taxonomy.classes, **result.fingerprint})
     if result.problems:
         err.print(f"problems: {len(result.problems)}")

@@ -9,7 +9,7 @@ import typer
 
 from drepano import __version__
 from drepano.cli import compare, data, evaluate, models, offsets, predict, train
-from drepano.cli.console import err, out
+from drepano.cli.console import err, out, say
 from drepano.errors import DrepanoError
 
 _INTERRUPTED = 130
@@ -50,20 +50,12 @@ def main() -> None:
     try:
         app()
     except DrepanoError as error:
-        err.print(f"[bold red]error:[/] {_plain(str(error))}")
+        say("error", str(error))
         sys.exit(1)
     except MemoryError as error:
-        err.print(
-            f"[bold red]error:[/] not enough memory ({_plain(str(error))}); use smaller images or numbers"
-        )
+        say("error", f"not enough memory ({error}); use smaller images or numbers")
         sys.exit(1)
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this code without a word
             err.print("interrupted; run the same command again to go on (drepano train: with --resume)")
         raise
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -47,7 +47,7 @@ def offsets(
     write_bytes(folder / "layers.png", draw_layers(summary, pixels))
     write_bytes(folder / "magnitude.png", draw_magnitudes(summary, magnitudes, pixels))
     for name in ("offsets.json", "sampling.png", "layers.png", "magnitude.png"):
-        out.print(f"wrote {folder / name}", markup=False)
+        out.print(f"wrote {folder / name}")
 
 
 def _pixel(at: str) -> tuple[int, int]:

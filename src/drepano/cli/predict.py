@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drepano.cli.console import err, out, progress_bar
+from drepano.cli.console import out, progress_bar, say
 from drepano.errors import DrepanoError
 
 if TYPE_CHECKING:
@@ -87,8 +87,6 @@ def predict(
     ] = False,
 ) -> None:
     """Segment fields: class maps, overlays, tables of cells, fields and patients, and report.html."""
-    from rich.markup import escape
-
     from drepano.prediction import Options, Outcome, names_of_tables, predict_fields
     from drepano.segmenter import load_model
 
@@ -106,13 +104,13 @@ def predict(
 
         def show(outcome: Outcome) -> None:
             if outcome.record is None:
-                err.print(f"[bold red]failed:[/] {escape(outcome.reason)}")
+                say("failed", outcome.reason)
             else:
                 cells = outcome.record.summary["cells"]
                 how = "done before" if outcome.skipped else f"{outcome.record.seconds:.1f} s"
-                out.print(f"{escape(outcome.source)}: cells: {cells}, {how}")
+                out.print(f"{outcome.source}: cells: {cells}, {how}")
                 for warning in outcome.record.warnings:
-                    err.print(f"[yellow]warning:[/] {escape(outcome.source)}: {escape(warning)}")
+                    say("warning", f"{outcome.source}: {warning}")
             progress.advance(task)
 
         outcomes = predict_fields(
@@ -126,7 +124,7 @@ def predict(
             overwrite,
             started=lambda total: progress.update(task, total=total),
             finished=show,
-            noted=lambda note: err.print(f"[yellow]note:[/] {escape(note)}"),
+            noted=partial(say, "note"),
         )
     failed = sum(outcome.record is None for outcome in outcomes)
     out.print(f"{len(outcomes) - failed} fields done, {failed} failed; report: {folder / 'report.html'}")

@@ -18,10 +18,20 @@ def write_imagej(path: Path, result: FieldResult) -> None:
     for cell, name in zip(result.cells["cell"], result.cells["class"], strict=True):
         region = ImagejRoi.frompoints(outlines[cell].outer, name=f"{cell:04d} {name}")
         region.roitype = ROI_TYPE.POLYGON
-        region.position = 0 if result.page is None else result.page + 1  # 0: on every slice
+        _put_on_slice(region, result)
         region.options &= ~ROI_OPTIONS.SUB_PIXEL_RESOLUTION
         red, green, blue = result.taxonomy.colours[result.taxonomy.index(name)]
         region.stroke_color = bytes((255, red, green, blue))
         regions.append(region)
     with atomic_path(path) as temporary:
         roiwrite(temporary, regions, mode="w")
+
+
+def _put_on_slice(region: ImagejRoi, result: FieldResult) -> None:
+    """Where the image stands in its file; without, a region is on every slice, as it is on every channel."""
+    if result.page is None:
+        return
+    if result.plane.stack:
+        region.position = result.page + 1
+    else:
+        region.z_position, region.t_position = result.plane.layer + 1, result.plane.time + 1

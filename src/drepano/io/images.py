@@ -109,7 +109,7 @@ def list_planes(path: Path | str) -> list[Plane]:
     -------
     list of Plane
         One an image, so one in all but stacks and animations; channels of one image count once. With the same
-        place where CZI, ND2, LIF or OME metadata state other layers or times of it.
+        place where the metadata of CZI, ND2, LIF, OME or ImageJ state other layers or times of it.
 
     Raises
     ------

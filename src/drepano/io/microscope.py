@@ -22,7 +22,9 @@ def is_microscope_file(path: Path) -> bool:
 
 def list_planes(path: Path) -> list[Plane]:
     """What every image of the file shows: layers and times of a scene show the same place."""
-    return planes_of(_pages(path, _open(path)))
+    file = _open(path)
+    pages = _pages(path, file)
+    return planes_of(pages, channels=any(_channels(file, scene) > 1 for scene in range(len(file.scenes))))
 
 
 def read_page(path: Path, page: int | None, channel: int) -> Raster:
@@ -30,9 +32,8 @@ def read_page(path: Path, page: int | None, channel: int) -> Raster:
     file = _open(path)
     pages = _pages(path, file)
     scene, place = pages[choose_page(path, page, len(pages))]
-    file.set_scene(scene)
+    channels = _channels(file, scene)
     check_size(path, file.dims.Y, file.dims.X)
-    channels = file.dims.C if "C" in file.dims.order else 1
     if not 0 <= channel < channels:
         raise DrepanoError(f"{path}: has no channel {channel + 1}; its channels are 1 to {channels}")
     if "S" not in file.dims.order:
@@ -80,6 +81,12 @@ def _open(path: Path) -> Any:
             f"{path}: files of this type need {error.name}; pip install 'drepano[microscopes]', "
             "or export the image as TIFF"
         ) from error
+
+
+def _channels(file: Any, scene: int) -> int:
+    """Number of channels of a scene, which is the file's current one afterwards."""
+    file.set_scene(scene)
+    return int(file.dims.C) if "C" in file.dims.order else 1
 
 
 def _pages(path: Path, file: Any) -> list[tuple[int, dict[str, int]]]:

@@ -46,32 +46,47 @@ class Raster:
 class Plane(NamedTuple):
     """What one page of a file shows: a place, in a layer (z) of it, at a time; all numbered from 0.
 
-    Two pages of one place show the same cells. Where the file has nothing `stated` every page is a place.
+    Two pages of one place show the same cells. Where the file does not say what its pages show nothing is
+    `stated`, and every page is taken for a place; layer and time are then where Bio-Formats shows it. `stack`
+    says whether the pages of the file are the slices of one stack for ImageJ: it has neither channels nor
+    scenes, and not both layers and times.
     """
 
     place: int = 0
     layer: int = 0
     time: int = 0
     stated: bool = True
+    stack: bool = True
 
 
 def pages_apart(pages: int) -> list[Plane]:
     """The planes of a file that does not say what its pages show."""
-    return [Plane(number, stated=pages == 1) for number in range(pages)]
+    return [Plane(number, time=number, stated=pages == 1) for number in range(pages)]
 
 
 SLICE = "slice"
 """An axis that has layers of one place or places: the file does not say which."""
 
 
-def planes_of(pages: Sequence[tuple[int, Mapping[str, int]]]) -> list[Plane]:
-    """The planes of pages of which the scene and the number along every axis but a picture's are known."""
+def planes_of(pages: Sequence[tuple[int, Mapping[str, int]]], channels: bool) -> list[Plane]:
+    """The planes of pages of which the scene and the number along every axis but a picture's are known.
+
+    `channels` says whether the file has more than one.
+    """
     places = [
         (scene, *(number for axis, number in numbers.items() if axis not in "ZT")) for scene, numbers in pages
     ]
     order = {place: number for number, place in enumerate(dict.fromkeys(places))}
+    axes = {axis for _, numbers in pages for axis, number in numbers.items() if number}
+    stack = not channels and len({scene for scene, _ in pages}) == 1 and len(axes) <= 1
     return [
-        Plane(order[place], numbers.get("Z", 0), numbers.get("T", 0), stated=SLICE not in numbers)
+        Plane(
+            order[place],
+            layer=numbers.get("Z", numbers.get(SLICE, 0)),
+            time=numbers.get("T", 0),
+            stated=SLICE not in numbers,
+            stack=stack,
+        )
         for place, (_, numbers) in zip(places, pages, strict=True)
     ]
 

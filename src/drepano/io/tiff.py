@@ -7,7 +7,7 @@ import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -43,6 +43,18 @@ def is_tiff(path: Path) -> bool:
         return file.read(4) in _SIGNATURES
 
 
+class _Image(NamedTuple):
+    """An image of a file, every channel a page of its own.
+
+    `series` and `place`, the number along every axis but those of a picture and its channels, are by OME's or
+    ImageJ's metadata; without them the series is None.
+    """
+
+    series: int | None
+    place: dict[str, int]
+    channels: list[TiffPage]
+
+
 def list_planes(path: Path) -> list[Plane]:
     """What every image of the file shows, without previews and masks.
 
@@ -50,16 +62,24 @@ def list_planes(path: Path) -> list[Plane]:
     opened together are slices for ImageJ, too.
     """
     with TiffFile(path) as file:
-        pages = len(_pages_of_channel(path, file, 0))
-        planes = _planes(file) if file.is_ome or file.is_imagej else []
-        return planes if len(planes) == pages else pages_apart(pages)
+        images = _images(path, file)
+    stated = [(image.series, image.place) for image in images if image.series is not None]
+    if not stated:
+        return pages_apart(len(images))
+    return planes_of(stated, channels=any(len(image.channels) > 1 for image in images))
 
 
 def read_page(path: Path, page: int | None, channel: int) -> Raster:
     """Read one image of the file; `page` may be None if there is only one."""
     with TiffFile(path) as file:
-        pages = _pages_of_channel(path, file, channel)
-        chosen = pages[choose_page(path, page, len(pages))]
+        images = _images(path, file)
+        channels = images[choose_page(path, page, len(images))].channels
+        if not 0 <= channel < len(channels):
+            known = (
+                f"its channels are 1 to {len(channels)}" if len(channels) > 1 else "it has one channel only"
+            )
+            raise DrepanoError(f"{path}: has no channel {channel + 1}; {known}")
+        chosen = channels[channel]
         _check_page(path, chosen)
         samples = upright(_samples(path, chosen), chosen.tags.valueof("Orientation", 1))
         palette = _palette(chosen) if chosen.photometric == PHOTOMETRIC.PALETTE else None
@@ -69,7 +89,38 @@ def read_page(path: Path, page: int | None, channel: int) -> Raster:
 def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
     """Width and height of a pixel in micrometres, where ImageJ or OME metadata state them."""
     with TiffFile(path) as file:
-        return _ome_pixel_size(file, page or 0) if file.is_ome else _imagej_pixel_size(file)
+        if not file.is_ome:
+            return _imagej_pixel_size(file)
+        return _ome_pixel_size(file, _images(path, file)[page or 0].series or 0)
+
+
+def _images(path: Path, file: TiffFile) -> list[_Image]:
+    """The images of the file in order, channels of one counted once where the metadata tell them apart."""
+    pages = _pages(path, file)
+    places = _places(file) if file.is_ome or file.is_imagej else []
+    if len(places) != len(pages):
+        return [_Image(None, {}, [page]) for page in pages]
+    images: dict[tuple[object, ...], _Image] = {}
+    for (series, place), page in zip(places, pages, strict=True):
+        image = images.setdefault((series, *place.items()), _Image(series, place, []))
+        image.channels.append(page)
+    return list(images.values())
+
+
+def _places(file: TiffFile) -> list[tuple[int, dict[str, int]]]:
+    """Series of every page, and its number along every axis but a picture's and the channels'."""
+    places = []
+    for series, shown in enumerate(file.series):
+        lengths = {
+            SLICE if axis == "Z" and file.is_imagej else axis: length
+            for axis, length in zip(shown.axes, shown.shape, strict=True)
+            if axis not in "YXS"
+        }
+        for numbers in np.ndindex(*lengths.values()):
+            place = dict(zip(lengths, numbers, strict=True))
+            place.pop("C", None)
+            places.append((series, place))
+    return places
 
 
 def _pages(path: Path, file: TiffFile) -> list[TiffPage]:
@@ -85,51 +136,6 @@ def _pages(path: Path, file: TiffFile) -> list[TiffPage]:
             "save its images as single files (ImageJ: Image > Stacks > Stack to Images)"
         )
     return [page for page in pages if not (page.is_reduced or page.is_mask)] or pages
-
-
-def _pages_of_channel(path: Path, file: TiffFile, channel: int) -> list[TiffPage]:
-    """The pages of one channel, where the metadata (OME, ImageJ) tell channels apart; else all of them."""
-    pages = _pages(path, file)
-    channels = _channels(file) if file.is_ome or file.is_imagej else []
-    if len(channels) != len(pages):
-        channels = [0] * len(pages)
-    count = max(channels) + 1
-    if not 0 <= channel < count:
-        raise DrepanoError(
-            f"{path}: has no channel {channel + 1}; "
-            + (f"its channels are 1 to {count}" if count > 1 else "it has one channel only")
-        )
-    return [page for page, number in zip(pages, channels, strict=True) if number == channel]
-
-
-def _channels(file: TiffFile) -> list[int]:
-    """Number of the channel of every page, from 0, by the order of axes that the metadata state."""
-    channels: list[int] = []
-    for series in file.series:
-        axes = [
-            (axis, length)
-            for axis, length in zip(series.axes, series.shape, strict=True)
-            if axis not in "YXS"
-        ]
-        places = np.indices([length for _, length in axes])
-        names = [axis for axis, _ in axes]
-        numbers = places[names.index("C")] if "C" in names else np.zeros(places.shape[1:], int)
-        channels += numbers.ravel().tolist()
-    return channels
-
-
-def _planes(file: TiffFile) -> list[Plane]:
-    """What every page of one channel shows, by the order of axes that the metadata state."""
-    pages = []
-    for number, series in enumerate(file.series):
-        lengths = {
-            SLICE if axis == "Z" and file.is_imagej else axis: length
-            for axis, length in zip(series.axes, series.shape, strict=True)
-            if axis not in "CYXS"
-        }
-        places = np.ndindex(*lengths.values())
-        pages += [(number, dict(zip(lengths, place, strict=True))) for place in places]
-    return planes_of(pages)
 
 
 def _next_offset(file: TiffFile, page: TiffPage) -> int:
@@ -215,13 +221,9 @@ def _imagej_pixel_size(file: TiffFile) -> tuple[float, float] | None:
     return per_units / pixels * _MICROMETRES[unit], per_units_down / rows * _MICROMETRES[unit]
 
 
-def _ome_pixel_size(file: TiffFile, page: int) -> tuple[float, float] | None:
+def _ome_pixel_size(file: TiffFile, series: int) -> tuple[float, float] | None:
     try:
-        stated = (
-            ElementTree.fromstring(file.ome_metadata or "")
-            .findall(".//{*}Pixels")[_series(file, page)]
-            .attrib
-        )
+        stated = ElementTree.fromstring(file.ome_metadata or "").findall(".//{*}Pixels")[series].attrib
         width = float(stated.get("PhysicalSizeX", "nan")) * _micrometres(stated, "X")
         height = float(stated.get("PhysicalSizeY", "nan")) * _micrometres(stated, "Y")
     except (
@@ -235,13 +237,3 @@ def _ome_pixel_size(file: TiffFile, page: int) -> tuple[float, float] | None:
 
 def _micrometres(stated: Mapping[str, str], axis: str) -> float:
     return _MICROMETRES.get(stated.get(f"PhysicalSize{axis}Unit", "µm").lower(), math.nan)
-
-
-def _series(file: TiffFile, page: int) -> int:
-    """Which image of an OME file the page belongs to, channels of one image counted once."""
-    for number, series in enumerate(file.series):
-        channels = series.shape[series.axes.index("C")] if "C" in series.axes else 1
-        page -= len(series) // channels
-        if page < 0:
-            return number
-    raise IndexError(f"page {page} is in no image")

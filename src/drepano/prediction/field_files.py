@@ -36,7 +36,7 @@ class FieldFile:
     @property
     def source(self) -> str:
         """The file as it was given, with the page where there are several."""
-        path = printable(str(self.path))
+        path = storable(str(self.path))
         return path if self.page is None else f"{path} (page {self.page + 1})"
 
 
@@ -69,7 +69,7 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
         try:
             found += find_images([path])
         except DrepanoError as error:
-            failures.append(Failure(printable(str(path)), printable(str(error))))
+            failures.append(Failure(storable(str(path)), storable(str(error))))
     once = {path.resolve(): path for path in reversed(found)}  # of two spellings the first
     files = [
         path for path in dict.fromkeys(found) if once[path.resolve()] == path and not _is_result(path, out)
@@ -90,11 +90,11 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
                 FieldFile(f"{name}.page{number + 1:03d}", path, number, plane)
                 for number, plane in enumerate(planes)
             ]
-    unique = _numbered([printable(one.name) for one in fields])
+    unique = _numbered([storable(one.name) for one in fields])
     return [replace(one, name=name) for one, name in zip(fields, unique, strict=True)], failures
 
 
-def printable(text: str) -> str:
+def storable(text: str) -> str:
     """`text` with the bytes of file names that are no UTF-8 written out, so that it can be stored."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\n", " ")
 

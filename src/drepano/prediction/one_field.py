@@ -14,7 +14,7 @@ from skimage.measure import approximate_polygon
 from drepano.cells import count_debris, find_cells, measure_cells, summarise_field
 from drepano.exports import FORMATS, FieldResult, trace_outlines
 from drepano.io import atomic_path, pixel_size, read_image, write_class_map
-from drepano.prediction.field_files import FieldFile, printable
+from drepano.prediction.field_files import FieldFile, storable
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
 from drepano.quality import Quality, check_quality
 from drepano.reports import draw_overlay
@@ -32,7 +32,7 @@ class Options:
     pixel_size : float, optional
         Side of a pixel in micrometres; without it that of the file's metadata, where there is one.
     channel : int
-        Of TIFF files that have several, from 0; see `drepano.io.read_image`.
+        Of files that have several, from 0; see `drepano.io.read_image`.
     formats : tuple of str
         Other kinds of files to write, names in `drepano.exports.FORMATS`.
     """
@@ -94,7 +94,7 @@ def predict_field(
         overlay = draw_overlay(image, instances, classes, taxonomy, field.name, quality.warnings)
         Image.fromarray(overlay).save(path, compress_level=_FAST)
     result = FieldResult(
-        printable(str(field.path)), field.page, segmentation, instances, cells, side, field.plane
+        storable(str(field.path)), field.page, segmentation, instances, cells, side, field.plane
     )
     for name in options.formats:
         if name in FORMATS:

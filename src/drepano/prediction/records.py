@@ -61,7 +61,7 @@ class FieldRecord:
     ----------
     identity : FieldIdentity
     summary : dict
-        From `drepano.cells.summarise_field`.
+        A row of summary.csv: from `drepano.cells.summarise_field`, with debris, diameter and quality.
     cells : dict of lists
         Columns of the table of cells.
     outlines : list of lists of int

@@ -13,7 +13,7 @@ from pathlib import Path
 from drepano.errors import DrepanoError
 from drepano.exports import check_formats
 from drepano.io import OutputError, ensure_writable_folder
-from drepano.prediction.field_files import FieldFile, list_fields, printable
+from drepano.prediction.field_files import FieldFile, list_fields, storable
 from drepano.prediction.one_field import Options, predict_field, result_files
 from drepano.prediction.records import (
     RECORDS,
@@ -223,11 +223,11 @@ def _predict_or_explain(
     except MemoryError:
         reason = "not enough memory for a field of this size; cut it into smaller fields"
     except DrepanoError as error:
-        reason = printable(str(error))
+        reason = storable(str(error))
     except OSError as error:
         reason = f"{error.strerror}; rename or move the file"
     _remove(earlier)
-    named = reason if printable(str(field.path)) in reason else f"{field.source}: {reason}"
+    named = reason if storable(str(field.path)) in reason else f"{field.source}: {reason}"
     return Outcome(field.source, field, reason=named)
 
 

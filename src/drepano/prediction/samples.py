@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from drepano.errors import DrepanoError
-from drepano.prediction.field_files import FieldFile, printable
+from drepano.prediction.field_files import FieldFile, storable
 from drepano.reports import Failure
 from drepano.times import is_time, read_time
 
@@ -67,7 +67,7 @@ class Samples:
             field.path for field in fields if not field.plane.stated and field.name not in self.places
         )
         return [
-            f"{printable(str(path))}: does not say what its {pages} pages show, so each is taken for a field "
+            f"{storable(str(path))}: does not say what its {pages} pages show, so each is taken for a field "
             "of its own; if they show the same cells, name their place in a column place of --samples"
             for path, pages in unsaid.items()
             if pages > 1
@@ -90,7 +90,7 @@ def samples_of_folders(fields: Sequence[FieldFile]) -> Samples:
         parts += 1
     return Samples(
         (PATIENT,),
-        {name: (printable("/".join(folder.parts[-parts:])),) for name, folder in folders.items()},
+        {name: (storable("/".join(folder.parts[-parts:])),) for name, folder in folders.items()},
     )
 
 
@@ -135,7 +135,7 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
                 raise DrepanoError(f"{sheet}: names {row[_FILE]}{where} twice; leave one row a file or page")
             values[field.name] = tuple(row[key] for key in keys)
             if row.get(_PLACE):
-                places[field.name] = row[_PLACE], 0 if page else field.plane.place
+                places[field.name] = row[_PLACE], 0 if page else _place_in_file(field)
     _refuse_unlisted(
         str(sheet), [field for field in fields if field.path not in listed], values, "has no row for"
     )
@@ -168,7 +168,7 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
             "(?P<patient>...)"
         )
     keys = (PATIENT, *(name for name in compiled.groupindex if name not in (PATIENT, _PLACE)))
-    found = {field.name: compiled.search(printable(field.path.stem)) for field in fields}
+    found = {field.name: compiled.search(storable(field.path.stem)) for field in fields}
     values = {
         name: tuple(match[key] or "" for key in keys)
         for name, match in found.items()
@@ -177,11 +177,16 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
     _refuse_unlisted(f"pattern {pattern!r}", fields, values, "does not fit")
     named = _PLACE in compiled.groupindex
     places = {
-        field.name: (match[_PLACE], field.plane.place)
+        field.name: (match[_PLACE], _place_in_file(field))
         for field, match in zip(fields, found.values(), strict=True)
         if match and named and match[_PLACE]
     }
     return Samples(keys, _with_times_alike(keys, values), places=places)
+
+
+def _place_in_file(field: FieldFile) -> int:
+    """Pages of which the file says nothing are of one place where their file has a place's name."""
+    return field.plane.place if field.plane.stated else 0
 
 
 def _with_times_alike(
@@ -200,7 +205,7 @@ def _with_times_alike(
 def _refuse_unlisted(
     what: str, fields: Sequence[FieldFile], values: dict[str, tuple[str, ...]], problem: str
 ) -> None:
-    unlisted = [printable(field.path.name) for field in fields if field.name not in values]
+    unlisted = [storable(field.path.name) for field in fields if field.name not in values]
     if unlisted:
         some = ", ".join(unlisted[:3]) + (", ..." if len(unlisted) > 3 else "")
         raise DrepanoError(
@@ -219,7 +224,7 @@ def _refuse_partly_named(
     for (path, _), is_named in named.items():
         if len(is_named) == 2:
             raise DrepanoError(
-                f"{sheet}: names the place of some pages of {printable(path.name)} that show the same place, "
+                f"{sheet}: names the place of some pages of {storable(path.name)} that show the same place, "
                 "and not of others; name it in all their rows, or in none"
             )
 

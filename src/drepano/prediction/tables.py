@@ -15,7 +15,7 @@ from drepano.errors import DrepanoError
 from drepano.exports import FORMATS, PARQUET, merge_coco
 from drepano.io import atomic_path, read_image, write_text
 from drepano.models import ModelCard
-from drepano.prediction.field_files import FieldFile, printable
+from drepano.prediction.field_files import FieldFile, storable
 from drepano.prediction.one_field import FIELD_COLUMNS, Options
 from drepano.prediction.records import (
     COCO,
@@ -78,10 +78,7 @@ def write_tables_and_report(
     if "coco" in options.formats:
         merge_coco(
             out / COCO,
-            [
-                (out / f"{field.name}{FORMATS['coco'].suffix}", printable(str(field.path)))
-                for field, _ in done
-            ],
+            [(out / f"{field.name}{FORMATS['coco'].suffix}", storable(str(field.path))) for field, _ in done],
         )
     write_report(
         out / REPORT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drepano.reports.lettering import printable, shorten
-from drepano.reports.svg import INK, as_inline, drawing, hexadecimal
+from drepano.reports.svg import INK, add_legend, as_inline, drawing, hexadecimal
 from drepano.taxonomy import Colour, Taxonomy
 
 if TYPE_CHECKING:
@@ -18,12 +18,13 @@ _NARROWEST_LABELLED = 0.06  # share of cells below which a bar has no room for i
 
 
 def class_fractions_svg(summary: pd.DataFrame, taxonomy: Taxonomy) -> str:
-    """Stacked horizontal bars: the share of each class among the cells of each field, and of all fields.
+    """Stacked horizontal bars: the share of each class among the cells of each field, and of all places.
 
     Parameters
     ----------
     summary : DataFrame
-        One row a field: `field` (str), `cells` (int), and `<class> cells` (int) for each cell class.
+        One row a field: `field` (str), `<class> cells` (int) for each cell class, and `place` where several
+        may show the same one.
     taxonomy : Taxonomy
         The classes and their colours.
 
@@ -35,11 +36,13 @@ def class_fractions_svg(summary: pd.DataFrame, taxonomy: Taxonomy) -> str:
     """
     from matplotlib.patches import Patch
 
+    from drepano.cells import counts_by_place
+
     names = list(taxonomy.cell_classes)
     counts = summary[[f"{name} cells" for name in names]].to_numpy(dtype=float)
     labels = ["all fields", *(shorten(printable(str(field)), _LONGEST_NAME) for field in summary["field"])]
-    totals = [counts.sum(), *counts.sum(axis=1)]
-    rows = [counts.sum(axis=0), *counts]
+    rows = [counts_by_place(summary, names).sum().to_numpy(), *counts]
+    totals = [row.sum() for row in rows]
     # The row of all fields stands half a row apart.
     heights = [0.0, *(row + 0.5 for row in range(1, len(labels)))]
 
@@ -68,20 +71,7 @@ def class_fractions_svg(summary: pd.DataFrame, taxonomy: Taxonomy) -> str:
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"], color=INK)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        swatches = [
-            Patch(color=hexadecimal(colour), label=name)
-            for name, colour in zip(names, taxonomy.colours[1:], strict=True)
-        ]
-        legend = figure.legend(
-            handles=swatches,
-            loc="outside upper left",
-            ncols=4,
-            frameon=False,
-            labelcolor=INK,
-            handlelength=1,
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        add_legend(figure, [Patch(color=hexadecimal(colour)) for colour in taxonomy.colours[1:]], names)
         return as_inline(figure, "Share of each class of cells")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from drepano.reports.svg import INK, as_inline, drawing, hexadecimal
+from drepano.reports.svg import INK, add_legend, as_inline, drawing, hexadecimal
 from drepano.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def distributions_svg(cells: pd.DataFrame, taxonomy: Taxonomy) -> str:
     str
         An ``<svg>`` element; "" where there is no whole cell.
     """
+    from matplotlib.lines import Line2D
+
     whole = cells[~cells["touches_border"].astype(bool)]
     if whole.empty:
         return ""
@@ -45,20 +47,13 @@ def distributions_svg(cells: pd.DataFrame, taxonomy: Taxonomy) -> str:
             for class_name, colour in zip(taxonomy.cell_classes, taxonomy.colours[1:], strict=True):
                 values = whole.loc[whole["class"] == class_name, name].clip(low, high)
                 counts, _ = np.histogram(values, edges)
-                panel.stairs(
-                    counts,
-                    edges,
-                    color=hexadecimal(colour),
-                    linewidth=1.5,
-                    label=class_name if panel is panels[0] else None,
-                )
+                panel.stairs(counts, edges, color=hexadecimal(colour), linewidth=1.5)
             panel.set_xlabel(f"{label}, {unit[1]}" if column == "area" else label, color=INK)
             panel.set_ylabel("cells", color=INK)
             panel.patch.set_visible(False)
             panel.tick_params(colors=INK)
             panel.spines[["top", "right"]].set_visible(False)
             panel.spines[["left", "bottom"]].set_color(INK)
-        legend = figure.legend(loc="outside upper left", ncols=4, frameon=False, labelcolor=INK)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        lines = [Line2D([], [], color=hexadecimal(colour)) for colour in taxonomy.colours[1:]]
+        add_legend(figure, lines, taxonomy.cell_classes)
         return as_inline(figure, "Histograms of area, aspect ratio and circularity of whole cells by class")

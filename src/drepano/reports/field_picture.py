@@ -86,7 +86,8 @@ def field_svg(field: ReportedField, class_names: Sequence[str], label: str, long
     image = field.image()
     height, width = image.shape[:2]
     pieces = [
-        f'<svg class="field" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">',
+        f'<svg class="field" viewBox="0 0 {width} {height}" role="img" tabindex="0" '
+        f'aria-label="{escape(label)}">',
         f'<image width="{width}" height="{height}" href="{jpeg_uri(image, longest_side)}"/>',
     ]
     for cell in field.cells:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import cycle
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from drepano.reports.lettering import printable, shorten
-from drepano.reports.svg import INK, as_inline, drawing, hexadecimal
-from drepano.taxonomy import Colour, Taxonomy
+from drepano.reports.svg import INK, add_legend, as_inline, drawing, hexadecimal
+from drepano.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 _HEAD_HEIGHT = 0.85  # inches, for the legend and the axis
 _CLASS_HEIGHT = 0.16  # inches
 _LONGEST_NAME = 26  # letters
-_TIME_HEIGHT = 3.2  # inches
-_MARKERS = "osD^vP*X"
+_TIME_HEIGHT, _NAMES_HEIGHT = 2.8, 0.2  # inches, without the legend and for a line of it
+_LINE_COLOURS = ("#e69f00", "#0072b2", "#8c8c8c", "#aa3377")
+"""Four that colour-blind readers tell apart, none that of a class: a line is a patient here."""
+_MARKERS = "osD^vP*"  # one more would repeat with the colours after eight lines
 
 
 def group_shares_svg(labels: list[str], groups: pd.DataFrame, taxonomy: Taxonomy) -> str:
@@ -41,14 +44,15 @@ def group_shares_svg(labels: list[str], groups: pd.DataFrame, taxonomy: Taxonomy
     step = len(names) + 1.5
     with drawing(_HEAD_HEIGHT + _CLASS_HEIGHT * step * len(labels)) as figure:
         axes = _plain_axes(figure)
+        dots: list[Any] = []
         for index, (name, colour) in enumerate(zip(names, taxonomy.colours[1:], strict=True)):
             heights = step * np.arange(len(labels)) + index
             for height, (_, row) in zip(heights, groups.iterrows(), strict=True):
                 low, high, over_fields = _ends(row, name)
                 style = "-" if over_fields else ":"
                 axes.plot([low, high], [height, height], style, color=hexadecimal(colour), linewidth=2)
-            axes.plot(
-                groups[f"{name} fraction"], heights, "o", color=hexadecimal(colour), label=name, markersize=5
+            dots += axes.plot(
+                groups[f"{name} fraction"], heights, "o", color=hexadecimal(colour), markersize=5
             )
         middles = step * np.arange(len(labels)) + (len(names) - 1) / 2
         shown = [shorten(printable(label), _LONGEST_NAME) for label in labels]
@@ -57,13 +61,11 @@ def group_shares_svg(labels: list[str], groups: pd.DataFrame, taxonomy: Taxonomy
         axes.set_xlim(0, 1)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"], color=INK)
         axes.grid(axis="x", color=INK, alpha=0.15)
-        _legend(figure, columns=4)
+        add_legend(figure, dots, names)
         return as_inline(figure, "Share of each class of cells with its interval, by group")
 
 
-def time_course_svg(
-    courses: dict[str, pd.DataFrame], time: str, unit: str, name: str, colours: list[Colour]
-) -> str:
+def time_course_svg(courses: dict[str, pd.DataFrame], time: str, unit: str, name: str) -> str:
     """The share of one class against time, a line a course, bars the 95 % intervals; dashed where corrected.
 
     Bars are dotted where only the binomial interval is known.
@@ -78,30 +80,22 @@ def time_course_svg(
         Of the times, "" where they have none.
     name : str
         The class.
-    colours : list of Colour
-        For the lines, again from the start when there are more; markers differ too.
 
     Returns
     -------
     str
         An ``<svg>`` element.
     """
-    with drawing(_TIME_HEIGHT) as figure:
+    with drawing(_TIME_HEIGHT + _NAMES_HEIGHT * ceil(len(courses) / 2)) as figure:
         axes = _plain_axes(figure)
-        for (label, course), colour, marker in zip(courses.items(), cycle(colours), cycle(_MARKERS)):
+        lines: list[Any] = []
+        for course, colour, marker in zip(courses.values(), cycle(_LINE_COLOURS), cycle(_MARKERS)):
             times, share = course[time].to_numpy(), course[f"{name} fraction"].to_numpy()
-            axes.plot(
-                times,
-                share,
-                marker=marker,
-                color=hexadecimal(colour),
-                label=shorten(printable(label), _LONGEST_NAME),
-                linewidth=1.5,
-            )
+            lines += axes.plot(times, share, marker=marker, color=colour, linewidth=1.5)
             for at, middle, (_, row) in zip(times, share, course.iterrows(), strict=True):
                 low, high, over_fields = _ends(row, name)
                 reach = [[max(0.0, middle - low)], [max(0.0, high - middle)]]
-                bars = axes.errorbar(at, middle, reach, fmt="none", ecolor=hexadecimal(colour), capsize=2)
+                bars = axes.errorbar(at, middle, reach, fmt="none", ecolor=colour, capsize=2)
                 for bar in bars.lines[2]:
                     bar.set_linestyle("-" if over_fields else ":")
             if f"{name} corrected" in course:
@@ -111,7 +105,7 @@ def time_course_svg(
                     "--",
                     marker=marker,
                     markerfacecolor="none",
-                    color=hexadecimal(colour),
+                    color=colour,
                     linewidth=1,
                 )
         axes.set_ylim(0, None)
@@ -119,7 +113,7 @@ def time_course_svg(
         axes.tick_params(colors=INK)
         axes.set_xlabel(printable(f"{time}, {unit}" if unit else time), color=INK, parse_math=False)
         axes.grid(color=INK, alpha=0.15)
-        _legend(figure, columns=2)
+        add_legend(figure, lines, [shorten(printable(label), _LONGEST_NAME) for label in courses], columns=2)
         return as_inline(figure, f"Share of {name} against {printable(time)}")
 
 
@@ -136,9 +130,3 @@ def _plain_axes(figure: Any) -> Any:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return axes
-
-
-def _legend(figure: Any, columns: int) -> None:
-    legend = figure.legend(loc="outside upper left", ncols=columns, frameon=False, labelcolor=INK)
-    for text in legend.get_texts():
-        text.set_parse_math(False)

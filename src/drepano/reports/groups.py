@@ -110,7 +110,7 @@ def view_groups(groups: Groups, taxonomy: Taxonomy) -> GroupsView:
     labels = [_label(row, groups.keys) for row in groups.table.to_dict("records")]
     sickled = SICKLED_CLASS if SICKLED_CLASS in taxonomy.cell_classes else ""
     differ = len(taxonomy.cell_classes) > 1
-    course, not_drawn = _time_course(groups, sickled, taxonomy) if sickled else ("", "")
+    course, not_drawn = _time_course(groups, sickled) if sickled else ("", "")
     return GroupsView(
         heading=", ".join(groups.keys),
         sickled=sickled,
@@ -118,7 +118,7 @@ def view_groups(groups: Groups, taxonomy: Taxonomy) -> GroupsView:
             _row(label, row, sickled)
             for label, row in zip(labels, groups.table.to_dict("records"), strict=True)
         ],
-        precision=f"{100 * groups.precision:g} %",
+        precision=f"{100 * groups.precision:g} points",
         alone=_alone(groups, labels),
         pooled=_pooled(groups, labels),
         wanting=_wanting(groups, labels) if sickled else "",
@@ -262,7 +262,7 @@ def _difference(row: Mapping[Any, Any]) -> str:
     return f"{row['class']}, {pair}: {shares}, {size} ({ends}, {counts}), {verdict}.{corrected}"
 
 
-def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, str]:
+def _time_course(groups: Groups, name: str) -> tuple[str, str]:
     """The sickled share against time: a line a group of the other keys, or else a patient, with two times.
 
     Returns the drawing, "" where there is nothing to draw, and what was left out of it.
@@ -287,7 +287,7 @@ def _time_course(groups: Groups, name: str, taxonomy: Taxonomy) -> tuple[str, st
         }
         distinct = all(course[time].is_unique for course in courses.values())
         if distinct and any(len(course) > 1 for course in courses.values()):
-            return time_course_svg(courses, time, unit, name, list(taxonomy.colours[1:])), note
+            return time_course_svg(courses, time, unit, name), note
     if all(course[time].nunique() < 2 for course in courses.values()):
         return "", note
     apart = f", which differ in {', '.join(others[1:])}; leave these columns out" if others[1:] else ""

@@ -18,7 +18,8 @@ from drepano.reports.field_picture import ReportedField, field_svg
 from drepano.reports.gallery import make_gallery
 from drepano.reports.groups import Groups, view_groups
 from drepano.reports.methods import methods_text
-from drepano.taxonomy import SICKLED_CLASS, Colour, Taxonomy
+from drepano.reports.svg import hexadecimal
+from drepano.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,12 +155,12 @@ def write_report(
         total=_total(summary, taxonomy),
         classes_differ=classes_differ,
         class_names=class_names,
-        colours=[_css(colour) for colour in taxonomy.colours[1:]],
+        colours=[hexadecimal(colour) for colour in taxonomy.colours[1:]],
         longest_side=_picture_side(len(fields)),
         gallery=make_gallery(fields, class_names),
         distributions=Markup(distributions_svg(cells, taxonomy)),
         methods=methods_text(
-            model, settings, software, SICKLED_CLASS in class_names, bool(model.get("cell_confusion"))
+            model, settings, software, taxonomy, corrected=bool(model.get("cell_confusion"))
         ),
         chart=Markup(class_fractions_svg(summary, taxonomy)) if classes_differ else None,
         model=model,
@@ -207,10 +208,13 @@ def _rows(summary: pd.DataFrame, taxonomy: Taxonomy) -> list[_Row]:
 
 
 def _total(summary: pd.DataFrame, taxonomy: Taxonomy) -> _Row:
-    """All fields as one; every cell counts the same, whatever its field."""
+    """All fields as one; every cell counts the same, whatever its field, for shares every place once."""
+    from drepano.cells import counts_by_place
+
     cells = int(summary["cells"].sum())
     counts = [int(summary[f"{name} cells"].sum()) for name in taxonomy.cell_classes]
-    fractions = [count / cells if cells else float("nan") for count in counts]
+    once = counts_by_place(summary, taxonomy.cell_classes).sum().to_numpy()
+    fractions = list(once / once.sum()) if cells else [float("nan")] * len(once)
     whole = int(summary["whole_cells"].sum())
     area = float((summary["whole_cells"] * summary["mean_area_px"]).sum())
     return _Row(
@@ -226,15 +230,11 @@ def _class_counts(
     counts: Sequence[float], fractions: Sequence[float], taxonomy: Taxonomy
 ) -> tuple[_ClassCount, ...]:
     return tuple(
-        _ClassCount(name, _css(colour), wording.whole(count), wording.percentage(fraction))
+        _ClassCount(name, hexadecimal(colour), wording.whole(count), wording.percentage(fraction))
         for name, colour, count, fraction in zip(
             taxonomy.cell_classes, taxonomy.colours[1:], counts, fractions, strict=True
         )
     )
-
-
-def _css(colour: Colour) -> str:
-    return "rgb({}, {}, {})".format(*colour)
 
 
 def _software() -> dict[str, str]:

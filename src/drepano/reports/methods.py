@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drepano.taxonomy import SICKLED_CLASS
+from drepano.taxonomy import SICKLED_CLASS, Taxonomy
 
 _NETWORKS = {
     "dunet": "a U-Net with deformable convolutions (dU-Net; Zhang, Li, Xu and Li)",
@@ -14,12 +14,21 @@ _NETWORKS = {
     "deeplabv3plus": "a DeepLabV3+ (Chen et al. 2018)",
 }
 
+_INTERVALS = (
+    " 95 % intervals of shares are from a bootstrap over fields (expanded percentiles), never narrower "
+    "than Wilson's interval with the effective sample size of Korn and Graubard (1998), fields as "
+    "clusters, the design effect moderated (as by Smyth, 2004) by an expected intraclass correlation of "
+    "0.05 that counts as three fields; those of differences likewise, with Newcombe's (1998), or over "
+    "patients Student's t (Welch's, or paired where patients are on both sides), or over a patient's "
+    "places that are on both sides Student's t of what each adds to the difference."
+)
+
 
 def methods_text(
     model: Mapping[str, Any],
     settings: Mapping[str, str],
     software: Mapping[str, str],
-    sickled: bool,
+    taxonomy: Taxonomy,
     corrected: bool,
 ) -> str:
     """A paragraph that names network, scale, counting, intervals and versions.
@@ -32,8 +41,8 @@ def methods_text(
         What the run was asked to do.
     software : mapping
         Versions by package.
-    sickled : bool
-        Whether there is a class of sickled cells.
+    taxonomy : Taxonomy
+        Of one class of cells there are no shares.
     corrected : bool
         Whether shares were corrected for the network's confusion.
     """
@@ -47,7 +56,10 @@ def methods_text(
         if corrected
         else ""
     )
-    share = f" The sickled share is that of {SICKLED_CLASS}." if sickled else ""
+    sickled = (
+        f" The sickled share is that of {SICKLED_CLASS}." if SICKLED_CLASS in taxonomy.cell_classes else ""
+    )
+    shares = f"{sickled}{_INTERVALS}{correction}" if len(taxonomy.cell_classes) > 1 else ""
     network_in_words = f"network {model['name']}, {network} trained on {data}"
     return (
         f"Fields were segmented with Drepano {software.get('drepano', '')} (PyTorch "
@@ -56,13 +68,6 @@ def methods_text(
         "parted by a watershed on the distance transform; a cell's class has the largest probability "
         "summed over its pixels; cells that the border cuts were counted but left out of mean sizes. Fields "
         f"with warnings were {settings.get('fields with warnings', 'counted')}; fields that agree in "
-        f"{settings.get('fields grouped by', 'patient')} were counted together.{share} 95 % "
-        "intervals of shares are from a bootstrap over fields (expanded percentiles), never narrower than "
-        "Wilson's interval with the effective sample size of Korn and Graubard (1998), fields as clusters, "
-        "the design effect moderated (as by Smyth, 2004) by an expected intraclass correlation of 0.05 that "
-        "counts as three fields; "
-        "those of differences likewise, with Newcombe's (1998), or over patients Student's t (Welch's, or "
-        "paired where patients are on both sides), or over a patient's places that are on both sides "
-        "Student's t of what each adds to the difference."
-        f"{correction} Research use only, not for diagnosis."
+        f"{settings.get('fields grouped by', 'patient')} were counted together.{shares} "
+        "Research use only, not for diagnosis."
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drepano.taxonomy import Colour
 
@@ -63,6 +63,21 @@ def as_inline(figure: Figure, label: str) -> str:
     element = re.sub(r"font-family: [^;]*; ", "", element)
     element = element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
     return element.replace(INK, "currentColor")
+
+
+def add_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int = 4) -> None:
+    """Names above the drawing, as they are: no formulas, none left out for how it begins."""
+    legend = figure.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=columns,
+        frameon=False,
+        labelcolor=INK,
+        handlelength=1.5,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def hexadecimal(colour: Colour) -> str:

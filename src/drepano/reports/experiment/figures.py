@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepano.methods import METHODS
+from drepano.reports.svg import hexadecimal
 from drepano.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def draw_maps(
         panel.set_title(title, fontsize=9)
         panel.set_axis_off()
     entries = [
-        Patch(color="#{:02x}{:02x}{:02x}".format(*colour), label=name)
+        Patch(color=hexadecimal(colour), label=name)
         for name, colour in zip(taxonomy.cell_classes, taxonomy.colours[1:], strict=True)
     ]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), fontsize=8)
