@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from drepano.cells import find_cells
+from drepano.experiments.jobs import MAPS
 from drepano.experiments.plan import FIELDS, JOBS, RESULT, read_plan
-from drepano.experiments.working_copy import open_working_copy
+from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
 from drepano.field import Segmentation
 from drepano.io import write_json
 from drepano.metrics import CellErrors, Detection, cell_errors, match_cells
@@ -37,9 +38,9 @@ def measure(run: Path, method: str, plan, fields) -> dict[str, float]:
     for result in sorted((run / JOBS / method).glob(f"*/*/{RESULT}")):
         for row in json.loads(result.read_text())["fields"]:
             field = fields[row["field"]]
-            classes = np.asarray(Image.open(result.parent / "maps" / f"{field.id}.png"))
+            classes = np.asarray(Image.open(result.parent / MAPS / f"{field.id}.png"))
             segmentation = Segmentation(
-                classes, np.empty((0, *classes.shape), np.float32), plan.class_taxonomy, 45.0
+                classes, np.empty((0, *classes.shape), np.float32), plan.class_taxonomy, CELL_DIAMETER
             )
             cells = find_cells(segmentation)
             detection += match_cells(field.instances, cells)

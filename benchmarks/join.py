@@ -9,7 +9,9 @@ them. Maps are not drawn: what is kept has none.
 import json
 import sys
 from itertools import chain
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -33,6 +35,15 @@ def crops_of(experiment: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=as_text) if path.is_file() else pd.DataFrame({"method": []})
 
 
+def with_nan(value: Any) -> Any:
+    """NaN for every null: what `write_json` made of it."""
+    if isinstance(value, dict):
+        return {key: with_nan(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [with_nan(part) for part in value]
+    return nan if value is None else value
+
+
 def of_sources(tables: list[pd.DataFrame], source: dict[str, int]) -> pd.DataFrame:
     """The rows of every method from the table that it is taken from."""
     parts = [table[table["method"].map(source) == place] for place, table in enumerate(tables)]
@@ -46,8 +57,9 @@ def main(out: Path, experiments: list[Path]) -> None:
             raise DrepanoError(
                 f"{experiment}: its {PLAN} is not that of {experiments[0]}; join equal plans only"
             )
-    summaries = [json.loads((experiment / SUMMARY).read_text()) for experiment in experiments]
-    tables = [pd.read_csv(experiment / PER_FIELD) for experiment in experiments]
+    summaries = [with_nan(json.loads((experiment / SUMMARY).read_text())) for experiment in experiments]
+    as_text = dict.fromkeys(("field", "patient"), str)
+    tables = [pd.read_csv(experiment / PER_FIELD, dtype=as_text) for experiment in experiments]
 
     source = {
         name: place for place in reversed(range(len(summaries))) for name in summaries[place][KIND[plan.kind]]

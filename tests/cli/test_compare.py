@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -166,7 +167,11 @@ class TestCompare:
         result = compare(data, tmp_path / "out", methods="unet")
         assert result.exit_code == 1
         assert "ZeroDivisionError: division by zero" in result.output
-        assert "in broken" in (tmp_path / "out/jobs/unet/fold-1/seed-0/failure.txt").read_text()
+        failure = tmp_path / "out/jobs/unet/fold-1/seed-0/failure.txt"
+        assert "in broken" in failure.read_text()
+        monkeypatch.undo()
+        assert compare(data, tmp_path / "out", methods="unet").exit_code == 0
+        assert not failure.exists()
 
     def test_all_cells_as_one_class_and_classical_methods(self, data, tmp_path):
         methods = "region-growing,pixel-forest,unet"
@@ -190,6 +195,7 @@ class TestCompare:
             ("--methods", "unet,magic", "use some of dunet, unet"),
             ("--methods", "unet,ilastik", "needs a project of yours"),
             ("--group", "eye", "use field or patient"),
+            ("--one-seed", "unett", "--one-seed: no method is called unett"),
             ("--seeds", "one", "whole numbers separated by commas"),
             ("--steps", "0", "steps=0"),
             ("--touching-weight", "0.5", "touching_weight=0.5"),
@@ -204,6 +210,17 @@ class TestCompare:
             compare(data, tmp_path / "out", option, value)
         assert not (tmp_path / "out" / "plan.json").exists(), "or the right ones would be refused, too"
         assert not (tmp_path / "out" / "jobs").exists()
+
+    def test_a_corrected_cell_diameter_is_another_experiment(self, tmp_path):
+        data, out = tmp_path / "data", tmp_path / "out"
+        write_simulated_dataset(data, fields=4, size=64, cells=3, seed=0)
+        assert compare(data, out, "--binary", methods="region-growing").exit_code == 0
+        config = data / "dataset.toml"
+        corrected = re.sub(r"cell_diameter = .*", "cell_diameter = 40.0", config.read_text())
+        assert corrected != config.read_text()
+        config.write_text(corrected)
+        with pytest.raises(DrepanoError, match=r"was begun with other settings or data \(data differs"):
+            compare(data, out, "--binary", methods="region-growing")
 
     def test_single_crops_need_patients_to_hold_out(self, data, tmp_path):
         with pytest.raises(DrepanoError, match="is no folder of xu2017"):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from drepano.errors import DrepanoError
+from drepano.methods import Budget, create_method
 from drepano.methods.ilastik import EXECUTABLES, Ilastik, TrainedIlastik
 from drepano.taxonomy import BINARY
 
@@ -135,6 +136,13 @@ class TestRefusals:
     def test_a_project_that_is_not_there(self, program, toy, tmp_path):
         with pytest.raises(DrepanoError, match=r"missing.ilp: no such ilastik project"):
             fit(tmp_path / "missing.ilp", program(), toy, tmp_path)
+
+    def test_what_is_not_there_is_said_before_anything_is_trained(self, project, tmp_path, monkeypatch):
+        with pytest.raises(DrepanoError, match=r"missing.ilp: no such ilastik project"):
+            create_method("ilastik", Budget(), tmp_path / "missing.ilp")
+        monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+        with pytest.raises(DrepanoError, match="ilastik is not installed"):
+            create_method("ilastik", Budget(), project)
 
     def test_an_executable_that_is_no_program(self, project, toy, tmp_path):
         file = tmp_path / "ilastik"

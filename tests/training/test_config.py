@@ -57,6 +57,7 @@ def test_presets_are_known_by_name():
         ({"seed": -1}, "seed=-1"),
         ({"seed": 2**32}, "seed="),
         ({"network_options": 3}, "network_options=3"),
+        ({"network": "deeplabv3plus", "batch_size": 1}, "deeplabv3plus needs 2 crops a step or more"),
     ],
     ids=str,
 )

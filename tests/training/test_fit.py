@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -64,7 +65,7 @@ def test_a_run_leaves_everything_needed_to_judge_and_repeat_it(finished, toy):
     record = json.loads((run / "config.json").read_text())
     assert record["steps"] == 4 and record["seed"] == 0 and record["network"] == "dunet"
     assert set(config.model_dump()) <= set(record)
-    assert record["data"] == [{"name": "toy", "fields": 10}]
+    assert record["data"] == [{"name": "toy", "fields": 10, "cell_diameter": 14.0}]
     assert {"drepano", "torch", "lightning", "python"} <= set(json.loads((run / "versions.json").read_text()))
     fingerprint = json.loads((run / "fingerprint.json").read_text())["toy"]
     assert fingerprint["fields"] == 10 and fingerprint["cells"] == 40 and len(fingerprint["sha256"]) == 64
@@ -246,6 +247,34 @@ def test_other_fields_of_the_same_number_are_refused(toy, tiny, tmp_path, datase
         [dataset_of(fields)], config, tmp_path, device="cpu", resume=True
     )
     assert (tmp_path / "fingerprint.json").read_text() == before
+
+
+def test_another_size_of_cells_is_refused(toy, tiny, tmp_path):
+    fit([toy], tiny(), tmp_path, device="cpu")
+    corrected = dataclasses.replace(toy, cell_diameter=15.0)
+    assert "was begun with other settings or data (data was" in refusal(
+        [corrected], tiny(), tmp_path, device="cpu", resume=True
+    )
+
+
+def test_a_network_with_dropout_goes_on_to_the_same_weights_too(toy, tiny, tmp_path):
+    pytest.importorskip("segmentation_models_pytorch")
+    options = {"network": "pspnet", "network_options": {}, "steps": 4, "validate_every": 2}
+    whole = fit([toy], tiny(**options), tmp_path / "whole", device="cpu")
+
+    def interrupt(stage, done, *_):
+        if (stage, done) == ("training", 3):
+            raise KeyboardInterrupt
+
+    run = tmp_path / "interrupted"
+    with pytest.raises(KeyboardInterrupt):
+        fit([toy], tiny(**options), run, device="cpu", progress=interrupt)
+    assert weights_of(fit([toy], tiny(**options), run, device="cpu", resume=True)) == weights_of(whole)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 6])
+def test_a_run_may_be_short(toy, tiny, tmp_path, steps):
+    assert fit([toy], tiny(schedule="one-cycle", steps=steps), tmp_path, device="cpu").is_file()
 
 
 def test_there_must_be_something_to_resume(toy, tiny, tmp_path):

@@ -77,6 +77,7 @@ def compare(
     budget = Budget(steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
     numbers = _numbers("--seeds", seeds)
+    once = _known("--one-seed", _names(one_seed))
     plan = _plan(
         "compare",
         data,
@@ -87,7 +88,7 @@ def compare(
         crops,
     )
     names = _fit_for(names, plan.classes)
-    jobs = plan.jobs(names, numbers, _names(one_seed))
+    jobs = plan.jobs(names, numbers, once)
     failed = _run(folder, jobs, processes, crops=crops, ilastik_project=ilastik_project)
     _finish(failed, write_comparison, folder, names)
 
@@ -229,11 +230,26 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
 def _finish(
     failed: int, write: Callable[[Path, Sequence[str]], Path], folder: Path, names: list[str]
 ) -> None:
-    if any(path for name in names for path in (folder / "jobs" / name).glob("*/*/result.json")):
+    from drepano.experiments.plan import JOBS, RESULT
+
+    if any(path for name in names for path in (folder / JOBS / name).glob(f"*/*/{RESULT}")):
         out.print(f"wrote {write(folder, names)}")
     if failed:
         err.print(f"{failed} jobs failed; run the same command again to try them once more")
         raise typer.Exit(1)
+
+
+def _known(option: str, names: list[str]) -> list[str]:
+    """The names, if all are methods'."""
+    from drepano.errors import DrepanoError
+    from drepano.methods import METHODS
+
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise DrepanoError(
+            f"{option}: no method is called {', '.join(unknown)}; use some of {', '.join(METHODS)}"
+        )
+    return names
 
 
 def _methods(text: str, budget: Budget, ilastik_project: Path | None) -> list[str]:
@@ -241,9 +257,8 @@ def _methods(text: str, budget: Budget, ilastik_project: Path | None) -> list[st
     from drepano.errors import DrepanoError
     from drepano.methods import METHODS, create_method, download_notices
 
-    names = list(dict.fromkeys(_names(text)))
-    unknown = [name for name in names if name not in METHODS]
-    if unknown or not names:
+    names = list(dict.fromkeys(_known("--methods", _names(text))))
+    if not names:
         raise DrepanoError(f"--methods {text}: use some of {', '.join(METHODS)}")
     for name in names:
         create_method(name, budget, ilastik_project)

@@ -25,7 +25,7 @@ def evaluate(
     from drepano.datasets import open_dataset
     from drepano.errors import DrepanoError
     from drepano.experiments import evaluate_crops, evaluate_fields, summarise_crops, summarise_fields
-    from drepano.io import ensure_writable_folder, write_json, write_text
+    from drepano.io import ensure_writable_folder, without_nan, write_json, write_text
     from drepano.segmenter import load_model
 
     if result.suffix != ".json":
@@ -35,6 +35,8 @@ def evaluate(
     dataset = open_dataset(data)
     if patients is not None:
         dataset = dataset.of_patients(patients.split(","))
+    if len(dataset) == 0:
+        raise DrepanoError(f"{data}: has nothing to measure on; give a data set with images")
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(dataset))
 
@@ -55,4 +57,4 @@ def evaluate(
     }
     write_json(result, summary)
     write_text(result.with_suffix(".csv"), table.to_csv(index=False))
-    out.print_json(data=summary)
+    out.print_json(data=without_nan(summary))

@@ -14,7 +14,7 @@ def train(
     data: Annotated[list[Path], typer.Argument(help="Folders of data sets; drawn from equally often.")],
     run: Annotated[Path, typer.Option("--out", help="Folder for the run.")],
     preset: Annotated[str, typer.Option(help="Settings to begin with: default or paper.")] = "default",
-    network: Annotated[str, typer.Option(help="dunet, unet, pspnet or deeplabv3plus.")] = "dunet",
+    network: Annotated[str, typer.Option(help="dunet, unet, dynunet, pspnet or deeplabv3plus.")] = "dunet",
     name: Annotated[str, typer.Option(help="Name on the model card.")] = "model",
     binary: Annotated[bool, typer.Option("--binary", help="Merge all classes of cells into one.")] = False,
     patients: Annotated[
@@ -24,7 +24,9 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(help="Weights file to begin with; a dU-Net may begin from a U-Net.")
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Channels of the first level (unet, dunet).")] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Channels of the first level (unet, dunet, dynunet).")
+    ] = None,
     scope: Annotated[
         float | None, typer.Option(help="Largest shift of a sampling position, px (dunet).")
     ] = None,

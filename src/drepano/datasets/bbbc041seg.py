@@ -2,7 +2,9 @@
 
 Cells that the border of a field cuts are in the masks of some fields and not of others: of 639 such cells
 that a network found, 221 were not. A margin of one cell diameter is therefore cut off every field, so that
-what is left is labelled throughout, cells cut by the new border too.
+what is left is labelled throughout, cells cut by the new border too. Of these, pieces of less than 200 px are
+in the class map but are no instances, as specks are: a method that draws them is charged with artefacts, of
+which the true class maps of all 90 fields, at cells of 45 px, have 31 (of 5503 cells).
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def compose_field(
 
 
 class _Patch:
-    """A cell ready to be placed: contrast against its background, how much of it shows, and its mask."""
+    """A cell ready to be placed: contrast against its background, which fades out around it, and its mask."""
 
     def __init__(self, contrast: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         self.contrast = contrast

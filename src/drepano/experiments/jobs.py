@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -62,6 +63,7 @@ def run_job(
     split, taxonomy, folder = plan.split(job.split), plan.class_taxonomy, job.folder(experiment)
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
     method: Any = create_method(job.method, plan.budget, ilastik_project)
+    resumed = (folder / TRAINING).is_dir()
     begin = time.perf_counter()
     trained = method.fit(dataset.with_ids(split.training), taxonomy, folder / TRAINING, job.seed, progress)
     seconds = time.perf_counter() - begin
@@ -71,7 +73,7 @@ def run_job(
         "job": asdict(job),
         "settings": _settings(method),
         "versions": versions(),
-        "fit_seconds": seconds,
+        "fit_seconds": None if resumed else seconds,
         **measured.figures,
     }
     if crops is not None:
@@ -82,12 +84,15 @@ def run_job(
     for field, png in measured.maps.items():
         write_bytes(folder / MAPS / f"{field}.png", png)
     write_text(folder / RESULT, json.dumps(result))
+    (folder / FAILURE).unlink(missing_ok=True)
 
 
 def _settings(method: Any) -> dict[str, Any]:
-    """All settings of a method, as JSON can hold them."""
+    """All settings of a method, as JSON can hold them: of a file what it holds, not where it lies."""
 
     def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return hashlib.sha256(value.read_bytes()).hexdigest()
         return value.model_dump() if isinstance(value, TrainingConfig) else str(value)
 
     settings: dict[str, Any] = json.loads(json.dumps(asdict(method), default=plain))

@@ -42,11 +42,11 @@ class Plan:
     ----------
     kind : {"compare", "learning-curve"}
     data : dict
-        Name, origin and fingerprint of the data set.
+        Name, origin, licence, fingerprint and typical diameter of a cell, px, of the data set.
     taxonomy : str
     classes : tuple of str
     group : str
-        "field" or "patient": what a split keeps together, and what confidence intervals are drawn over.
+        "field" or "patient": what a split keeps together.
     patients : dict
         Patient of every field id, None where not known.
     budget : Budget
@@ -105,6 +105,7 @@ def make_plan(
             "name": dataset.name,
             "origin": dataset.origin,
             "licence": dataset.licence,
+            "cell_diameter": dataset.cell_diameter,
             "fingerprint": fingerprint,
         },
         taxonomy=taxonomy.name,

@@ -58,8 +58,9 @@ def summarise(plan: Plan, results: Sequence[_Result], names: Sequence[str]) -> d
     Returns
     -------
     dict
-        ``methods`` (per method: ``jobs``, ``seeds``, ``overlap``, ``cell_errors``, ``detection``, ``auc``,
-        ``calibration_error``, ``roc``, ``confusion``, ``cell_confusion``, ``fit_seconds``, ``crops``) and
+        ``classes``; ``methods`` (per method: ``jobs``, ``seeds``, ``overlap``, ``cell_errors``,
+        ``detection``, ``cell_recall``, ``count_error``, ``auc``, ``calibration_error``, ``roc``,
+        ``confusion``, ``cell_confusion``, ``crops``, ``fit_seconds``, NaN where all were interrupted);
         ``differences``.
     """
     by_method: dict[str, list[_Result]] = defaultdict(list)
@@ -165,11 +166,17 @@ def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, 
         "confusion": np.sum([result["confusion"] for result in results], axis=0).tolist(),
         "cell_confusion": np.sum([result["cell_confusion"] for result in results], axis=0).tolist(),
         "roc": [_mean_roc([result["roc"][place] for result in results]) for place in range(len(classes))],
-        "fit_seconds": float(np.median([result["fit_seconds"] for result in results])),
+        "fit_seconds": _median([result["fit_seconds"] for result in results]),
     }
     if all("crops" in result for result in results):
         summary["crops"] = _crops(results)
     return summary
+
+
+def _median(seconds: Sequence[float | None]) -> float:
+    """Of those that are known: not of fits that went on after an interruption."""
+    known = [value for value in seconds if value is not None]
+    return float(np.median(known)) if known else float("nan")
 
 
 def _overlap(results: Sequence[_Result], figure: str, classes: Sequence[str]) -> dict[str, Any]:

@@ -83,8 +83,8 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
     Raises
     ------
     DrepanoError
-        If there is no such method, the budget is none, "ilastik" has no project, or what a network needs is
-        not installed.
+        If there is no such method, the budget is none, or what the method needs is not there: a project, a
+        program, a library.
     """
     if name in _NETWORKS:
         config = make_config(**{**asdict(budget), **_NETWORKS[name]})
@@ -97,7 +97,9 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
     if name == "ilastik":
         if ilastik_project is None:
             raise DrepanoError("method ilastik needs a project of yours: add --ilastik-project FILE.ilp")
-        return Ilastik(ilastik_project)
+        ilastik = Ilastik(ilastik_project)
+        ilastik.check()
+        return ilastik
     raise DrepanoError(f"method {name!r} is unknown; use some of {', '.join(METHODS)}")
 
 

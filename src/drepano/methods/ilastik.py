@@ -2,7 +2,8 @@
 
 The project is one of pixel classification with as many labels as the taxonomy has classes, in the same order,
 the background first. It must have been trained on images of the size that cells have here
-(`FieldDataset.cell_diameter`) and of as many channels: grey images are handed over with one channel.
+(`FieldDataset.cell_diameter`) and of as many channels: grey images are handed over with one channel. It is
+the same for every split, and whether it was labelled on test fields is not known here.
 """
 
 from __future__ import annotations
@@ -42,18 +43,23 @@ class Ilastik:
     project: Path
     executable: str | None = None
 
-    def fit(
-        self, training: FieldDataset, taxonomy: Taxonomy, folder: Path, seed: int, progress: Progress
-    ) -> TrainedIlastik:
-        """Train nothing, since the user has; look whether all is there.
+    def check(self) -> None:
+        """See that ilastik and the project are there.
 
         Raises
         ------
         DrepanoError
-            If ilastik or the project is not there.
+            If one of them is not.
         """
         if not self.project.is_file():
             raise DrepanoError(f"{self.project}: no such ilastik project; give the path of an .ilp file")
+        _find(self.executable)
+
+    def fit(
+        self, training: FieldDataset, taxonomy: Taxonomy, folder: Path, seed: int, progress: Progress
+    ) -> TrainedIlastik:
+        """Train nothing, since the user has; see `check` for what must be there."""
+        self.check()
         executable = _find(self.executable)
         return TrainedIlastik(self.project.resolve(), executable, taxonomy, training.cell_diameter)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from drepano.errors import DrepanoError
 from drepano.preprocessing import Normalisation
@@ -65,6 +65,13 @@ class TrainingConfig(BaseModel):
     validate_every: int = Field(default=100, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**32)
 
+    @model_validator(mode="after")
+    def _enough_crops(self) -> TrainingConfig:
+        # Its pooling leaves one pixel a crop, and batch normalisation wants more than one value.
+        if self.network == "deeplabv3plus" and self.batch_size < 2:
+            raise ValueError("deeplabv3plus needs 2 crops a step or more")
+        return self
+
 
 _PRESETS: dict[str, dict[str, Any]] = {
     # The first author's code: Adam 1e-3, plain cross-entropy, no augmentation (method.md, "Training").
@@ -109,4 +116,5 @@ def make_config(preset: str = "default", **changes: Any) -> TrainingConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise DrepanoError(f"training setting {name}={first['input']!r}: {first['msg']}") from error
+        where = f"training setting {name}={first['input']!r}" if name else "training settings"
+        raise DrepanoError(f"{where}: {first['msg']}") from error

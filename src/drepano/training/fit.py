@@ -284,7 +284,10 @@ def _describe(
         "name": name,
         "binary": binary,
         "start_from": None if start_from is None else start_from.name,
-        "data": [{"name": dataset.name, "fields": len(dataset)} for dataset in datasets],
+        "data": [
+            {"name": dataset.name, "fields": len(dataset), "cell_diameter": dataset.cell_diameter}
+            for dataset in datasets
+        ],
     }
 
 

@@ -15,6 +15,9 @@ from drepano.taxonomy import Taxonomy
 from drepano.training.config import TrainingConfig
 from drepano.training.samples import BETWEEN_CELLS
 
+_SHORTEST_SCHEDULE = 6
+"""PyTorch's OneCycleLR divides by zero with 5 steps, of which a fifth is one."""
+
 
 class SegmentationModule(lightning.LightningModule):
     """Loss, optimiser, schedule and what is logged for a segmentation network.
@@ -94,7 +97,7 @@ class SegmentationModule(lightning.LightningModule):
         if self._config.schedule == "constant":
             return optimiser
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, max_lr=rates, total_steps=self._config.steps, pct_start=0.2
+            optimiser, max_lr=rates, total_steps=max(self._config.steps, _SHORTEST_SCHEDULE), pct_start=0.2
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

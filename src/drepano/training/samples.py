@@ -30,7 +30,7 @@ class PreparedField:
     Image (3, H, W) float16, classes (H, W) uint8 with `BETWEEN_CELLS`, and what `drepano.quality.describe`
     says of the image.
 
-    Half precision rounds a normalised image by less than a twentieth of a grey level.
+    Half precision rounds a normalised image by less than an eighth of a grey level.
     """
 
     image: NDArray[np.float16]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -22,6 +23,7 @@ Progress = Callable[[str, int, int, float], None]
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 _VALIDATION_CROPS = 32
+_SEED_STEP = 1_000_003  # between epochs, more than there are seeds
 
 
 def import_lightning() -> Any:
@@ -85,7 +87,10 @@ def run_trainer(
     class Data(lightning.LightningDataModule):  # type: ignore[name-defined, misc]
         def train_dataloader(self) -> DataLoader:
             assert self.trainer is not None
-            start = self.trainer.current_epoch * epoch * config.batch_size
+            current = self.trainer.current_epoch
+            start = current * epoch * config.batch_size
+            # What networks draw (dropout) goes on from here alike after an interruption and without one.
+            torch.manual_seed(config.seed + _SEED_STEP * current)
             crops = TrainingCrops(
                 groups, config.crop_size, epoch * config.batch_size, config.seed, start, config.augment
             )

@@ -144,6 +144,7 @@ def _conditions(plan: Plan, results: Sequence[dict[str, Any]]) -> list[str]:
         "default, last step; cells of 45 px; a tenth of the training fields is held out to watch, not to "
         "choose.",
         *_training_settings(results),
+        *_labelled_elsewhere(results),
         *_versions(results),
     ]
 
@@ -166,6 +167,15 @@ def _training_settings(results: Sequence[dict[str, Any]]) -> list[str]:
     names = ("learning_rate", "schedule", "loss", "touching_weight", "normalisation", "augment")
     same = [name for name in names if all(config[name] == configs[0][name] for config in configs)]
     return ["Settings of training: " + ", ".join(f"{name} {configs[0][name]}" for name in same) + "."]
+
+
+def _labelled_elsewhere(results: Sequence[dict[str, Any]]) -> list[str]:
+    if all(result["job"]["method"] != "ilastik" for result in results):
+        return []
+    return [
+        "ilastik: one project of the user's for all splits; fields that it was labelled on may be test "
+        "fields, so it may look better here than on new ones."
+    ]
 
 
 def _versions(results: Sequence[dict[str, Any]]) -> list[str]:

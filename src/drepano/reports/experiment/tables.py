@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_DICE
@@ -27,7 +27,7 @@ _ERRORS = {
 
 
 def comparison_markdown(summary: dict[str, Any]) -> str:
-    """All tables of a comparison, from `drepano.experiments.summarise` and what the command adds to it.
+    """All tables of a comparison, from `experiments.summary.summarise` and what the command adds to it.
 
     Mean and standard deviation (ddof = 1) over folds of the mean over seeds.
     """
@@ -192,7 +192,7 @@ def _auc(methods: dict[str, Any], classes: Sequence[str]) -> str:
 
 def _cost(methods: dict[str, Any]) -> str:
     rows = [
-        [METHODS[name], str(method["jobs"]), str(method["seeds"]), f"{method['fit_seconds']:.0f}"]
+        [METHODS[name], str(method["jobs"]), str(method["seeds"]), _plus_minus(method["fit_seconds"], nan, 0)]
         for name, method in methods.items()
     ]
     return f"## Jobs\n\n{_table(['method', 'jobs', 'seeds', 'median time of a fit, s'], rows)}"
