@@ -1,9 +1,8 @@
-"""Gather the figures of the shipped networks: python benchmarks/shipped_metrics.py RUNS RESULTS
+"""Gather the figures of the shipped networks: python benchmarks/shipped_metrics.py SCD FIELDS_RBC.json RESULTS
 
-Reads what `drepano train` and `drepano evaluate` wrote into RUNS and writes scd-metrics.json and
+Reads what `drepano train` and `drepano evaluate` wrote into SCD and of rbc's fields, and writes scd-metrics.json and
 rbc-metrics.json, lists of {name, value, conditions} for the model cards, scd-confusion.json, how many crops
-of each patient and class were called each class, and shipped.json with all of it into RESULTS. Without a run
-of rbc its figures stay as they are.
+of each patient and class were called each class, and shipped.json with all of it into RESULTS.
 """
 
 import json
@@ -45,7 +44,7 @@ def metric(name: str, value: float, conditions: str) -> dict[str, object]:
     return {"name": name, "value": round(value, 4), "conditions": conditions}
 
 
-def main(runs: Path, results: Path) -> None:
+def main(runs: Path, fields_of_rbc: Path, results: Path) -> None:
     tables = crop_tables(runs)
     pooled = summarise_crops(pd.concat(tables.values(), ignore_index=True))
     patients = {patient: summarise_crops(table) for patient, table in tables.items()}
@@ -73,16 +72,14 @@ def main(runs: Path, results: Path) -> None:
         "all_patients": pooled,
         "patients": patients,
     }
-    everything = json.loads((results / "shipped.json").read_text()) | {"scd": scd_figures}
-    if (runs / "fields-rbc.json").is_file():
-        fields = json.loads((runs / "fields-rbc.json").read_text())
-        rbc = [
-            metric("Dice of cells", fields["dice"]["cell"], FIELDS),
-            metric("mean error of the cell count", fields["mean_count_error"], COUNT),
-            metric("F1 of cells found", fields["f1"], FOUND),
-        ]
-        write_text(results / "rbc-metrics.json", json.dumps(rbc, indent=2))
-        everything["rbc"] = {"conditions": conditions, "fields": fields}
+    fields = json.loads(fields_of_rbc.read_text())
+    rbc = [
+        metric("Dice of cells", fields["dice"]["cell"], FIELDS),
+        metric("mean error of the cell count", fields["mean_count_error"], COUNT),
+        metric("F1 of cells found", fields["f1"], FOUND),
+    ]
+    write_text(results / "rbc-metrics.json", json.dumps(rbc, indent=2))
+    everything = {"scd": scd_figures, "rbc": {"conditions": conditions, "fields": fields}}
     write_text(results / "shipped.json", json.dumps(everything, indent=2))
 
 
@@ -99,7 +96,8 @@ def crop_tables(runs: Path) -> dict[str, pd.DataFrame]:
 
 def inner_validation(runs: Path, patient: str) -> dict[str, float]:
     """Loss and Dice on the inner validation fields of the network that never saw `patient`."""
-    log = pd.read_csv(runs / f"dunet-without-{patient}" / "logs" / "version_0" / "metrics.csv")
+    logs = sorted((runs / f"dunet-without-{patient}").glob("logs/version_*/metrics.csv"))
+    log = pd.concat([pd.read_csv(path) for path in logs]).sort_values("step", kind="stable")
     last = log[log["validation_loss"].notna()].iloc[-1]
     dice = last.filter(regex="^validation_dice/(?!background)")
     return {
@@ -109,4 +107,4 @@ def inner_validation(runs: Path, patient: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))

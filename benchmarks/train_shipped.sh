@@ -2,7 +2,7 @@
 # Train and measure the shipped networks: benchmarks/train_shipped.sh DATA RUNS
 #
 # DATA holds xu2017/ and bbbc041seg/; RUNS gets composed fields, run folders and figures. What is done already is
-# not done again. Two networks at a time, one core each.
+# not done again, and what was begun goes on. Two networks at a time, one core each.
 set -euo pipefail
 data=$1 runs=$2
 here=$(dirname "$0")
@@ -10,38 +10,58 @@ export OMP_NUM_THREADS=1
 patients="JH172 JH1766915 JH18361915 MGH184_61915"
 mkdir -p "$runs"
 
-[ -f "$runs/composed/dataset.toml" ] ||
-  drepano data compose "$data/xu2017" --out "$runs/composed" --fields 200 --seed 1
+compose() { # compose NAME FIELDS SEED ARGUMENTS...: FIELDS of each patient
+  [ -f "$runs/$1/dataset.toml" ] || drepano data compose "$data/xu2017" --out "$runs/$1" --fields "$2" --seed "$3" "${@:4}"
+}
+densely="--size 320 --cells 18-36 --touching 0.4"
+compose composed 200 1
+# shellcheck disable=SC2086
+compose composed-densely 200 3 $densely
+# shellcheck disable=SC2086
+compose dense 40 1 $densely
 
-scd() { # scd NAME PATIENTS: a five-class network trained on the composed fields of PATIENTS
-  [ -f "$runs/$1/model.safetensors" ] ||
-    drepano train "$runs/composed" --patients "$2" --network dunet --steps 1500 --validate-every 250 \
-      --name "$1" --out "$runs/$1" >"$runs/$1.log" 2>&1
+train() { # train NAME ARGUMENTS...: a dU-Net in RUNS/NAME
+  [ ! -f "$runs/$1/model.safetensors" ] || return 0
+  mkdir -p "$(dirname "$runs/$1")"
+  local resume=()
+  [ ! -f "$runs/$1/checkpoints/last.ckpt" ] || resume=(--resume)
+  drepano train "${@:2}" --network dunet --name "$(basename "$1")" --out "$runs/$1" "${resume[@]}" >>"$runs/$1.log" 2>&1
+}
+
+scd() { # scd RECIPE NAME PATIENTS: a five-class network trained on the composed fields of PATIENTS
+  case $1 in
+    sparse) train "scd-$1/$2" "$runs/composed" --patients "$3" --steps 1500 --validate-every 250 ;;
+    dense) train "scd-$1/$2" "$runs/composed" "$runs/composed-densely" --patients "$3" --steps 7500 --crop-size 128 \
+      --validate-every 1500 ;;
+  esac
 }
 
 without() { # all patients but one, separated by commas
   tr ' ' '\n' <<<"$patients" | grep -vx "$1" | paste -sd,
 }
 
-fold() { # fold PATIENT: leave PATIENT out, then classify that patient's real crops
-  scd "dunet-without-$1" "$(without "$1")"
-  drepano evaluate "$runs/dunet-without-$1/model.safetensors" "$data/xu2017" --patients "$1" \
-    --out "$runs/crops-dunet-$1.json" >/dev/null
+fold() { # fold RECIPE PATIENT: leave PATIENT out, then classify that patient's real crops, and segment fields of them
+  scd "$1" "dunet-without-$2" "$(without "$2")"
+  drepano evaluate "$runs/scd-$1/dunet-without-$2/model.safetensors" "$data/xu2017" --patients "$2" \
+    --out "$runs/scd-$1/crops-dunet-$2.json" >/dev/null
+  drepano evaluate "$runs/scd-$1/dunet-without-$2/model.safetensors" "$runs/dense" --patients "$2" \
+    --out "$runs/scd-$1/fields-dunet-$2.json" >/dev/null
 }
 
-# dU-Net had the lower loss on the inner validation fields of all four folds (results/scd-choice.json); the crops
-# choose nothing.
-(for patient in JH172 JH18361915; do fold "$patient"; done) &
-for patient in MGH184_61915 JH1766915; do fold "$patient"; done
-wait
-scd scd "${patients// /,}" &
+# The recipe that gives more crops of patients not trained on the right class is taken (results/scd-recipes.json says
+# what it would have been without each patient). dU-Net was chosen over U-Net before (results/scd-choice.json).
+for recipe in sparse dense; do
+  (for patient in JH172 JH18361915; do fold $recipe $patient; done) &
+  for patient in MGH184_61915 JH1766915; do fold $recipe $patient; done
+  wait
+done
+python "$here/scd_recipes.py" "$here/results/scd-recipes.json" "$runs/scd-sparse" "$runs/scd-dense"
+scd dense scd "${patients// /,}" &
+
 rbc() { # rbc WEIGHT STEPS: cell or background, with that weight where two cells meet
-  [ -f "$runs/rbc-$1-$2/model.safetensors" ] ||
-    drepano train "$data/bbbc041seg/train" "$runs/dense" --binary --network dunet --steps "$2" --crop-size 128 \
-      --validate-every 1500 --touching-weight "$1" --name rbc --out "$runs/rbc-$1-$2" >"$runs/rbc-$1-$2.log" 2>&1
+  train "rbc-$1-$2" "$data/bbbc041seg/train" "$runs/dense" --binary --steps "$2" --crop-size 128 \
+    --validate-every 1500 --touching-weight "$1"
 }
-[ -f "$runs/dense/dataset.toml" ] ||
-  drepano data compose "$data/xu2017" --out "$runs/dense" --fields 40 --size 320 --cells 18-36 --touching 0.4 --seed 1
 rbc 1 2500
 wait
 rbc 20 2500
@@ -51,18 +71,16 @@ rbc 20 20000
 # the count: weight 20, 7500 steps, neck 0.75.
 python "$here/inner_validation.py" "$here/results/rbc-choice.json" "$data/bbbc041seg/train" "$runs/dense" -- \
   "$runs/rbc-1-2500" "$runs/rbc-20-2500" "$runs/rbc-20-7500" "$runs/rbc-20-20000"
-[ ! -L "$runs/rbc" ] || rm "$runs/rbc" # of an earlier version: a link to the run
 mkdir -p "$runs/rbc"
 drepano models publish "$runs/rbc-20-7500/model.safetensors" --name rbc --neck 0.75 --metrics <(echo "[]") \
   --out "$runs/rbc/model.safetensors"
 drepano evaluate "$runs/rbc/model.safetensors" "$data/bbbc041seg/val" --out "$runs/fields-rbc.json" >/dev/null
-wait
 
-python "$here/shipped_metrics.py" "$runs" "$here/results"
+python "$here/shipped_metrics.py" "$runs/scd-dense" "$runs/fields-rbc.json" "$here/results"
 for name in rbc scd; do
-  confusion=()
-  [ "$name" = rbc ] || confusion=(--confusion "$here/results/$name-confusion.json")
-  drepano models publish "$runs/$name/model.safetensors" --name "$name" "${confusion[@]}" \
+  weights=$runs/rbc/model.safetensors confusion=()
+  [ "$name" = rbc ] || { weights=$runs/scd-dense/scd/model.safetensors; confusion=(--confusion "$here/results/scd-confusion.json"); }
+  drepano models publish "$weights" --name "$name" "${confusion[@]}" \
     --metrics "$here/results/$name-metrics.json" \
     --out "$here/../src/drepano/models/shipped/$name.safetensors"
 done
