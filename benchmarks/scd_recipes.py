@@ -1,8 +1,9 @@
 """Choose how `scd` is trained: python benchmarks/scd_recipes.py OUT.json RECIPE_FOLDER...
 
-Every folder has, for each patient, a run that never saw them and what `drepano evaluate` wrote of their crops and of
-composed fields of their cells, as `train_shipped.sh` leaves them. A patient's own crops have no say in the choice for them: it is the recipe that gave
-more of the other patients' crops the right class. The figures of that choice are what new patients may expect.
+Every folder has, for each patient, a run that never saw them and what `drepano evaluate` wrote of their crops
+and of composed fields of their cells, as `train_shipped.sh` leaves them. A patient's own crops have no say in
+the choice for them: it is the recipe that gave more of the others' crops the right class. The figures of
+that choice are what new patients may expect.
 """
 
 import json
@@ -57,7 +58,7 @@ def best(tables: dict[str, dict[str, pd.DataFrame]], patients: list[str]) -> str
 
 
 def of_composed_fields(folder: Path, patient: str) -> dict[str, Any]:
-    """Dice of every class (0 for Dic+Ovl of MGH184_61915, who has none), F1 of cells, mean error of the count."""
+    """Dice of every class (0 for Dic+Ovl of MGH184_61915, who has none), F1 of cells, error of the count."""
     measured = json.loads((folder / f"fields-dunet-{patient}.json").read_text())
     return {
         "composed_fields_dice": {name: round(value, 4) for name, value in measured["dice"].items()},

@@ -1,8 +1,8 @@
-"""Gather the figures of the shipped networks: python benchmarks/shipped_metrics.py SCD FIELDS_RBC.json RESULTS
+"""Gather the figures of the shipped networks: python benchmarks/shipped_metrics.py SCD RBC.json RESULTS
 
-Reads what `drepano train` and `drepano evaluate` wrote into SCD and of rbc's fields, and writes scd-metrics.json and
-rbc-metrics.json, lists of {name, value, conditions} for the model cards, scd-confusion.json, how many crops
-of each patient and class were called each class, and shipped.json with all of it into RESULTS.
+Reads what `drepano train` and `drepano evaluate` wrote into SCD and of rbc's fields, and writes into RESULTS
+scd-metrics.json and rbc-metrics.json, lists of {name, value, conditions} for model cards, scd-confusion.json,
+how many crops of each patient and class were called each class, and shipped.json with all of it.
 """
 
 import json
