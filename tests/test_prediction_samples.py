@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from drepano.cells import counts_by_place
 from drepano.errors import DrepanoError
 from drepano.io import Plane
 from drepano.prediction import FieldFile, match_samples, read_samples, samples_of_folders
+from drepano.prediction.tables import places_of_groups
 
 PATTERN = r"(?P<patient>P\d+)_(?P<time>\d+)h"
 FIELDS = [
@@ -108,6 +110,13 @@ class TestSheet:
         assert read_samples(path, pages).united() == [
             "2 fields of P1 0 are of one place, Ward 3: shares take it once"
         ]
+
+    def test_a_place_counts_once_at_a_time_and_again_at_another(self, tmp_path):
+        rows = "file,patient,time,place\na.png,P1,0,x\nb.png,P1,0,x\ns.tif,P1,6,x\n"
+        samples = read_samples(sheet(tmp_path, rows), FIELDS)
+        fields = pd.DataFrame({"field": ["a", "b", "s.page001"], "place": ["a"] * 3, "Grl cells": [4, 6, 10]})
+        counts = counts_by_place(places_of_groups(fields, samples), ["Grl"])
+        assert sorted(counts["Grl cells"]) == [5, 10]
 
     def test_pages_of_which_nothing_is_said_are_taken_apart_and_that_is_told(self, tmp_path):
         pages = [FieldFile(f"m.page00{n}", Path("/data/m.tif"), n, Plane(n, stated=False)) for n in range(3)]

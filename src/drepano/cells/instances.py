@@ -21,7 +21,7 @@ _LEAST_HOLE_SOLIDITY = 0.9
 cells leave between them has cusps."""
 _SPECK_SHARE = 0.0125
 """Holes of at most this share of a disc of the cell diameter are filled whatever their shape, pieces of that
-size not even counted as debris: 20 px where cells are 45 px across."""
+size not even counted as debris: 19 px where cells are 45 px across."""
 _FINEST_DIAMETER = 45
 """Shapes are looked at on a grid on which cells are at most some 45 px across, for speed."""
 

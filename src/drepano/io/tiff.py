@@ -91,7 +91,10 @@ def pixel_size(path: Path, page: int | None) -> tuple[float, float] | None:
     with TiffFile(path) as file:
         if not file.is_ome:
             return _imagej_pixel_size(file)
-        return _ome_pixel_size(file, _images(path, file)[page or 0].series or 0)
+        series = _images(path, file)[page or 0].series
+        if series is None and len(file.series) > 1:
+            return None  # not known which of them the page belongs to
+        return _ome_pixel_size(file, series or 0)
 
 
 def _images(path: Path, file: TiffFile) -> list[_Image]:

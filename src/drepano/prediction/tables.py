@@ -95,13 +95,20 @@ def write_tables_and_report(
             for field, record in done
         ],
         failures=failures,
-        summary=fields,
+        summary=places_of_groups(fields, samples),
         cells=cells,
         groups=Groups(patients, differences, samples.keys, share_precision),
         taxonomy=taxonomy,
         model=card.model_dump(),
         settings=settings,
     )
+
+
+def places_of_groups(fields: pd.DataFrame, samples: Samples) -> pd.DataFrame:
+    """The fields with a ``place`` that is one only within a group, as shares count it: not over times."""
+    places = zip(fields["field"], fields["place"], strict=True)
+    in_groups = [(*samples.values[field], place) for field, place in places]
+    return fields.assign(place=pd.Series(in_groups, fields.index, dtype=object))
 
 
 def check_keys(samples: Samples, card: ModelCard) -> None:
