@@ -25,7 +25,7 @@ from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_bytes, write_text
 from drepano.methods import create_method
-from drepano.training import TrainingConfig, versions
+from drepano.training import TrainingConfig, can_resume, versions
 from drepano.training.trainer import Progress
 
 TRAINING = "training"
@@ -63,7 +63,7 @@ def run_job(
     split, taxonomy, folder = plan.split(job.split), plan.class_taxonomy, job.folder(experiment)
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
     method: Any = create_method(job.method, plan.budget, ilastik_project)
-    resumed = (folder / TRAINING).is_dir()
+    resumed = can_resume(folder / TRAINING)
     begin = time.perf_counter()
     trained = method.fit(dataset.with_ids(split.training), taxonomy, folder / TRAINING, job.seed, progress)
     seconds = time.perf_counter() - begin

@@ -43,8 +43,8 @@ class Ilastik:
     project: Path
     executable: str | None = None
 
-    def check(self) -> None:
-        """See that ilastik and the project are there.
+    def check(self) -> str:
+        """The start script, if it and the project are there.
 
         Raises
         ------
@@ -53,14 +53,13 @@ class Ilastik:
         """
         if not self.project.is_file():
             raise DrepanoError(f"{self.project}: no such ilastik project; give the path of an .ilp file")
-        _find(self.executable)
+        return _find(self.executable)
 
     def fit(
         self, training: FieldDataset, taxonomy: Taxonomy, folder: Path, seed: int, progress: Progress
     ) -> TrainedIlastik:
         """Train nothing, since the user has; see `check` for what must be there."""
-        self.check()
-        executable = _find(self.executable)
+        executable = self.check()
         return TrainedIlastik(self.project.resolve(), executable, taxonomy, training.cell_diameter)
 
 

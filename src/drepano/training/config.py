@@ -117,4 +117,4 @@ def make_config(preset: str = "default", **changes: Any) -> TrainingConfig:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         where = f"training setting {name}={first['input']!r}" if name else "training settings"
-        raise DrepanoError(f"{where}: {first['msg']}") from error
+        raise DrepanoError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
