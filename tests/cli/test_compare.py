@@ -211,6 +211,20 @@ class TestCompare:
         assert not (tmp_path / "out" / "plan.json").exists(), "or the right ones would be refused, too"
         assert not (tmp_path / "out" / "jobs").exists()
 
+    def test_a_fit_that_went_on_after_an_interruption_has_no_time(self, data, tmp_path, monkeypatch):
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        out = tmp_path / "out"
+        with monkeypatch.context() as patch:
+            patch.setattr(jobs, "measure_method", interrupted)
+            assert compare(data, out, methods="unet").exit_code != 0
+        assert compare(data, out, methods="unet").exit_code == 0
+        seconds = [
+            json.loads(path.read_text())["fit_seconds"] for path in sorted(out.glob("jobs/*/*/*/result.json"))
+        ]
+        assert seconds[0] is None and seconds[1] > 0
+
     def test_a_corrected_cell_diameter_is_another_experiment(self, tmp_path):
         data, out = tmp_path / "data", tmp_path / "out"
         write_simulated_dataset(data, fields=4, size=64, cells=3, seed=0)

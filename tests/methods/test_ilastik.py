@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from drepano.cli.main import app
+from drepano.datasets import write_simulated_dataset
 from drepano.errors import DrepanoError
 from drepano.methods import Budget, create_method
 from drepano.methods.ilastik import EXECUTABLES, Ilastik, TrainedIlastik
@@ -187,6 +190,27 @@ class TestRefusals:
         trained = fit(project, program(f"open(path, 'wb').write({pickled!r})"), toy, tmp_path)
         self.assert_refused(trained, "no array of numbers")
         assert not trace.exists()
+
+
+def test_in_a_comparison_a_project_counts_by_what_it_holds_and_a_caution_stands_by(
+    program, project, tmp_path, monkeypatch
+):
+    program()
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    write_simulated_dataset(tmp_path / "data", fields=4, size=64, cells=3, seed=0)
+
+    def compare(ilp):
+        arguments = ["compare", tmp_path / "data", "--out", tmp_path / "out", "--methods", "ilastik"]
+        arguments += ["--binary", "--folds", "2", "--ilastik-project", ilp]
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    assert compare(project).exit_code == 0
+    assert "labelled on may be test fields" in (tmp_path / "out" / "tables.md").read_text()
+    moved = project.rename(tmp_path / "elsewhere.ilp")
+    assert "2 jobs, 2 done already" in compare(moved).output
+    moved.write_bytes(b"labelled further")
+    refused = compare(moved)
+    assert "was made with other settings of ilastik" in str(refused.exception)
 
 
 def test_a_real_ilastik(tmp_path, toy):
