@@ -267,13 +267,38 @@ class TestCompare:
     def test_jobs_of_two_machines_are_told_apart(self, finished, tmp_path):
         out = tmp_path / "out"
         shutil.copytree(finished, out)
+        elsewhere = {"python": "3.99", "gpu": "a GPU"}
         path = out / "jobs/dunet/fold-2/seed-0/result.json"
         result = json.loads(path.read_text())
-        path.write_text(json.dumps(result | {"versions": {"python": "3.99", "gpu": "a GPU"}}))
-        write_comparison(out, ["unet", "dunet"])
-        versions = [line for line in summary(out)["conditions"] if line.startswith("Versions")]
-        assert versions[1:] == ["Versions: python 3.99, gpu a GPU."]
-        assert len(versions) == 2
+        path.write_text(json.dumps(result | {"versions": elsewhere, "training_versions": elsewhere}))
+        assert versions_shown(out)[1:] == ["Versions: python 3.99, gpu a GPU."]
+
+    def test_of_a_network_trained_elsewhere_the_page_says_so(self, data, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        job = out / "jobs/dunet/fold-2/seed-0"
+        weights = (job / "training/model.safetensors").read_bytes()
+        (job / "training/versions.json").write_text(json.dumps({"python": "3.99", "gpu": "a GPU"}))
+        (job / "result.json").unlink()
+        compare(data, out, methods="dunet")
+        assert (job / "training/model.safetensors").read_bytes() == weights
+        assert versions_shown(out)[1].startswith(
+            "Versions: trained with python 3.99, gpu a GPU; measured with python 3."
+        )
+
+    def test_results_of_before_0_6_say_only_where_they_were_measured(self, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        for path in out.glob("jobs/*/*/*/result.json"):
+            result = json.loads(path.read_text())
+            del result["training_versions"]
+            path.write_text(json.dumps(result))
+        assert len(versions_shown(out)) == 1
+
+
+def versions_shown(out):
+    write_comparison(out, ["unet", "dunet"])
+    return [line for line in summary(out)["conditions"] if line.startswith("Versions")]
 
 
 def test_learning_curve(data, tmp_path):

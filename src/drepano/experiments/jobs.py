@@ -25,7 +25,7 @@ from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_bytes, write_text
 from drepano.methods import create_method
-from drepano.training import TrainingConfig, can_resume, versions
+from drepano.training import TrainingConfig, can_resume, versions, versions_of_run
 from drepano.training.trainer import Progress
 
 TRAINING = "training"
@@ -73,6 +73,7 @@ def run_job(
         "job": asdict(job),
         "settings": _settings(method),
         "versions": versions(),
+        "training_versions": versions_of_run(folder / TRAINING) or versions(),
         "fit_seconds": None if resumed else seconds,
         **measured.figures,
     }

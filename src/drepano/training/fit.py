@@ -28,6 +28,7 @@ from drepano.training.samples import PreparedField, prepare_field
 from drepano.training.trainer import CHECKPOINT, Progress, import_lightning, run_trainer
 
 WEIGHTS = "model.safetensors"
+_VERSIONS = "versions.json"
 
 _PACKAGES = (
     "drepano",
@@ -95,7 +96,7 @@ def fit(
     record = _describe(datasets, config, name, binary, start_from)
     if checkpoint is None:
         write_text(run / "config.json", json.dumps(record, indent=2))
-        write_text(run / "versions.json", json.dumps(versions(), indent=2))
+        write_text(run / _VERSIONS, json.dumps(versions(), indent=2))
     else:
         _check_settings(run, record)
 
@@ -309,3 +310,9 @@ def versions() -> dict[str, str]:
             versions[package] = version(package)
     gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {"python": platform.python_version(), **versions, **gpu, "threads": str(torch.get_num_threads())}
+
+
+def versions_of_run(run: Path) -> dict[str, str] | None:
+    """`versions` where and when the run was begun; None if the folder holds no run."""
+    path = run / _VERSIONS
+    return json.loads(path.read_text()) if path.is_file() else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +179,17 @@ def _labelled_elsewhere(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _versions(results: Sequence[dict[str, Any]]) -> list[str]:
-    """A line for every machine and version that jobs ran with."""
-    lines = (", ".join(f"{name} {value}" for name, value in result["versions"].items()) for result in results)
+    """A line for every machine and version that jobs ran with; of training too, where that was elsewhere."""
+    lines = []
+    for result in results:
+        measured = _listed(result["versions"])
+        trained = _listed(result.get("training_versions", result["versions"]))
+        lines.append(measured if trained == measured else f"trained with {trained}; measured with {measured}")
     return [f"Versions: {line}." for line in dict.fromkeys(lines)]
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in versions.items())
 
 
 def _validation_curves(experiment: Path, methods: Sequence[str]) -> dict[str, list[dict[str, list[float]]]]:
