@@ -264,6 +264,18 @@ class TestCompare:
         assert "normalisation contrast" in tables
         assert "plan.json names the fields of every split" in tables
 
+    def test_the_page_says_whether_networks_were_trained_long_enough(self, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        for method, losses in (("dunet", [9.0, 1.0, 0.9]), ("unet", [2.0])):
+            for log in out.glob(f"jobs/{method}/*/*/training/logs/*/metrics.csv"):
+                pd.DataFrame({"step": range(len(losses)), "validation_loss": losses}).to_csv(log)
+        write_comparison(out, ["unet", "dunet"])
+        jobs = (out / "tables.md").read_text().split("## Jobs")[1]
+        changes = {line.split(" | ")[0]: line.split(" | ")[-1] for line in jobs.splitlines() if "|" in line}
+        assert changes["| dU-Net"] == "-10.0 % |"
+        assert changes["| U-Net"] == " |"
+
     def test_jobs_of_two_machines_are_told_apart(self, finished, tmp_path):
         out = tmp_path / "out"
         shutil.copytree(finished, out)

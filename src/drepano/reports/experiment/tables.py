@@ -41,7 +41,7 @@ def comparison_markdown(summary: dict[str, Any]) -> str:
         _detection(methods),
         _cell_confusion(methods, classes),
         _auc(methods, classes),
-        _cost(methods),
+        _cost(methods, summary["validation"]),
         _crops(methods),
         _differences(summary["differences"]),
     ]
@@ -190,12 +190,30 @@ def _auc(methods: dict[str, Any], classes: Sequence[str]) -> str:
     return f"## ROC and calibration of pixels (Fig. 5)\n\n{_table(head, rows)}"
 
 
-def _cost(methods: dict[str, Any]) -> str:
+def _cost(methods: dict[str, Any], validation: dict[str, list[dict[str, list[float]]]]) -> str:
+    """What was trained, how long, and whether that was long enough."""
     rows = [
-        [METHODS[name], str(method["jobs"]), str(method["seeds"]), _plus_minus(method["fit_seconds"], nan, 0)]
+        [
+            METHODS[name],
+            str(method["jobs"]),
+            str(method["seeds"]),
+            _plus_minus(method["fit_seconds"], nan, 0),
+            _last_change([curve["losses"] for curve in validation.get(name, ())]),
+        ]
         for name, method in methods.items()
     ]
-    return f"## Jobs\n\n{_table(['method', 'jobs', 'seeds', 'median time of a fit, s'], rows)}"
+    head = ["method", "jobs", "seeds", "median time of a fit, s", "last change of the validation loss"]
+    text = (
+        "The last change of the validation loss is from the last look but one at the inner validation fields "
+        "to the last, mean over trainings; far below 0, more steps would have helped."
+    )
+    return f"## Jobs\n\n{_table(head, rows)}\n\n{text if validation else ''}".rstrip()
+
+
+def _last_change(curves: Sequence[Sequence[float]]) -> str:
+    """In per cent; of trainings with one look there is none."""
+    changes = [100 * (losses[-1] / losses[-2] - 1) for losses in curves if len(losses) > 1]
+    return f"{sum(changes) / len(changes):+.1f} %" if changes else ""
 
 
 def _crops(methods: dict[str, Any]) -> str:
