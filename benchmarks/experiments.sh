@@ -9,7 +9,7 @@ set -euo pipefail
 data=$1 runs=$2 jobs=${3:-2}
 results=$(dirname "$0")/results
 export OMP_NUM_THREADS=1
-seeds=(--seeds 0,1,2 --one-seed pspnet,deeplabv3plus,region-growing,pixel-forest,dynunet,dynunet-width-8)
+seeds=(--seeds 0,1,2 --one-seed deeplabv3plus,region-growing,pixel-forest,dynunet)
 controls=unet-width-10,dunet-scope-0,dunet-frozen,unet-width-32,dynunet
 crops=(--batch-size 4 --crop-size 128 --jobs "$jobs")
 mkdir -p "$runs"

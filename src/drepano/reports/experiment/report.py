@@ -179,12 +179,14 @@ def _labelled_elsewhere(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _versions(results: Sequence[dict[str, Any]]) -> list[str]:
-    """A line for every machine and version that jobs ran with; of training too, where that was elsewhere."""
+    """A line for every machine and version that jobs ran with; of training where it began with others."""
     lines = []
     for result in results:
         measured = _listed(result["versions"])
         trained = _listed(result.get("training_versions", result["versions"]))
-        lines.append(measured if trained == measured else f"trained with {trained}; measured with {measured}")
+        lines.append(
+            measured if trained == measured else f"training begun with {trained}; measured with {measured}"
+        )
     return [f"Versions: {line}." for line in dict.fromkeys(lines)]
 
 

@@ -205,14 +205,16 @@ def _cost(methods: dict[str, Any], validation: dict[str, list[dict[str, list[flo
     head = ["method", "jobs", "seeds", "median time of a fit, s", "last change of the validation loss"]
     text = (
         "The last change of the validation loss is from the last look but one at the inner validation fields "
-        "to the last, mean over trainings; far below 0, more steps would have helped."
+        "to the last, mean over trainings. Far below 0, more steps would have helped; near 0 they may still, "
+        "since the learning rate ends there."
     )
     return f"## Jobs\n\n{_table(head, rows)}\n\n{text if validation else ''}".rstrip()
 
 
 def _last_change(curves: Sequence[Sequence[float]]) -> str:
     """In per cent; of trainings with one look there is none."""
-    changes = [100 * (losses[-1] / losses[-2] - 1) for losses in curves if len(losses) > 1]
+    long_enough = [losses for losses in curves if len(losses) > 1 and losses[-2] > 0]
+    changes = [100 * (losses[-1] / losses[-2] - 1) for losses in long_enough]
     return f"{sum(changes) / len(changes):+.1f} %" if changes else ""
 
 
