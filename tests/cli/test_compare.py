@@ -299,7 +299,7 @@ class TestCompare:
             "Versions: training begun with python 3.99, gpu a GPU; measured with python 3."
         )
 
-    def test_results_of_before_0_6_say_only_where_they_were_measured(self, finished, tmp_path):
+    def test_older_results_say_only_where_they_were_measured(self, finished, tmp_path):
         out = tmp_path / "out"
         shutil.copytree(finished, out)
         for path in out.glob("jobs/*/*/*/result.json"):
