@@ -213,8 +213,8 @@ def _cost(methods: dict[str, Any], validation: dict[str, list[dict[str, list[flo
 
 def _last_change(curves: Sequence[Sequence[float]]) -> str:
     """In per cent; of trainings with one look there is none."""
-    long_enough = [losses for losses in curves if len(losses) > 1 and losses[-2] > 0]
-    changes = [100 * (losses[-1] / losses[-2] - 1) for losses in long_enough]
+    looked_at_twice = [losses for losses in curves if len(losses) > 1 and losses[-2] > 0]
+    changes = [100 * (losses[-1] / losses[-2] - 1) for losses in looked_at_twice]
     return f"{sum(changes) / len(changes):+.1f} %" if changes else ""
 
 
