@@ -58,15 +58,15 @@ done
 python "$here/scd_recipes.py" "$here/results/scd-recipes.json" "$runs/scd-sparse" "$runs/scd-dense"
 scd dense scd "${patients// /,}" &
 
-rbc() { # rbc WEIGHT STEPS: cell or background, with that weight where two cells meet
-  train "rbc-$1-$2" "$data/bbbc041seg/train" "$runs/dense" --binary --steps "$2" --crop-size 128 \
-    --validate-every 1500 --touching-weight "$1"
+rbc() { # rbc WEIGHT STEPS NAME ARGUMENTS...: cell or background, with that weight where two cells meet
+  train "$3" "$data/bbbc041seg/train" "$runs/dense" --binary --steps "$2" --crop-size 128 \
+    --validate-every 1500 --touching-weight "$1" "${@:4}"
 }
-rbc 1 2500
+rbc 1 2500 rbc-1-2500
 wait
-rbc 20 2500
-rbc 20 7500
-rbc 20 20000
+rbc 20 2500 rbc-20-2500
+rbc 20 7500 rbc-20-7500
+rbc 20 20000 rbc-20-20000
 # What has the highest F1 on the inner validation fields is shipped, of equal ones that with the lowest error of
 # the count: weight 20, 7500 steps, neck 0.75 (by version 0.4; since then 0.8 is 0.001 ahead, which is one cell).
 # Cells of 64 px and crops of 176 px did worse (F1 0.956, not 0.967), and so did a line between cells twice as wide
@@ -74,8 +74,10 @@ rbc 20 20000
 # instead of 0.938, but also whole ones. Those runs are only in rbc-choice.json.
 python "$here/inner_validation.py" "$here/results/rbc-choice.json" "$data/bbbc041seg/train" "$runs/dense" -- \
   "$runs/rbc-1-2500" "$runs/rbc-20-2500" "$runs/rbc-20-7500" "$runs/rbc-20-20000"
+# It is then trained again, on the inner validation fields too.
+rbc 20 7500 rbc-20-7500-all --validation-share 0
 mkdir -p "$runs/rbc"
-drepano models publish "$runs/rbc-20-7500/model.safetensors" --name rbc --neck 0.75 --metrics <(echo "[]") \
+drepano models publish "$runs/rbc-20-7500-all/model.safetensors" --name rbc --neck 0.75 --metrics <(echo "[]") \
   --out "$runs/rbc/model.safetensors"
 drepano evaluate "$runs/rbc/model.safetensors" "$data/bbbc041seg/val" --out "$runs/fields-rbc.json" >/dev/null
 

@@ -101,6 +101,28 @@ class TestTouching:
         both = replace(segmentation(disc(80, 80) | disc(80, 80 + 34)), neck=neck)
         assert find_cells(both).max() == cells
 
+    @pytest.mark.parametrize(("apart", "radius", "cells"), [(26, 20, 2), (26, 28, 1), (12, 20, 1)])
+    def test_what_is_larger_than_the_fields_cells_is_parted_at_a_wide_neck_too(self, apart, radius, cells):
+        """26 px apart the neck of two discs of 40 px is 0.76 of a disc, and both have 1.8 times the area of one,
+        0.9 times that of one of 56 px; 12 px apart it is 0.95, which is hardly a neck."""
+        pair = disc(40, 50) | disc(40, 50 + apart)
+        others = disc(40, 150, radius) | disc(120, 50, radius) | disc(120, 150, radius)
+        assert find_cells(replace(segmentation(pair | others), neck=0.6)).max() == 3 + cells
+
+    def test_without_a_neck_to_part_at_nothing_is_parted(self):
+        pair = disc(40, 50) | disc(40, 50 + 34)
+        others = disc(40, 150) | disc(120, 50) | disc(120, 150)
+        assert find_cells(replace(segmentation(pair | others), neck=0.0)).max() == 4
+
+    def test_a_large_piece_of_a_cluster_is_parted_and_the_others_are_not(self):
+        """The pair to the left has a wide neck, that to the right a narrow one."""
+        pair, right = disc(50, 50) | disc(50, 76), disc(50, 112)
+        mask = pair | right | disc(120, 50) | disc(120, 150)
+        cells = find_cells(replace(segmentation(mask), neck=0.6))
+        assert cells.max() == 5
+        np.testing.assert_array_equal(cells > 0, mask)
+        assert len({int(cells[50, x]) for x in (42, 84, 115)}) == 3
+
     def test_three_in_a_row_are_three(self):
         assert count(disc(80, 50) | disc(80, 88) | disc(80, 126)) == 3
 

@@ -63,7 +63,7 @@ def test_a_run_ends_in_a_weights_file_and_says_where(data, tmp_path):
 
 def test_every_option_reaches_the_configuration(data, tmp_path):
     options = [*QUICK, "--preset", "paper", "--network", "unet", "--learning-rate", "0.002"]
-    options += ["--loss", "ce+dice", "--cell-diameter", "12", "--binary"]
+    options += ["--loss", "ce+dice", "--cell-diameter", "12", "--validation-share", "0.4", "--binary"]
     assert train(data, "--out", tmp_path, *options).exit_code == 0
     record = json.loads((tmp_path / "config.json").read_text())
     expected = make_config(
@@ -77,6 +77,7 @@ def test_every_option_reaches_the_configuration(data, tmp_path):
         learning_rate=0.002,
         loss="ce+dice",
         cell_diameter=12.0,
+        validation_share=0.4,
     ).model_dump()
     assert {key: record[key] for key in expected} == expected
     assert record["binary"] is True
@@ -89,6 +90,14 @@ def test_training_on_some_patients_leaves_the_others_out(data, tmp_path):
     splits = json.loads((tmp_path / "splits.json").read_text())["simulated"]
     used = {*splits["training"], *splits["validation"]}
     assert used == {"simulated-1-000001", "simulated-3-000003"}
+
+
+@pytest.mark.parametrize(("share", "held_out"), [("0", 0), ("0.4", 2)])
+def test_how_many_fields_only_watch_is_told(data, tmp_path, share, held_out):
+    options = [*QUICK, "--network", "unet", "--validation-share", share]
+    assert train(data, "--out", tmp_path, *options).exit_code == 0
+    split = json.loads((tmp_path / "splits.json").read_text())["simulated"]
+    assert (len(split["training"]), len(split["validation"])) == (5 - held_out, held_out)
 
 
 def test_a_run_is_resumed_and_a_du_net_begins_from_a_u_net(data, tmp_path):

@@ -22,6 +22,9 @@ cells leave between them has cusps."""
 _SPECK_SHARE = 0.0125
 """Holes of at most this share of a disc of the cell diameter are filled whatever their shape, pieces of that
 size not even counted as debris: 19 px where cells are 45 px across."""
+_LARGE_SHARE, _NECK_OF_LARGE = 1.5, 0.925
+"""What is larger than this many of the field's median cell is hardly one cell, and parted at necks up to this:
+see benchmarks/large_pieces.py."""
 _FINEST_DIAMETER = 45
 """Shapes are looked at on a grid on which cells are at most some 45 px across, for speed."""
 
@@ -30,7 +33,7 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     """Number the cells of a segmentation.
 
     Holes are filled, touching cells are parted at narrow necks by a watershed on the distance to the
-    background, and what is too small for a cell is dropped.
+    background, what is then still too large for a cell at wider ones, and what is too small is dropped.
 
     Parameters
     ----------
@@ -41,20 +44,16 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     (H, W) int32 array
         0 for background and debris, cells numbered from 1.
     """
-    disc = _disc(segmentation.cell_diameter)
-    foreground = _fill_holes(segmentation.classes > 0, disc)
-    regions = label(foreground, connectivity=1)
-    cells = np.zeros(foreground.shape, np.int32)
-    count = 0
-    for number, place in enumerate(ndimage.find_objects(regions), start=1):
-        region = regions[place] == number
-        parts = _part(region, segmentation.cell_diameter, segmentation.neck)
-        cells[place][region] = parts[region] + count
-        count += int(parts.max())
-    at_border = np.zeros(count + 1, bool)
-    at_border[_border_numbers(cells)] = True
-    smallest = np.where(at_border, _SMALLEST_SHARE_AT_BORDER, _SMALLEST_SHARE) * disc
-    return drop_small(cells, smallest)
+    foreground = _fill_holes(segmentation.classes > 0, _disc(segmentation.cell_diameter))
+    cells: NDArray[np.int32] = label(foreground, connectivity=1).astype(np.int32)
+    if segmentation.neck > 0:
+        cells = _part_larger(cells, 0, segmentation.cell_diameter, segmentation.neck)
+        typical = typical_diameter(_drop_debris(cells, segmentation.cell_diameter))
+        if typical is not None:
+            large = _LARGE_SHARE * _disc(typical)
+            neck = max(segmentation.neck, _NECK_OF_LARGE)
+            cells = _part_larger(cells, large, segmentation.cell_diameter, neck)
+    return _drop_debris(cells, segmentation.cell_diameter)
 
 
 def count_debris(segmentation: Segmentation, instances: NDArray[np.int32]) -> int:
@@ -70,6 +69,26 @@ def _disc(diameter: float) -> float:
 def _border_numbers(instances: NDArray) -> NDArray:
     """Numbers, 0 too, that occur in the outermost rows and columns."""
     return np.unique(np.concatenate([instances[[0, -1]].ravel(), instances[:, [0, -1]].ravel()]))
+
+
+def _drop_debris(cells: NDArray[np.int32], cell_diameter: float) -> NDArray[np.int32]:
+    at_border = np.zeros(int(cells.max(initial=0)) + 1, bool)
+    at_border[_border_numbers(cells)] = True
+    return drop_small(cells, np.where(at_border, _SMALLEST_SHARE_AT_BORDER, _SMALLEST_SHARE) * _disc(cell_diameter))
+
+
+def _part_larger(
+    cells: NDArray[np.int32], area: float, cell_diameter: float, neck: float
+) -> NDArray[np.int32]:
+    """The instance map with pieces larger than `area`, px, parted at necks, numbered from 1."""
+    parted = np.zeros_like(cells)
+    count = 0
+    for number, place in enumerate(ndimage.find_objects(cells), start=1):
+        piece = cells[place] == number
+        parts = _part(piece, cell_diameter, neck) if piece.sum() > area else piece.astype(np.int32)
+        parted[place][piece] = parts[piece] + count
+        count += int(parts.max())
+    return parted
 
 
 def _part(region: NDArray[np.bool_], cell_diameter: float, neck: float) -> NDArray[np.int32]:

@@ -51,6 +51,10 @@ def train(
     validate_every: Annotated[
         int | None, typer.Option(help="Steps between validations and checkpoints.")
     ] = None,
+    validation_share: Annotated[
+        float | None,
+        typer.Option(help="Share of the fields held out to watch the run; 0 trains on all of them."),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="The same seed and number of threads give the same weights on a CPU.")
     ] = 0,
@@ -71,6 +75,7 @@ def train(
         "normalisation": normalisation,
         "cell_diameter": cell_diameter,
         "validate_every": validate_every,
+        "validation_share": validation_share,
     }
     options = {"width": width, "scope": scope}
     config = make_config(

@@ -1,0 +1,71 @@
+"""From what size a piece is parted at wider necks: python benchmarks/large_pieces.py OUT.json EXPERIMENT VAL
+
+EXPERIMENT is a whole folder of `drepano compare` on BBBC041Seg with its dU-Nets, and VAL the data set's folder
+val, whose fields are left out: the choice is `rbc`'s, which is measured on them. Every other field is segmented
+by the networks that were not trained on it.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+from drepano import load_model
+from drepano.cells import find_cells, instances
+from drepano.datasets import open_dataset
+from drepano.experiments.plan import FIELDS, JOBS, RESULT, read_plan
+from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
+from drepano.io import write_json
+from drepano.metrics import Detection, match_cells
+
+NECKS = (0.75, 0.85, 0.9)
+SHARES, NECKS_OF_LARGE = (1.3, 1.4, 1.5, 1.6, 1.8), (0.85, 0.9, 0.925, 0.95)
+NOTHING = float("inf")
+
+
+def main(out: Path, experiment: Path, val: Path) -> None:
+    plan = read_plan(experiment)
+    left_out = {source.id for source in open_dataset(val).sources}
+    fields = open_working_copy(experiment / FIELDS, plan.patients)
+    figures = {}
+    for seed in sorted({path.parent.name for path in (experiment / JOBS / "dunet").glob(f"*/*/{RESULT}")}):
+        segmented = []
+        for split in plan.splits:
+            network = load_model(experiment / JOBS / "dunet" / split.name / seed / "training" / "model.safetensors")
+            for field in fields.with_ids(set(split.test) - left_out):
+                segmented.append((field.instances, network.segment(field.image, CELL_DIAMETER)))
+        figures[seed] = {"fields": len(segmented)}
+        for neck in NECKS:
+            figures[seed][f"neck {neck}"] = {
+                "for all": measure(segmented, neck, NOTHING, neck),
+                **{
+                    f"{wide} for what is larger than {share} median cells": measure(
+                        segmented, neck, share, wide
+                    )
+                    for share in SHARES
+                    for wide in NECKS_OF_LARGE
+                    if neck < wide and neck < 0.85
+                },
+            }
+            write_json(out, figures)
+
+
+def measure(segmented, neck: float, share: float, wide: float) -> dict[str, float]:
+    found, errors = Detection(), []
+    with patch.multiple(instances, _LARGE_SHARE=share, _NECK_OF_LARGE=wide):
+        for true, segmentation in segmented:
+            cells = find_cells(replace(segmentation, neck=neck))
+            found += match_cells(true, cells)
+            count = len(np.unique(true)) - 1
+            errors.append(abs(int(cells.max(initial=0)) - count) / count)
+    return {
+        "f1": round(found.f1, 4),
+        "panoptic_quality": round(found.panoptic_quality, 4),
+        "mean_count_error": round(float(np.mean(errors)), 4),
+    }
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
