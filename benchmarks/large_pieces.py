@@ -1,8 +1,8 @@
 """From what size a piece is parted at wider necks: python benchmarks/large_pieces.py OUT.json EXPERIMENT VAL
 
-EXPERIMENT is a whole folder of `drepano compare` on BBBC041Seg with its dU-Nets, and VAL the data set's folder
-val, whose fields are left out: the choice is `rbc`'s, which is measured on them. Every other field is segmented
-by the networks that were not trained on it.
+EXPERIMENT is a whole folder of `drepano compare` on BBBC041Seg with its dU-Nets, and VAL the data set's
+folder val, whose fields are left out: the choice is `rbc`'s, which is measured on them. Every other field is
+segmented by the networks that were not trained on it.
 """
 
 import sys
@@ -33,7 +33,8 @@ def main(out: Path, experiment: Path, val: Path) -> None:
     for seed in sorted({path.parent.name for path in (experiment / JOBS / "dunet").glob(f"*/*/{RESULT}")}):
         segmented = []
         for split in plan.splits:
-            network = load_model(experiment / JOBS / "dunet" / split.name / seed / "training" / "model.safetensors")
+            run = experiment / JOBS / "dunet" / split.name / seed / "training"
+            network = load_model(run / "model.safetensors")
             for field in fields.with_ids(set(split.test) - left_out):
                 segmented.append((field.instances, network.segment(field.image, CELL_DIAMETER)))
         figures[seed] = {"fields": len(segmented)}

@@ -1,19 +1,21 @@
 """Touching cells: python benchmarks/parting.py OUT.json NAME=MODEL=DATASET[=PATIENT]...
 
-Cells found with and without parting, and with other necks, against true cells. What has the same NAME is
-counted together; PATIENT takes the fields of one patient only, whom MODEL should not have seen. `cut` counts
-true cells of which two found cells each cover a tenth or more, by true class.
+Cells found with and without parting, with other necks, and with the network's own neck for pieces too large
+for a cell as well, against true cells. What has the same NAME is counted together; PATIENT takes the fields
+of one patient only, whom MODEL should not have seen. `cut` counts true cells of which two found cells each
+cover a tenth or more, by true class.
 """
 
 import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 from drepano import load_model
-from drepano.cells import find_cells
+from drepano.cells import find_cells, instances
 from drepano.datasets import open_dataset
 from drepano.io import write_json
 from drepano.metrics import CellErrors, cell_errors
@@ -38,6 +40,9 @@ def main(out: Path, places: list[str]) -> None:
         for parting, neck in NECKS.items():
             figures[name][parting] = measure(fields, neck)
             write_json(out, figures)
+        with patch.object(instances, "_LARGE_SHARE", float("inf")):
+            figures[name]["the network's neck for large pieces too"] = measure(fields, fields[0][1].neck)
+        write_json(out, figures)
 
 
 def measure(fields, neck: float) -> dict:

@@ -68,8 +68,8 @@ rbc 20 2500 rbc-20-2500
 rbc 20 7500 rbc-20-7500
 rbc 20 20000 rbc-20-20000
 # What has the highest F1 on the inner validation fields is shipped, of equal ones that with the lowest error of
-# the count: weight 20, 7500 steps, neck 0.75 (by version 0.4; since then 0.8 is 0.001 ahead, which is one cell).
-# Cells of 64 px and crops of 176 px did worse (F1 0.956, not 0.967), and so did a line between cells twice as wide
+# the count: weight 20, 7500 steps, neck 0.75 (by version 0.4; since then 0.7 is 0.003 ahead, which is three cells).
+# Cells of 64 px and crops of 176 px did worse (F1 0.953, not 0.970), and so did a line between cells twice as wide
 # (0.960; with cells of 64 px 0.962): such lines part touching cells by themselves, without parting at necks 0.960
 # instead of 0.938, but also whole ones. Those runs are only in rbc-choice.json.
 python "$here/inner_validation.py" "$here/results/rbc-choice.json" "$data/bbbc041seg/train" "$runs/dense" -- \

@@ -103,8 +103,8 @@ class TestTouching:
 
     @pytest.mark.parametrize(("apart", "radius", "cells"), [(26, 20, 2), (26, 28, 1), (12, 20, 1)])
     def test_what_is_larger_than_the_fields_cells_is_parted_at_a_wide_neck_too(self, apart, radius, cells):
-        """26 px apart the neck of two discs of 40 px is 0.76 of a disc, and both have 1.8 times the area of one,
-        0.9 times that of one of 56 px; 12 px apart it is 0.95, which is hardly a neck."""
+        """26 px apart the neck of two discs of 40 px is 0.76 of a disc; both have 1.8 times the area of one,
+        0.9 times that of one of 56 px. 12 px apart it is 0.95, which is hardly a neck."""
         pair = disc(40, 50) | disc(40, 50 + apart)
         others = disc(40, 150, radius) | disc(120, 50, radius) | disc(120, 150, radius)
         assert find_cells(replace(segmentation(pair | others), neck=0.6)).max() == 3 + cells

@@ -23,8 +23,8 @@ _SPECK_SHARE = 0.0125
 """Holes of at most this share of a disc of the cell diameter are filled whatever their shape, pieces of that
 size not even counted as debris: 19 px where cells are 45 px across."""
 _LARGE_SHARE, _NECK_OF_LARGE = 1.5, 0.925
-"""What is larger than this many of the field's median cell is hardly one cell, and parted at necks up to this:
-see benchmarks/large_pieces.py."""
+"""What is larger than so many of the field's median cells is hardly one cell, and parted at necks up to this:
+chosen by benchmarks/large_pieces.py."""
 _FINEST_DIAMETER = 45
 """Shapes are looked at on a grid on which cells are at most some 45 px across, for speed."""
 
@@ -74,7 +74,8 @@ def _border_numbers(instances: NDArray) -> NDArray:
 def _drop_debris(cells: NDArray[np.int32], cell_diameter: float) -> NDArray[np.int32]:
     at_border = np.zeros(int(cells.max(initial=0)) + 1, bool)
     at_border[_border_numbers(cells)] = True
-    return drop_small(cells, np.where(at_border, _SMALLEST_SHARE_AT_BORDER, _SMALLEST_SHARE) * _disc(cell_diameter))
+    smallest = np.where(at_border, _SMALLEST_SHARE_AT_BORDER, _SMALLEST_SHARE) * _disc(cell_diameter)
+    return drop_small(cells, smallest)
 
 
 def _part_larger(
