@@ -113,6 +113,8 @@ def _middles(distance: NDArray[np.float64], region: NDArray[np.bool_], neck: flo
     """Numbered peaks of the distance to the background, of those without a neck between them the highest."""
     distance = np.maximum(distance, 0.5)
     peaks: NDArray[np.int32] = label(local_maxima(distance) & region)
+    if peaks.max(initial=0) <= 1:
+        return peaks
     numbers, places = np.unique(peaks, return_index=True)
     numbers, places = numbers[1:], places[1:]  # without 0
     heights = distance.ravel()[places]
