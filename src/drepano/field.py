@@ -78,7 +78,8 @@ class Segmentation:
         The image as the network saw it: scaled to the size of cells that it knows.
     neck : float
         Two parts of a region are two cells where the neck between them is narrower than this share of the
-        narrower part; 0 parts nothing. A network that sees itself where cells meet needs it less.
+        narrower part. What is too large for a cell is parted at wider ones too; 0 parts nothing. A network
+        that sees itself where cells meet needs it less.
     """
 
     classes: NDArray[np.uint8]

@@ -33,7 +33,7 @@ CellDiameter = float | Literal["auto"] | None
 
 _ESTIMATE_TOLERANCES = 0.03, 0.03, 0.1
 """Where cells found differ more than this from the estimate, the first, second and third time, the field is
-segmented again at their size, and in the end as it is: sizes that do not settle are those of noise."""
+segmented again at their size, and in the end as it is: sizes that do not settle are mostly those of noise."""
 _SMALLEST_SCALE, _LARGEST_SCALE = 1 / 6, 12.0
 """Cells so many times as large as those that the network knows are no cells."""
 

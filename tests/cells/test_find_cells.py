@@ -21,6 +21,10 @@ def disc(y, x, radius=20.0):
     return (Y - y) ** 2 + (X - x) ** 2 <= radius**2
 
 
+FIVE = np.any([disc(40, 150), *(disc(130, x) for x in (25, 70, 115, 160))], axis=0)
+"""Whole cells apart from each other and from what is left of x = 125 and above y = 105."""
+
+
 def ellipse(y, x, long, short, degrees=0.0):
     turn = np.radians(degrees)
     along = (X - x) * np.cos(turn) + (Y - y) * np.sin(turn)
@@ -101,27 +105,51 @@ class TestTouching:
         both = replace(segmentation(disc(80, 80) | disc(80, 80 + 34)), neck=neck)
         assert find_cells(both).max() == cells
 
-    @pytest.mark.parametrize(("apart", "radius", "cells"), [(26, 20, 2), (26, 28, 1), (12, 20, 1)])
-    def test_what_is_larger_than_the_fields_cells_is_parted_at_a_wide_neck_too(self, apart, radius, cells):
-        """26 px apart the neck of two discs of 40 px is 0.76 of a disc; both have 1.8 times the area of one,
-        0.9 times that of one of 56 px. 12 px apart it is 0.95, which is hardly a neck."""
-        pair = disc(40, 50) | disc(40, 50 + apart)
-        others = disc(40, 150, radius) | disc(120, 50, radius) | disc(120, 150, radius)
-        assert find_cells(replace(segmentation(pair | others), neck=0.6)).max() == 3 + cells
+    @pytest.mark.parametrize(
+        ("radius", "apart", "cells"),
+        [
+            pytest.param(20, 26, 2, id="1.8 cells, neck 0.81"),
+            pytest.param(25, 24, 2, id="2.5 cells, neck 0.89"),
+            pytest.param(25, 22, 1, id="2.4 cells, neck 0.93"),
+            pytest.param(24, 14, 1, id="2.0 cells, neck 0.97"),
+            pytest.param(18, 22, 1, id="1.4 cells, neck 0.81"),
+        ],
+    )
+    def test_what_is_larger_than_the_fields_cells_is_parted_at_a_wide_neck_too(self, radius, apart, cells):
+        """Two discs as one region beside five of 40 px; necks are those of the smoothed distance."""
+        pair = disc(40, 50, radius) | disc(40, 50 + apart, radius)
+        assert find_cells(replace(segmentation(pair | FIVE), neck=0.6)).max() == 5 + cells
 
-    def test_without_a_neck_to_part_at_nothing_is_parted(self):
-        pair = disc(40, 50) | disc(40, 50 + 34)
-        others = disc(40, 150) | disc(120, 50) | disc(120, 150)
-        assert find_cells(replace(segmentation(pair | others), neck=0.0)).max() == 4
+    def test_debris_has_no_say_in_what_is_large(self):
+        """A pair of 1.4 cells stays whole, though most pieces are specks."""
+        pair = disc(40, 50, 18) | disc(40, 72, 18)
+        specks = np.any([disc(y, 185, 4) for y in range(10, 150, 12)], axis=0)
+        assert find_cells(replace(segmentation(pair | FIVE | specks), neck=0.6)).max() == 6
+
+    def test_four_whole_cells_do_not_tell_what_is_large(self):
+        pair = disc(40, 50) | disc(40, 76)
+        three = FIVE & (X < 140)
+        four, cut_by_the_border = disc(40, 150), disc(40, 190)
+        assert find_cells(replace(segmentation(pair | three), neck=0.6)).max() == 4
+        assert find_cells(replace(segmentation(pair | three | cut_by_the_border), neck=0.6)).max() == 5
+        assert find_cells(replace(segmentation(pair | three | four), neck=0.6)).max() == 6
+
+    def test_a_wider_neck_of_the_segmentation_parts_large_pieces_too(self):
+        pair = disc(40, 50, 25) | disc(40, 72, 25)
+        assert find_cells(replace(segmentation(pair | FIVE), neck=0.95)).max() == 7
+
+    def test_with_a_neck_of_0_nothing_is_parted(self):
+        pair = disc(40, 50) | disc(40, 84)
+        assert find_cells(replace(segmentation(pair | FIVE), neck=0.0)).max() == 6
 
     def test_a_large_piece_of_a_cluster_is_parted_and_the_others_are_not(self):
         """The pair to the left has a wide neck, that to the right a narrow one."""
-        pair, right = disc(50, 50) | disc(50, 76), disc(50, 112)
-        mask = pair | right | disc(120, 50) | disc(120, 150)
+        pair, right = disc(40, 30) | disc(40, 56), disc(40, 92)
+        mask = pair | right | FIVE
         cells = find_cells(replace(segmentation(mask), neck=0.6))
-        assert cells.max() == 5
+        assert cells.max() == 8
         np.testing.assert_array_equal(cells > 0, mask)
-        assert len({int(cells[50, x]) for x in (42, 84, 115)}) == 3
+        assert len({int(cells[40, x]) for x in (22, 64, 95)}) == 3
 
     def test_three_in_a_row_are_three(self):
         assert count(disc(80, 50) | disc(80, 88) | disc(80, 126)) == 3

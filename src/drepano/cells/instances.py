@@ -24,7 +24,9 @@ _SPECK_SHARE = 0.0125
 size not even counted as debris: 19 px where cells are 45 px across."""
 _LARGE_SHARE, _NECK_OF_LARGE = 1.5, 0.925
 """What is larger than so many of the field's median cells is hardly one cell, and parted at necks up to this:
-chosen by benchmarks/large_pieces.py."""
+see benchmarks/large_pieces.py. They were chosen for `rbc`."""
+_CELLS_TO_JUDGE = 5
+"""Fewer whole cells do not tell how large one is."""
 _FINEST_DIAMETER = 45
 """Shapes are looked at on a grid on which cells are at most some 45 px across, for speed."""
 
@@ -33,7 +35,8 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     """Number the cells of a segmentation.
 
     Holes are filled, touching cells are parted at narrow necks by a watershed on the distance to the
-    background, what is then still too large for a cell at wider ones, and what is too small is dropped.
+    background, what is then still too large among five cells or more at wider ones, and what is too small
+    is dropped.
 
     Parameters
     ----------
@@ -48,11 +51,10 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     cells: NDArray[np.int32] = label(foreground, connectivity=1).astype(np.int32)
     if segmentation.neck > 0:
         cells = _part_larger(cells, 0, segmentation.cell_diameter, segmentation.neck)
-        typical = typical_diameter(_drop_debris(cells, segmentation.cell_diameter))
+        typical = typical_diameter(_drop_debris(cells, segmentation.cell_diameter), _CELLS_TO_JUDGE)
         if typical is not None:
             large = _LARGE_SHARE * _disc(typical)
-            neck = max(segmentation.neck, _NECK_OF_LARGE)
-            cells = _part_larger(cells, large, segmentation.cell_diameter, neck)
+            cells = _part_larger(cells, large, segmentation.cell_diameter, _NECK_OF_LARGE)
     return _drop_debris(cells, segmentation.cell_diameter)
 
 
@@ -93,7 +95,7 @@ def _part_larger(
 
 
 def _part(region: NDArray[np.bool_], cell_diameter: float, neck: float) -> NDArray[np.int32]:
-    """Number the cells of one connected region: a watershed from the middles that narrow necks part.
+    """Number the cells of a region: a watershed from the middles that narrow necks part.
 
     Outside the region the numbers mean nothing.
     """
@@ -169,13 +171,16 @@ def _in_window(pick: np.ufunc, values: NDArray, reach: int, axis: int) -> NDArra
     return picked
 
 
-def typical_diameter(instances: NDArray[np.int32]) -> float | None:
-    """Diameter in px of a disc as large as the median cell that the border does not cut; None without any."""
+def typical_diameter(instances: NDArray[np.int32], fewest: int = 1) -> float | None:
+    """Diameter in px of a disc as large as the median of the cells that the border does not cut.
+
+    None where there are less than `fewest` of them.
+    """
     areas = np.bincount(instances.ravel())
     areas[0] = 0
     areas[_border_numbers(instances)] = 0
     whole = areas[areas > 0]
-    return float(2 * np.sqrt(np.median(whole) / np.pi)) if len(whole) else None
+    return float(2 * np.sqrt(np.median(whole) / np.pi)) if len(whole) >= fewest else None
 
 
 def drop_small(instances: NDArray, smallest: float | NDArray) -> NDArray[np.int32]:

@@ -51,7 +51,7 @@ def publish(
         typer.Option(
             min=0,
             max=1,
-            help="Cells are parted where the neck is narrower than this share of the narrower one.",
+            help="Cells are parted where the neck is narrower than this share of the narrower one; 0: never.",
             show_default="that of the card",
         ),
     ] = None,

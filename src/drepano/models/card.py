@@ -60,7 +60,7 @@ class ModelCard(BaseModel):
         What of a field's light is taken out before the network sees it.
     neck : float
         How narrow a neck parts two cells, see `drepano.field.Segmentation`; chosen on fields that were not
-        trained on.
+        trained on then.
     appearance : dict
         Range of each number of `drepano.quality.describe` over the fields of training; empty where not known.
     training : dict
