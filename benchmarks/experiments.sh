@@ -40,6 +40,16 @@ drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/bi
 keep binary-touching
 python "$(dirname "$0")/found_errors.py" "$results/binary-touching/found-errors.json" "$runs/binary-touching"
 
+# dU-Net and U-Net, and all four with the weight, with twice the steps.
+drepano compare "$data/bbbc041seg" --binary --out "$runs/binary-1200" --folds 5 --seeds 0,1,2 --steps 1200 \
+  --validate-every 200 "${crops[@]}" --methods dunet,unet
+keep binary-1200
+drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-1200" --folds 5 \
+  --seeds 0,1,2 --one-seed pspnet,deeplabv3plus --steps 1200 --validate-every 200 "${crops[@]}" \
+  --methods dunet,unet,pspnet,deeplabv3plus
+keep binary-touching-1200
+python "$(dirname "$0")/found_errors.py" "$results/binary-touching-1200/found-errors.json" "$runs/binary-touching-1200"
+
 # Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
 compose composed-160 40 1
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five" --folds 5 \

@@ -20,7 +20,7 @@ from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
 from drepano.io import write_json
 from drepano.metrics import Detection, match_cells
 
-NECKS, NECKS_FOR_ALL = (0.75, 0.85), (0.75, 0.85, 0.9, 0.925, 0.95)
+NECKS_FOR_ALL, NECK = (0.75, 0.85, 0.9, 0.925, 0.95), 0.75
 SHARES, NECKS_OF_LARGE = (1.3, 1.4, 1.5, 1.6, 1.8), (0.85, 0.9, 0.925, 0.95)
 NOTHING = float("inf")
 
@@ -47,7 +47,7 @@ def main(out: Path, experiment: Path, val: Path) -> None:
                     )
                     for share in SHARES
                     for wide in NECKS_OF_LARGE
-                    if neck in NECKS and neck < wide
+                    if neck == NECK
                 },
             }
             write_json(out, figures)

@@ -39,8 +39,8 @@ COUNT = (
     "what neck a large piece is parted, by a cross-validation over the 80 training fields of BBBC041Seg "
     "(large-pieces.json); the network was then trained on all training fields. Earlier networks and the "
     "parting of touching cells had been looked at on these ten fields before, among other necks one of 0.75. "
-    "The network before, trained on nine tenths of the fields, had an F1 of 0.947 and a count error of 0.038; "
-    "by field the two differ by no more than chance"
+    "The network before, trained on nine tenths of the fields, had an F1 of 0.947 and a count error of "
+    "0.038; by field the two differ by no more than chance"
 )
 FOUND = f"{COUNT.replace('; relative error', '')}; cells that overlap true ones by more than half"
 

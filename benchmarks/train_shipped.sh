@@ -68,7 +68,7 @@ rbc 20 2500 rbc-20-2500
 rbc 20 7500 rbc-20-7500
 rbc 20 20000 rbc-20-20000
 # What has the highest F1 on the inner validation fields is shipped, of equal ones that with the lowest error of
-# the count: weight 20, 7500 steps, neck 0.75 (by version 0.4; since then 0.7 is 0.003 ahead, which is three cells).
+# the count: weight 20, 7500 steps, neck 0.75 (by version 0.4; since then 0.7 is 0.003 ahead).
 # Cells of 64 px and crops of 176 px did worse (F1 0.953, not 0.970), and so did a line between cells twice as wide
 # (0.960; with cells of 64 px 0.962): such lines part touching cells by themselves, without parting at necks 0.960
 # instead of 0.938, but also whole ones. Those runs are only in rbc-choice.json.

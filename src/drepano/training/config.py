@@ -39,7 +39,8 @@ class TrainingConfig(BaseModel):
         Diameter in px to which the fields' cells are scaled.
     validation_share : float
         Share of the fields held out to watch the run, drawn at random over fields; at least one, or with 0
-        none. A patient may be on both sides. Never used to choose anything: the network of the last step is kept.
+        none. A patient may be on both sides. Never used to choose anything: the network of the last step is
+        kept.
     validate_every : int
         Steps between validations and between checkpoints.
     seed : int
