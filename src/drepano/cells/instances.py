@@ -83,14 +83,21 @@ def _drop_debris(cells: NDArray[np.int32], cell_diameter: float) -> NDArray[np.i
 def _part_larger(
     cells: NDArray[np.int32], area: float, cell_diameter: float, neck: float
 ) -> NDArray[np.int32]:
-    """The instance map with pieces larger than `area`, px, parted at necks, numbered from 1."""
-    parted = np.zeros_like(cells)
-    count = 0
-    for number, place in enumerate(ndimage.find_objects(cells), start=1):
+    """The instance map with pieces larger than `area`, px, parted at necks; new parts have the next numbers."""
+    sizes = np.bincount(cells.ravel())
+    large = np.flatnonzero(sizes[1:] > area) + 1
+    if not len(large):
+        return cells
+    parted = cells.copy()
+    count = len(sizes) - 1
+    places = ndimage.find_objects(cells)
+    for number in large:
+        place = places[number - 1]
         piece = cells[place] == number
-        parts = _part(piece, cell_diameter, neck) if piece.sum() > area else piece.astype(np.int32)
-        parted[place][piece] = parts[piece] + count
-        count += int(parts.max())
+        parts = _part(piece, cell_diameter, neck)
+        new = piece & (parts > 1)
+        parted[place][new] = parts[new] + count - 1
+        count += int(parts.max()) - 1
     return parted
 
 
