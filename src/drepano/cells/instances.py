@@ -83,7 +83,7 @@ def _drop_debris(cells: NDArray[np.int32], cell_diameter: float) -> NDArray[np.i
 def _part_larger(
     cells: NDArray[np.int32], area: float, cell_diameter: float, neck: float
 ) -> NDArray[np.int32]:
-    """The instance map with pieces larger than `area`, px, parted at necks; new parts have the next numbers."""
+    """The instance map, pieces larger than `area`, px, parted at necks; new parts have new numbers."""
     sizes = np.bincount(cells.ravel())
     large = np.flatnonzero(sizes[1:] > area) + 1
     if not len(large):
