@@ -6,19 +6,17 @@ segmented by the networks that were not trained on it; some of VAL were trained 
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
+from inner_validation import count
 
 from drepano import load_model
-from drepano.cells import find_cells, instances
+from drepano.cells import instances
 from drepano.datasets import open_dataset
 from drepano.experiments.plan import FIELDS, JOBS, RESULT, read_plan
 from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
 from drepano.io import write_json
-from drepano.metrics import Detection, match_cells
 
 NECKS_FOR_ALL, NECK = (0.75, 0.85, 0.9, 0.925, 0.95), 0.75
 SHARES, NECKS_OF_LARGE = (1.3, 1.4, 1.5, 1.6, 1.8), (0.85, 0.9, 0.925, 0.95)
@@ -36,7 +34,7 @@ def main(out: Path, experiment: Path, val: Path) -> None:
             run = experiment / JOBS / "dunet" / split.name / seed / "training"
             network = load_model(run / "model.safetensors")
             for field in fields.with_ids(set(split.test) - left_out):
-                segmented.append((field.instances, network.segment(field.image, CELL_DIAMETER)))
+                segmented.append((field, network.segment(field.image, CELL_DIAMETER)))
         figures[seed] = {"fields": len(segmented)}
         for neck in NECKS_FOR_ALL:
             figures[seed][f"neck {neck}"] = {
@@ -53,19 +51,9 @@ def main(out: Path, experiment: Path, val: Path) -> None:
             write_json(out, figures)
 
 
-def measure(segmented, neck: float, share: float, wide: float) -> dict[str, float]:
-    found, errors = Detection(), []
+def measure(fields, neck: float, share: float, wide: float) -> dict[str, float]:
     with patch.multiple(instances, _LARGE_SHARE=share, _NECK_OF_LARGE=wide):
-        for true, segmentation in segmented:
-            cells = find_cells(replace(segmentation, neck=neck))
-            found += match_cells(true, cells)
-            count = len(np.unique(true)) - 1
-            errors.append(abs(int(cells.max(initial=0)) - count) / count)
-    return {
-        "f1": round(found.f1, 4),
-        "panoptic_quality": round(found.panoptic_quality, 4),
-        "mean_count_error": round(float(np.mean(errors)), 4),
-    }
+        return count(fields, neck)
 
 
 if __name__ == "__main__":

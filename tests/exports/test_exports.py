@@ -144,6 +144,19 @@ class TestImagej:
             )  # ImageJ counts from corners, scikit-image from middles
             assert overlap(polygon2mask(SIZE, corners), cells == number) > 0.98
 
+    def test_a_cell_with_holes_is_a_composite_region_of_all_its_rings(self, cells, tmp_path):
+        cells[18:22, 20:24] = cells[15, 30:33] = 0
+        FORMATS["imagej"].write(tmp_path / "a.zip", result_of(cells))
+        first, second, *_ = roifile.roiread(tmp_path / "a.zip")
+        assert (first.name, second.name) == ("0001 Dic+Ovl", "0002 El+Sk")
+        assert tuple(first.stroke_color) == (255, *SCD.colours[1])
+        assert (first.composite, second.composite) == (True, False)
+        assert (first.left, first.top) == (14, 9)
+        rings = [shapely.Polygon(ring) for ring in first.coordinates(multi=True)]
+        assert sorted(ring.area for ring in rings[1:]) == [3, 16]
+        pierced = rings[0] - rings[1] - rings[2]
+        np.testing.assert_array_equal(rasterised(pierced), cells == 1)
+
     def test_cells_of_a_hyperstack_lie_on_its_slice_and_frame_in_all_channels(self, cells, tmp_path):
         result = replace(result_of(cells), page=4, plane=Plane(0, layer=1, time=2, stack=False))
         FORMATS["imagej"].write(tmp_path / "a.zip", result)

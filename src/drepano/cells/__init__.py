@@ -2,12 +2,20 @@
 
 from drepano.cells.comparisons import compare_groups
 from drepano.cells.groups import counts_by_place, summarise_groups
-from drepano.cells.instances import between_cells, count_debris, drop_small, find_cells, typical_diameter
+from drepano.cells.instances import (
+    CELLS_TO_JUDGE,
+    between_cells,
+    count_debris,
+    drop_small,
+    find_cells,
+    typical_diameter,
+)
 from drepano.cells.measurements import measure_cells
 from drepano.cells.schema import Column, cell_columns, no_cells
 from drepano.cells.statistics import summarise_field
 
 __all__ = [
+    "CELLS_TO_JUDGE",
     "Column",
     "between_cells",
     "cell_columns",

@@ -25,7 +25,7 @@ size not even counted as debris: 19 px where cells are 45 px across."""
 _LARGE_SHARE, _NECK_OF_LARGE = 1.5, 0.925
 """What is larger than so many of the field's median cells is hardly one cell, and parted at necks up to this:
 see benchmarks/large_pieces.py. They were chosen for `rbc`."""
-_CELLS_TO_JUDGE = 5
+CELLS_TO_JUDGE = 5
 """Fewer whole cells do not tell how large one is."""
 _FINEST_DIAMETER = 45
 """Shapes are looked at on a grid on which cells are at most some 45 px across, for speed."""
@@ -51,7 +51,7 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     cells: NDArray[np.int32] = label(foreground, connectivity=1).astype(np.int32)
     if segmentation.neck > 0:
         cells = _part_larger(cells, 0, segmentation.cell_diameter, segmentation.neck)
-        typical = typical_diameter(_drop_debris(cells, segmentation.cell_diameter), _CELLS_TO_JUDGE)
+        typical = typical_diameter(_drop_debris(cells, segmentation.cell_diameter), CELLS_TO_JUDGE)
         if typical is not None:
             large = _LARGE_SHARE * _disc(typical)
             cells = _part_larger(cells, large, segmentation.cell_diameter, _NECK_OF_LARGE)

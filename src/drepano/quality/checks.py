@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drepano.cell_size import estimate_cell_diameter
+from drepano.cells import CELLS_TO_JUDGE
 from drepano.preprocessing import (
     background_colour,
     difference_from_background,
@@ -26,7 +27,6 @@ _BLURRED = 7.0  # px, where cells have that diameter; for networks whose card do
 _MORE_BLURRED = 1.2  # than the most blurred fields of training
 _TOUCHING = 0.8
 _SIZE_TOLERANCE = 1.5
-_CELLS_TO_JUDGE = 5
 _BLOCKS = 4
 _LEAST_BACKGROUND = 0.1
 _MUCH_DEBRIS = 0.5  # in units of the number of cells
@@ -132,10 +132,10 @@ def _warnings_of_cells(cells: pd.DataFrame, debris: int) -> list[str]:
     warnings = []
     if cells.empty:
         warnings.append("no cells found")
-    touching = float(cells["touches_cell"].mean()) if len(cells) >= _CELLS_TO_JUDGE else 0.0
+    touching = float(cells["touches_cell"].mean()) if len(cells) >= CELLS_TO_JUDGE else 0.0
     if touching > _TOUCHING:
         warnings.append(f"{touching:.0%} of the cells touch others: thin the sample, or count with care")
-    if debris > _MUCH_DEBRIS * max(len(cells), _CELLS_TO_JUDGE):
+    if debris > _MUCH_DEBRIS * max(len(cells), CELLS_TO_JUDGE):
         warnings.append(f"{debris} pieces are too small for cells and were not counted")
     return warnings
 
@@ -145,7 +145,7 @@ def _warnings_of_size(
 ) -> list[str]:
     """By the cells found or, where they are too few to judge, by what the image itself shows."""
     whole = cells.loc[~cells["touches_border"].astype(bool)]
-    if len(whole) >= _CELLS_TO_JUDGE:
+    if len(whole) >= CELLS_TO_JUDGE:
         measured = float(np.median(2 * np.sqrt(whole["area_px"] / np.pi)))
     else:
         seen = estimate_cell_diameter(scaled)
