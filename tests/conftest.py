@@ -32,6 +32,28 @@ def bbbc041seg(shared_data: Path) -> Path:
     return shared_data / "bbbc041seg"
 
 
+@pytest.fixture(scope="session")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder laid out as xu2017: two patients, two categories."""
+    import numpy as np
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("crops")
+    lines = ["dataset,class8,patient,field,file"]
+    y, x = np.mgrid[:44, :44]
+    for patient in ("P1", "P2"):
+        for class8 in ("Discocytes", "Sickle-ISC"):
+            aspect = 1.4 if class8 == "Sickle-ISC" else 1.0
+            dark = 40 * (np.hypot((y - 22) * aspect, (x - 22) / aspect) < 13)
+            image = 150 - dark + np.random.default_rng(len(lines)).normal(0, 1, dark.shape)
+            path = folder / "images" / class8 / f"{patient}_{class8}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.astype(np.uint8)).save(path)
+            lines.append(f"1,{class8},{patient},1,{path.name}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Networks and fields this small are slower with more threads, on a busy machine tenfold."""

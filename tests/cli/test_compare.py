@@ -62,9 +62,16 @@ class TestCompare:
     def test_every_method_is_trained_on_every_fold(self, finished):
         methods = summary(finished)["methods"]
         assert {name: (m["jobs"], m["seeds"]) for name, m in methods.items()} == {
-            "unet": (2, 1),
-            "dunet": (4, 2),
+            "unet": (2, [0]),
+            "dunet": (4, [0, 1]),
         }
+
+    def test_networks_see_the_training_fields_of_their_fold_and_no_others(self, finished):
+        plan = json.loads((finished / "plan.json").read_text())
+        for split in plan["splits"]:
+            run_folder = finished / f"jobs/dunet/{split['name']}/seed-0/training"
+            (sides,) = json.loads((run_folder / "splits.json").read_text()).values()
+            assert sorted(sides["training"] + sides["validation"]) == sorted(split["training"])
 
     def test_splits_settings_and_versions_are_kept(self, finished):
         plan = json.loads((finished / "plan.json").read_text())
@@ -81,7 +88,7 @@ class TestCompare:
         tables = (finished / "tables.md").read_text()
         for heading in ("Dice of each class", "Cell errors", "recall of Grl", "ROC", "In pairs"):
             assert heading in tables
-        for name in ("roc", "confusion", "validation", "maps"):
+        for name in ("roc", "confusion", "calibration", "validation", "maps", "maps-hardest"):
             assert (finished / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         page = (finished / "report.html").read_text()
         assert "<table>" in page
@@ -108,6 +115,27 @@ class TestCompare:
         assert "6 jobs, 4 done already" in result.output
         assert all(path.stat().st_mtime_ns == time for path, time in before.items())
         assert set(summary(finished)["methods"]) == {"unet", "dunet", "dunet-scope-0"}
+
+    def test_methods_that_are_not_asked_for_are_in_no_table(self, data, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        assert compare(data, out, methods="dunet").exit_code == 0
+        assert set(pd.read_csv(out / "fields.csv")["method"]) == {"dunet"}
+        assert list(summary(out)["methods"]) == ["dunet"]
+
+    def test_a_damaged_result_is_named(self, data, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        path = out / "jobs/unet/fold-1/seed-0/result.json"
+        path.write_text(path.read_text()[:100])
+        with pytest.raises(DrepanoError, match=rf"{path}: cannot be read .* delete it"):
+            compare(data, out, methods="unet")
+
+    def test_a_folder_of_other_files_is_left_alone(self, data, tmp_path):
+        (tmp_path / "report.html").write_text("of predict")
+        with pytest.raises(DrepanoError, match=r"holds other files \(report.html\) and no experiment"):
+            compare(data, tmp_path)
+        assert (tmp_path / "report.html").read_text() == "of predict"
 
     def test_another_budget_in_the_same_folder_is_refused(self, data, finished):
         with pytest.raises(DrepanoError, match=r"settings or data \(budget differs"):
@@ -196,7 +224,8 @@ class TestCompare:
             ("--methods", "unet,ilastik", "needs a project of yours"),
             ("--group", "eye", "use field or patient"),
             ("--one-seed", "unett", "--one-seed: no method is called unett"),
-            ("--seeds", "one", "whole numbers separated by commas"),
+            ("--seeds", "one", "whole numbers, 0 to 4294967295, separated by commas"),
+            ("--seeds", "4294967296", "whole numbers, 0 to 4294967295, separated by commas"),
             ("--steps", "0", "steps=0"),
             ("--touching-weight", "0.5", "touching_weight=0.5"),
             ("--crops", "here", "use --group patient"),
@@ -241,6 +270,39 @@ class TestCompare:
             compare(data, tmp_path / "out", "--group", "patient", "--crops", data)
         assert not (tmp_path / "out").exists()
 
+    def test_of_patients_held_out_fields_and_crops_are_tested_and_neither_is_trained_on(
+        self, crops, tmp_path
+    ):
+        data, out = tmp_path / "data", tmp_path / "out"
+        options = ["--fields", "3", "--size", "80", "--cells", "2-4"]
+        assert run("data", "compose", crops, "--out", data, *options).exit_code == 0
+        options = ["--group", "patient", "--crops", crops]
+        result = compare(data, out, *options, methods="pixel-forest,unet")
+        assert result.exit_code == 0, result.output
+        tested = {"fold-1": {"P1"}, "fold-2": {"P2"}}
+        for name in ("fields.csv", "crops.csv"):
+            patients = pd.read_csv(out / name).groupby(["method", "split"])["patient"].agg(set)
+            assert patients["pixel-forest"].to_dict() == patients["unet"].to_dict() == tested
+        assert len(pd.read_csv(out / "crops.csv")) == 2 * 2 * 2
+        tables = (out / "tables.md").read_text()
+        assert "Tested on, and not trained on: fold-1 P1; fold-2 P2." in tables
+        assert "| U-Net | 4 |" in tables.split("## Single real crops")[1]
+
+    def test_maps_are_drawn_of_fields_with_any_name(self, data, tmp_path):
+        renamed, out = tmp_path / "data", tmp_path / "out"
+        shutil.copytree(data, renamed)
+        for folder in ("images", "labels", "instances"):
+            for path in (renamed / folder).iterdir():
+                path.rename(path.with_name(f"{path.stem} [1]{path.suffix}"))
+        assert compare(renamed, out, "--binary", methods="region-growing").exit_code == 0
+        alone = tmp_path / "alone"
+        shutil.copytree(out, alone)
+        for path in alone.glob("jobs/*/*/*/maps/*"):
+            path.unlink()
+        write_comparison(alone, ["region-growing"])
+        width = [Image.open(folder / "maps.png").width for folder in (out, alone)]
+        assert width[0] > width[1]
+
     def test_region_growing_is_left_out_where_there_are_several_classes(self, data, tmp_path):
         result = compare(data, tmp_path / "out", methods="region-growing,pixel-forest")
         assert result.exit_code == 0, result.output
@@ -264,6 +326,17 @@ class TestCompare:
         assert "normalisation contrast" in tables
         assert "plan.json names the fields of every split" in tables
 
+    def test_logs_of_an_interrupted_training_are_one_curve(self, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        logs = out / "jobs/unet/fold-1/seed-0/training/logs"
+        for version in range(12):
+            log = logs / f"version_{version}/metrics.csv"
+            log.parent.mkdir(exist_ok=True)
+            pd.DataFrame({"step": [version], "validation_loss": [1.0 / (1 + version)]}).to_csv(log)
+        write_comparison(out, ["unet"])
+        assert summary(out)["validation"]["unet"][0]["steps"] == list(range(12))
+
     def test_the_page_says_whether_networks_were_trained_long_enough(self, finished, tmp_path):
         out = tmp_path / "out"
         shutil.copytree(finished, out)
@@ -284,7 +357,7 @@ class TestCompare:
         path = out / "jobs/dunet/fold-2/seed-0/result.json"
         result = json.loads(path.read_text())
         path.write_text(json.dumps(result | {"versions": elsewhere, "training_versions": elsewhere}))
-        assert versions_shown(out)[1:] == ["Versions: python 3.99, gpu a GPU."]
+        assert versions_shown(out)[1:] == ["Versions of dU-Net: python 3.99, gpu a GPU."]
 
     def test_of_a_network_trained_elsewhere_the_page_says_so(self, data, finished, tmp_path):
         out = tmp_path / "out"
@@ -296,7 +369,7 @@ class TestCompare:
         compare(data, out, methods="dunet")
         assert (job / "training/model.safetensors").stat().st_mtime_ns == weights.st_mtime_ns
         assert versions_shown(out)[1].startswith(
-            "Versions: training begun with python 3.99, gpu a GPU; measured with python 3."
+            "Versions of dU-Net: training begun with python 3.99, gpu a GPU; measured with python 3."
         )
 
     def test_older_results_say_only_where_they_were_measured(self, finished, tmp_path):
@@ -322,6 +395,7 @@ def test_learning_curve(data, tmp_path):
     assert "Sizes 9 left out" in result.output
     assert sorted(summary(out)["curves"]["unet"]) == ["1", "2"]
     assert (out / "learning-curve.png").read_bytes().startswith(b"\x89PNG")
+    assert summary(out)["methods"]["unet"]["seeds"] == [0]
     assert "| U-Net |" in (out / "tables.md").read_text()
 
 

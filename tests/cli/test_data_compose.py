@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from drepano.cli.main import app
 from drepano.datasets import open_dataset
 from drepano.errors import DrepanoError
-
-
-@pytest.fixture(scope="module")
-def crops(tmp_path_factory):
-    """A folder laid out as xu2017: two patients, two categories."""
-    folder = tmp_path_factory.mktemp("crops")
-    lines = ["dataset,class8,patient,field,file"]
-    y, x = np.mgrid[:44, :44]
-    for patient in ("P1", "P2"):
-        for class8 in ("Discocytes", "Sickle-ISC"):
-            aspect = 1.4 if class8 == "Sickle-ISC" else 1.0
-            dark = 40 * (np.hypot((y - 22) * aspect, (x - 22) / aspect) < 13)
-            image = 150 - dark + np.random.default_rng(len(lines)).normal(0, 1, dark.shape)
-            path = folder / "images" / class8 / f"{patient}_{class8}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image.astype(np.uint8)).save(path)
-            lines.append(f"1,{class8},{patient},1,{path.name}")
-    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return folder
 
 
 def compose(*arguments):

@@ -10,12 +10,10 @@ import pytest
 from drepano.experiments.plan import Plan
 from drepano.experiments.splits import Split
 from drepano.experiments.summary import (
-    crops_table,
     curve_differences,
     fields_table,
     learning_curves,
     method_differences,
-    results_of_table,
     summarise,
 )
 from drepano.methods import Budget
@@ -45,10 +43,17 @@ def result(method, split, seed, fields, **more):
         "cell_confusion": [[0, 1], [2, 17]],
         "cell_recall": [0.9],
         "roc": [{"false_positive_rate": [0, 1], "true_positive_rate": [0, 1], "auc": 0.5}] * 2,
-        "calibration": {"error": 0.01},
+        "calibration": {"error": 0.01, "pixels": [0, 100], "confidence": [None, 0.9], "right": [None, 0.8]},
+        "settings": {"config": {"seed": 0}},
+        "versions": {"drepano": "2"},
         "fit_seconds": 2.0,
         **more,
     }
+
+
+def of(results, *methods):
+    """As `read_results` gives them: those of `methods`, method by method."""
+    return [one for method in methods for one in results if one["job"]["method"] == method]
 
 
 def crop(name, patient, right):
@@ -83,7 +88,7 @@ def results():
 
 
 def test_dice_is_averaged_over_fields_then_seeds_then_folds(plan, results):
-    dice = summarise(plan, results, ["unet"])["methods"]["unet"]["overlap"]["dice"]["cell"]
+    dice = summarise(plan, of(results, "unet"))["methods"]["unet"]["overlap"]["dice"]["cell"]
     first, second = (0.8 + (0.9 + 0.7) / 2) / 2, 0.6
     assert dice["mean"] == pytest.approx((first + second) / 2)
     assert dice["sd"] == pytest.approx(np.std([first, second], ddof=1))
@@ -91,45 +96,73 @@ def test_dice_is_averaged_over_fields_then_seeds_then_folds(plan, results):
 
 
 def test_the_spread_over_seeds_is_that_of_their_means_over_folds(plan, results):
-    dice = summarise(plan, results, ["unet"])["methods"]["unet"]["overlap"]["dice"]["cell"]
+    dice = summarise(plan, of(results, "unet"))["methods"]["unet"]["overlap"]["dice"]["cell"]
     assert dice["sd_over_seeds"] == pytest.approx(np.std([(0.8 + 0.6) / 2, (0.8 + 0.6) / 2], ddof=1))
 
 
 def test_fields_without_a_figure_are_counted(plan, results):
-    overlap = summarise(plan, results, ["unet"])["methods"]["unet"]["overlap"]
+    overlap = summarise(plan, of(results, "unet"))["methods"]["unet"]["overlap"]
     assert (overlap["dice"]["cell"]["fields_without"], overlap["dice"]["cell"]["fields"]) == (1, 6)
     assert np.isnan(overlap["hausdorff"]["cell"]["mean"])
     assert overlap["hausdorff"]["cell"]["fields_without"] == 6
 
 
 def test_a_class_that_a_fold_lacks_is_left_out_of_its_average(plan, results):
-    overlap = summarise(plan, results, ["unet"])["methods"]["unet"]["overlap"]["hausdorff"]
+    overlap = summarise(plan, of(results, "unet"))["methods"]["unet"]["overlap"]["hausdorff"]
     assert overlap["average"]["mean"] == overlap["background"]["mean"] == 1.0
 
 
+def test_what_is_left_out_of_the_average_is_counted_over_all_classes(plan, results):
+    average = summarise(plan, of(results, "unet"))["methods"]["unet"]["overlap"]["dice"]["average"]
+    assert (average["fields_without"], average["fields"]) == (1, 12)
+
+
+def test_a_method_says_how_and_by_which_versions_it_was_trained_and_measured(plan, results):
+    results[1] |= {"training_versions": {"drepano": "1", "gpu": "a GPU"}}
+    unet = summarise(plan, of(results, "unet"))["methods"]["unet"]
+    assert (unet["jobs"], unet["seeds"], unet["settings"]) == (4, [0, 1], {"config": {"seed": 0}})
+    assert unet["versions"] == [
+        {"trained": {"drepano": "2"}, "measured": {"drepano": "2"}},
+        {"trained": {"drepano": "1", "gpu": "a GPU"}, "measured": {"drepano": "2"}},
+    ]
+
+
+def test_calibration_is_that_of_all_pixels_together(plan, results):
+    results[0]["calibration"] = {
+        "error": 0.4,
+        "pixels": [0, 300],
+        "confidence": [None, 0.8],
+        "right": [None, 0.4],
+    }
+    bins = summarise(plan, results[:2])["methods"]["unet"]["calibration"]
+    assert bins["pixels"] == [0, 400]
+    assert np.isnan([bins["confidence"][0], bins["right"][0]]).all()
+    assert (bins["confidence"][1], bins["right"][1]) == pytest.approx((0.825, 0.5))
+
+
 def test_errors_are_counted_a_fold_and_for_every_hundred_cells(plan, results):
-    errors = summarise(plan, results, ["unet"])["methods"]["unet"]["cell_errors"]["incomplete"]
+    errors = summarise(plan, of(results, "unet"))["methods"]["unet"]["cell_errors"]["incomplete"]
     assert errors["per_fold"]["mean"] == pytest.approx((4 + 2) / 2)
     assert errors["per_100_cells"]["mean"] == pytest.approx(10)
 
 
 def test_error_of_the_count_is_relative_and_per_field(plan, results):
-    methods = summarise(plan, results, ["unet", "dunet"])["methods"]
+    methods = summarise(plan, of(results, "unet", "dunet"))["methods"]
     assert methods["unet"]["count_error"]["folds"] == pytest.approx({"fold-1": 0, "fold-2": 0.25})
     assert methods["dunet"]["count_error"]["mean"] == 0
 
 
 def test_confusion_counts_all_pixels_of_all_jobs(plan, results):
-    assert summarise(plan, results, ["dunet"])["methods"]["dunet"]["confusion"] == [[180, 2], [4, 14]]
+    assert summarise(plan, of(results, "dunet"))["methods"]["dunet"]["confusion"] == [[180, 2], [4, 14]]
 
 
 def test_confusion_counts_all_cells_of_all_jobs(plan, results):
-    counts = summarise(plan, results, ["dunet"])["methods"]["dunet"]["cell_confusion"]
+    counts = summarise(plan, of(results, "dunet"))["methods"]["dunet"]["cell_confusion"]
     assert counts == [[0, 2], [4, 34]]
 
 
 def test_methods_are_compared_in_pairs_on_the_fields_of_both(plan, results):
-    differences = summarise(plan, results, ["dunet", "unet"])["differences"]
+    differences = summarise(plan, of(results, "dunet", "unet"))["differences"]
     dice = next(d for d in differences if d["figure"] == "dice")
     assert (dice["first"], dice["second"], dice["fields"], dice["unit"]) == ("dunet", "unet", 3, "fields")
     assert dice["mean"] == pytest.approx(np.mean([0.9 - 0.85, 0.9 - 0.7, 0.9 - 0.6]))
@@ -153,15 +186,18 @@ def test_a_class_that_one_seed_is_not_asked_for_is_nobodys_gain(plan):
     dice = next(d for d in method_differences(by_method, plan) if d["figure"] == "dice")
     assert dice["mean"] == 0
     assert dice["fields"] == 2
+    assert dice["left_out"] == 1
+    assert "2 fields, without 1 value of an absent class" in dice["words"]
 
 
 def test_crops_count_as_right_over_all_patients_together(plan):
-    crops = [{"true": "cell", "predicted": "cell"}] * 3 + [{"true": "other", "predicted": "cell"}]
+    crops = [{"crop": "c", "true": "cell", "predicted": "cell"}] * 3
+    crops += [{"crop": "c", "true": "other", "predicted": "cell"}]
     both = [
         result("unet", "fold-1", 0, [field("a", 0.8)], crops=crops),
         result("unet", "fold-2", 0, [field("c", 0.8)], crops=crops[:1]),
     ]
-    summary = summarise(plan, both, ["unet"])["methods"]["unet"]["crops"]
+    summary = summarise(plan, of(both, "unet"))["methods"]["unet"]["crops"]
     assert summary == {"crops": 5, "right": [0.8], "mean_recall": [0.5]}
 
 
@@ -171,18 +207,6 @@ def test_the_table_of_fields_has_a_row_a_field_a_job(results):
     row = table[(table["method"] == "unet") & (table["seed"] == 1) & (table["field"] == "a")].iloc[0]
     assert (row["dice cell"], row["incomplete"], row["true_cells"], row["split"]) == (0.9, 2, 20, "fold-1")
     assert table["hausdorff cell"].isna().all()
-
-
-def test_methods_can_be_compared_from_the_table_of_fields_alone(plan, results):
-    for one in results:
-        job = one["job"]
-        one["crops"] = [
-            crop(f"{job['split']}-1", "P", job["method"] == "dunet"),
-            crop(f"{job['split']}-2", "Q", True),
-        ]
-    by_method = results_of_table(fields_table(results, CLASSES), CLASSES, crops_table(results))
-    order = {name: by_method[name] for name in ("dunet", "unet")}
-    assert method_differences(order, plan) == summarise(plan, results, ["dunet", "unet"])["differences"]
 
 
 def test_single_crops_are_compared_over_patients(plan):
@@ -200,7 +224,9 @@ def test_single_crops_are_compared_over_patients(plan):
         for seed in (0, 1)
     ]
     (row,) = [
-        one for one in summarise(plan, results, ["dunet", "unet"])["differences"] if one["figure"] == "crops"
+        one
+        for one in summarise(plan, of(results, "dunet", "unet"))["differences"]
+        if one["figure"] == "crops"
     ]
     assert row["mean"] == pytest.approx(0.3)
     assert (row["fields"], row["units"], row["unit"]) == (30, 3, "patients")
@@ -216,7 +242,7 @@ def test_a_learning_curve_compares_at_equal_sizes_and_with_half_the_fields(plan)
         result(method, f"fields-{size}", 0, [field("a", dice), field("b", dice)])
         for (method, size), dice in points.items()
     ]
-    differences = curve_differences(results, ["dunet", "unet"], plan)
+    differences = curve_differences(of(results, "dunet", "unet"), plan)
     assert {(d["first"], d["second"]): round(d["mean"], 6) for d in differences} == {
         ("dunet with 10 fields", "unet with 10 fields"): 0.1,
         ("dunet with 10 fields", "unet with 20 fields"): 0.0,
@@ -228,7 +254,7 @@ def test_a_learning_curve_compares_at_equal_sizes_and_with_half_the_fields(plan)
 def test_a_learning_curve_has_a_point_a_size(results):
     for one in results:
         one["job"]["split"] = one["job"]["split"].replace("fold-", "fields-")
-    curves = learning_curves(results, ["dunet", "unet"], CLASSES)
+    curves = learning_curves(of(results, "dunet", "unet"), CLASSES)
     assert {method: list(curve) for method, curve in curves.items()} == {
         "dunet": ["1", "2"],
         "unet": ["1", "2"],

@@ -148,15 +148,14 @@ def _plan(
 ) -> Plan:
     """Fields scaled and split, the plan kept; what is special about the splits is said."""
     from drepano.datasets import open_dataset
-    from drepano.experiments.plan import FIELDS, keep_plan, make_plan
+    from drepano.experiments.plan import FIELDS, keep_plan, make_plan, prepare_folder
     from drepano.experiments.working_copy import survey, write_working_copy
-    from drepano.io import ensure_writable_folder
     from drepano.taxonomy import BINARY
 
     dataset = open_dataset(data)
     taxonomy = BINARY if binary else dataset.taxonomy
     singles = None if crops is None else _crops(crops, [source.patient for source in dataset.sources])
-    ensure_writable_folder(folder)
+    prepare_folder(folder)
     with stage_progress() as progress:
         infos, fingerprint = survey(dataset, taxonomy, progress)
     splits = split(infos, taxonomy.classes)
@@ -224,7 +223,8 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
         else:
             say("failed", f"{name}: {reason}")
 
-    return len(run_jobs(folder, jobs, processes, done, **options))
+    with stage_progress() as progress:
+        return len(run_jobs(folder, jobs, processes, done, progress=progress, **options))
 
 
 def _finish(
@@ -274,8 +274,8 @@ def _numbers(option: str, text: str) -> list[int]:
         numbers = list(dict.fromkeys(int(part) for part in _names(text)))
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 0:
-        raise DrepanoError(f"{option} {text!r}: give whole numbers separated by commas")
+    if not numbers or min(numbers) < 0 or max(numbers) >= 2**32:
+        raise DrepanoError(f"{option} {text!r}: give whole numbers, 0 to {2**32 - 1}, separated by commas")
     return numbers
 
 

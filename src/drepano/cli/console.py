@@ -47,13 +47,20 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def stage_progress(every: int = 100) -> Iterator[Callable[[str, int, int, float], None]]:
-    """A callable for `drepano.training.fit`: a bar a stage, or a line now and then without a terminal."""
+    """A callable for `drepano.training.fit`: a bar a stage, or a line now and then without a terminal.
+
+    A stage that begins again has its bar begin again.
+    """
     with progress_bar() as progress:
         tasks: dict[str, TaskID] = {}
+        last: dict[str, int] = {}
 
         def show(stage: str, done: int, total: int, loss: float) -> None:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=total)
+            elif done <= last[stage]:
+                progress.reset(tasks[stage], total=total)
+            last[stage] = done
             text = stage if isnan(loss) else f"{stage}, loss {loss:.3f}"
             progress.update(tasks[stage], completed=done, description=text)
             if not err.is_terminal and (done % every == 0 or done == total):

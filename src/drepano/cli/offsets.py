@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -15,10 +16,13 @@ from drepano.cli.console import out
 def offsets(
     image: Annotated[Path, typer.Argument(help="Image file of a field.")],
     at: Annotated[str, typer.Option(help="The pixel: row and column, Y,X.", metavar="Y,X")],
-    model: Annotated[
-        str, typer.Option(help="The dU-Net: a .safetensors file. Of a U-Net the regular grid is drawn.")
-    ],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the figures and offsets.json.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="The dU-Net: scd, rbc or a .safetensors file. Of a U-Net the regular grid is drawn."
+        ),
+    ] = "scd",
     cell_diameter: Annotated[
         float | None,
         typer.Option(help="Diameter of a typical cell in the image, px. Without it the image is as it is."),
@@ -32,12 +36,19 @@ def offsets(
     from drepano.io import ensure_writable_folder, read_image, write_bytes, write_text
     from drepano.models import find_weights, load_network
     from drepano.reports.sampling import draw_layers, draw_magnitudes, draw_sampling
+    from drepano.training import versions
 
     pixel = _pixel(at)
-    network, card = load_network(find_weights(model))
+    weights = find_weights(model)
+    network, card = load_network(weights)
     pixels = read_image(image)
     trace = trace_offsets(network, card, pixels, pixel, cell_diameter)
-    summary = summarise_offsets(trace, card.name, image.name, pixels.shape)
+    summary = {
+        **summarise_offsets(trace, card.name, image.name, pixels.shape),
+        "cell_diameter": cell_diameter,
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "versions": versions(),
+    }
     ensure_writable_folder(folder)
     # Every position on a line of its own.
     text = re.sub(r"\[\s+([-\d.]+),\s+([-\d.]+)\s+\]", r"[\1, \2]", json.dumps(summary, indent=2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -171,8 +171,13 @@ def summarise_fields(table: pd.DataFrame) -> dict[str, Any]:
         },
     }
     if table["true_cells"].notna().all():
-        error = (table["cells"] - table["true_cells"]).abs() / table["true_cells"].clip(lower=1)
-        summary["mean_count_error"] = float(error.mean())
+        summary["mean_count_error"] = count_error(table["cells"], table["true_cells"])
         cells = table["cells"].sum() + table["true_cells"].sum()
         summary["f1"] = float(2 * table["matched_cells"].sum() / cells) if cells else None
     return summary
+
+
+def count_error(cells: Sequence[int] | pd.Series, true_cells: Sequence[int] | pd.Series) -> float:
+    """Mean over fields of the error of the number of cells, relative to the true number."""
+    found, true = np.asarray(cells, float), np.asarray(true_cells, float)
+    return float((np.abs(found - true) / np.maximum(true, 1)).mean())

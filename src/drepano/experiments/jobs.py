@@ -21,7 +21,7 @@ from drepano.datasets import open_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments.evaluation import evaluate_crops
 from drepano.experiments.measure import measure_method
-from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
+from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan, read_result
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_bytes, write_text
 from drepano.methods import create_method
@@ -107,6 +107,7 @@ def run_jobs(
     done: Callable[[Job, str | None], None],
     crops: Path | None = None,
     ilastik_project: Path | None = None,
+    progress: Progress = lambda *_: None,
 ) -> list[Job]:
     """Run those jobs that have no result yet; a failed one does not stop the others.
 
@@ -118,6 +119,8 @@ def run_jobs(
         Called with every job that ended, and with the reason where it failed.
     crops, ilastik_project : Path, optional
         See `run_job`.
+    progress : callable
+        Of the job that runs, where only one does at a time.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def run_jobs(
     for job in jobs:
         if job in waiting:
             continue
-        stored = json.loads((job.folder(experiment) / RESULT).read_text())["settings"]
+        stored = read_result(job.folder(experiment) / RESULT)["settings"]
         if stored != _settings(create_method(job.method, budget, ilastik_project)):
             raise DrepanoError(
                 f"{job.folder(experiment)}: was made with other settings of {job.method} than it has "
@@ -142,7 +145,7 @@ def run_jobs(
             )
     failed = []
     options = {"crops": crops, "ilastik_project": ilastik_project}
-    for job, reason in _results(experiment, waiting, processes, options):
+    for job, reason in _results(experiment, waiting, processes, options, progress):
         if reason is not None:
             failed.append(job)
         done(job, reason)
@@ -150,11 +153,11 @@ def run_jobs(
 
 
 def _results(
-    experiment: Path, jobs: Sequence[Job], processes: int, options: dict[str, Any]
+    experiment: Path, jobs: Sequence[Job], processes: int, options: dict[str, Any], progress: Progress
 ) -> Iterator[tuple[Job, str | None]]:
     if processes == 1:
         for job in jobs:
-            yield job, _attempt(experiment, job, options)
+            yield job, _attempt(experiment, job, {**options, "progress": progress})
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process, (threads,)) as pool:

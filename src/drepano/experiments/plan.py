@@ -119,15 +119,32 @@ def make_plan(
     )
 
 
+def prepare_folder(experiment: Path) -> None:
+    """Make the folder of an experiment, or see that the one there holds an experiment or nothing.
+
+    Raises
+    ------
+    DrepanoError
+        If it holds something else, which results could be written over, or cannot be written.
+    """
+    if experiment.is_dir() and not (experiment / PLAN).is_file():
+        others = sorted(path.name for path in experiment.iterdir() if not path.name.startswith("."))
+        if others:
+            raise DrepanoError(
+                f"{experiment}: holds other files ({others[0]}) and no experiment; name a new folder"
+            )
+    ensure_writable_folder(experiment)
+
+
 def keep_plan(experiment: Path, plan: Plan) -> None:
     """Write ``plan.json``, or see that the one there is the same: methods and seeds can be added later.
 
     Raises
     ------
     DrepanoError
-        If the folder holds another experiment.
+        If the folder holds another experiment, or other files.
     """
-    ensure_writable_folder(experiment)
+    prepare_folder(experiment)
     path = experiment / PLAN
     if not path.is_file():
         write_text(path, json.dumps(asdict(plan), indent=1))
@@ -165,3 +182,20 @@ def read_plan(experiment: Path) -> Plan:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise DrepanoError(f"{path}: is damaged ({error}); begin the experiment in another folder") from error
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """What a job has written.
+
+    Raises
+    ------
+    DrepanoError
+        If it cannot be read.
+    """
+    try:
+        result: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DrepanoError(
+            f"{path}: cannot be read ({error}); delete it and run the same command again"
+        ) from error
+    return result

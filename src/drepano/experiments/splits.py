@@ -220,10 +220,14 @@ def _missing_classes(
     notes = [
         f"No field has class {name}." for name, count in zip(classes, everywhere, strict=True) if count == 0
     ]
+    consequences = {
+        "training": "no method can learn it there",
+        "test": "what is called so there counts as 0; where nothing is, the fold has no figure of it",
+    }
     for split in splits:
         for side, ids in (("training", split.training), ("test", split.test)):
             there: NDArray[np.int64] = sum((pixels[id_] for id_ in ids), np.zeros(len(classes), np.int64))
             for name, count, total in zip(classes, there, everywhere, strict=True):
                 if count == 0 < total:
-                    notes.append(f"{split.name}: no {side} field has class {name}.")
+                    notes.append(f"{split.name}: no {side} field has class {name}; {consequences[side]}.")
     return notes

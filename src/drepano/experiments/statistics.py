@@ -28,6 +28,9 @@ class Difference:
         What was drawn in the bootstrap: patients, or fields.
     unit : str
         "patients" or "fields".
+    left_out : int
+        Figures of a class in a field that do not count, because a training of one of the two has none:
+        neither its map nor the truth has the class.
     """
 
     mean: float
@@ -36,6 +39,7 @@ class Difference:
     fields: int
     units: int
     unit: str
+    left_out: int = 0
 
     @property
     def more_than_chance(self) -> bool:
@@ -165,6 +169,10 @@ def in_words(
     fields = f"{difference.fields} {thing}s"
     if difference.unit == "patients":
         fields += f" of {difference.units} patient{'s' if difference.units > 1 else ''}"
+    if difference.left_out == 1:
+        fields += ", without 1 value of an absent class"
+    elif difference.left_out:
+        fields += f", without {difference.left_out} values of absent classes"
     if np.isnan(difference.low):
         single = "training of each" if difference.units > 1 else difference.unit.removesuffix("s")
         return (

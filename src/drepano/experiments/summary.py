@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drepano.experiments.plan import JOBS, RESULT, Plan
+from drepano.experiments.evaluation import count_error, summarise_crops
+from drepano.experiments.plan import JOBS, RESULT, Plan, read_result
 from drepano.experiments.statistics import Difference, in_words, paired_difference
 from drepano.methods import METHODS
 
@@ -39,12 +39,19 @@ _CROPS, _CROPS_IN_WORDS = "crops", "the share of single crops given the right cl
 _SMALLER_IS_BETTER = {"hausdorff", "hausdorff95", *ERRORS}
 
 
-def read_results(experiment: Path) -> list[_Result]:
-    """The results of all finished jobs, in the order of their folders."""
-    return [json.loads(path.read_text()) for path in sorted((experiment / JOBS).glob(f"*/*/*/{RESULT}"))]
+def read_results(experiment: Path, methods: Sequence[str]) -> list[_Result]:
+    """The results of all finished jobs of `methods`, method by method.
+
+    Raises
+    ------
+    DrepanoError
+        If one cannot be read.
+    """
+    folders = [experiment / JOBS / method for method in methods]
+    return [read_result(path) for folder in folders for path in sorted(folder.glob(f"*/*/{RESULT}"))]
 
 
-def summarise(plan: Plan, results: Sequence[_Result], names: Sequence[str]) -> dict[str, Any]:
+def summarise(plan: Plan, results: Sequence[_Result]) -> dict[str, Any]:
     """Everything that tables and figures show, as JSON can hold it.
 
     Parameters
@@ -52,25 +59,45 @@ def summarise(plan: Plan, results: Sequence[_Result], names: Sequence[str]) -> d
     plan : Plan
     results : sequence of dict
         From `read_results`.
-    names : sequence of str
-        Methods in the order in which they are shown; others are left out.
 
     Returns
     -------
     dict
-        ``classes``; ``methods`` (per method: ``jobs``, ``seeds``, ``overlap``, ``cell_errors``,
-        ``detection``, ``cell_recall``, ``count_error``, ``auc``, ``calibration_error``, ``roc``,
-        ``confusion``, ``cell_confusion``, ``crops``, ``fit_seconds``, NaN where all were interrupted);
-        ``differences``.
+        ``classes``; ``methods``, in the order of the results (per method: ``jobs``,
+        ``seeds``, ``settings``, ``versions``, ``overlap``, ``cell_errors``, ``detection``, ``cell_recall``,
+        ``count_error``, ``auc``, ``calibration_error``, ``calibration``, ``roc``, ``confusion``,
+        ``cell_confusion``, ``crops``, ``fit_seconds``, NaN where all were interrupted); ``differences``.
     """
+    by_method = results_by_method(results)
+    return {
+        "classes": list(plan.classes),
+        "methods": {name: _of_method(of_method, plan.classes) for name, of_method in by_method.items()},
+        "differences": method_differences(by_method, plan),
+    }
+
+
+def results_by_method(results: Sequence[_Result]) -> dict[str, list[_Result]]:
+    """Results of each method, methods in the order in which they come."""
     by_method: dict[str, list[_Result]] = defaultdict(list)
     for result in results:
         by_method[result["job"]["method"]].append(result)
-    shown = [name for name in names if name in by_method]
+    return dict(by_method)
+
+
+def provenance(results: Sequence[_Result]) -> dict[str, Any]:
+    """Of one method's results: ``jobs``, ``seeds``, ``settings``, and ``versions``, all that they were
+    ``trained`` and ``measured`` with."""
+    versions: list[dict[str, Any]] = []
+    for result in results:
+        measured = result["versions"]
+        one = {"trained": result.get("training_versions", measured), "measured": measured}
+        if one not in versions:
+            versions.append(one)
     return {
-        "classes": list(plan.classes),
-        "methods": {name: _of_method(by_method[name], plan.classes) for name in shown},
-        "differences": method_differences({name: by_method[name] for name in shown}, plan),
+        "jobs": len(results),
+        "seeds": sorted({result["job"]["seed"] for result in results}),
+        "settings": results[0]["settings"],
+        "versions": versions,
     }
 
 
@@ -112,46 +139,9 @@ def crops_table(results: Sequence[_Result]) -> pd.DataFrame:
     return pd.DataFrame({**result["job"], **crop} for result in results for crop in result.get("crops", ()))
 
 
-def results_of_table(
-    table: pd.DataFrame, classes: Sequence[str], crops: pd.DataFrame
-) -> dict[str, list[_Result]]:
-    """The other way round: of every method a result a job, with ``job``, ``fields`` and ``crops`` alone.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `fields_table`.
-    classes : sequence of str
-    crops : pandas.DataFrame
-        From `crops_table`.
-
-    Returns
-    -------
-    dict
-        What `method_differences` takes.
-    """
-    by_method: dict[str, list[_Result]] = defaultdict(list)
-    job_of = ["method", "split", "seed"]
-    crops_of = {key: rows.to_dict("records") for key, rows in crops.groupby(job_of)} if len(crops) else {}
-    for (method, split, seed), rows in table.groupby(job_of, sort=False):
-        fields = [
-            {
-                "field": row["field"],
-                "cell_errors": {name: row[name] for name in ("true_cells", *ERRORS)},
-                **{figure: [row[f"{figure} {name}"] for name in classes] for figure in PER_CLASS},
-            }
-            for row in rows.to_dict("records")
-        ]
-        job = {"method": method, "split": split, "seed": seed}
-        result = {"job": job, "fields": fields, "crops": crops_of.get((method, split, seed), [])}
-        by_method[str(method)].append(result)
-    return dict(by_method)
-
-
 def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, Any]:
     summary: dict[str, Any] = {
-        "jobs": len(results),
-        "seeds": len({result["job"]["seed"] for result in results}),
+        **provenance(results),
         "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
         "cell_errors": {error: _cell_errors(results, error) for error in ERRORS},
         "detection": {
@@ -163,6 +153,7 @@ def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, 
         "count_error": _over_folds(results, _count_error),
         "auc": {name: _over_folds(results, _at("roc", place, "auc")) for place, name in enumerate(classes)},
         "calibration_error": _over_folds(results, _at("calibration", "error")),
+        "calibration": _calibration(results),
         "confusion": np.sum([result["confusion"] for result in results], axis=0).tolist(),
         "cell_confusion": np.sum([result["cell_confusion"] for result in results], axis=0).tolist(),
         "roc": [_mean_roc([result["roc"][place] for result in results]) for place in range(len(classes))],
@@ -171,6 +162,18 @@ def _of_method(results: Sequence[_Result], classes: Sequence[str]) -> dict[str, 
     if all("crops" in result for result in results):
         summary["crops"] = _crops(results)
     return summary
+
+
+def _calibration(results: Sequence[_Result]) -> dict[str, list[float]]:
+    """Pixels of all jobs in every bin of confidence, and of these the mean confidence and the share right."""
+    pixels, confidence, right = (
+        np.array([[_number(value) for value in result["calibration"][name]] for result in results])
+        for name in ("pixels", "confidence", "right")
+    )
+    total = pixels.sum(axis=0)
+    sums = [np.nansum(pixels * values, axis=0) for values in (confidence, right)]
+    means = [np.divide(one, total, out=np.full_like(one, np.nan), where=total > 0) for one in sums]
+    return {"pixels": total.tolist(), "confidence": means[0].tolist(), "right": means[1].tolist()}
 
 
 def _median(seconds: Sequence[float | None]) -> float:
@@ -190,6 +193,8 @@ def _overlap(results: Sequence[_Result], figure: str, classes: Sequence[str]) ->
     table[AVERAGE] = _over_folds(
         results, lambda result: _mean(np.array([_mean(of_field(result)) for of_field in columns.values()]))
     )
+    for count in ("fields_without", "fields"):
+        table[AVERAGE][count] = sum(table[name][count] for name in classes)
     return table
 
 
@@ -227,14 +232,9 @@ def _cell_errors(results: Sequence[_Result], error: str) -> dict[str, Any]:
 
 
 def _count_error(result: _Result) -> float:
-    return _mean(
-        np.array(
-            [
-                abs(field["cells"] - field["cell_errors"]["true_cells"])
-                / max(field["cell_errors"]["true_cells"], 1)
-                for field in result["fields"]
-            ]
-        )
+    fields = result["fields"]
+    return count_error(
+        [field["cells"] for field in fields], [field["cell_errors"]["true_cells"] for field in fields]
     )
 
 
@@ -285,17 +285,12 @@ def _mean_roc(curves: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
 
 def _crops(results: Sequence[_Result]) -> dict[str, Any]:
     """Share of single crops given the right class, and mean recall, over all patients, a value a seed."""
-    seeds: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for result in results:
-        seeds[result["job"]["seed"]] += result["crops"]
-    right, recall = [], []
-    for crops in seeds.values():
-        hits: dict[str, list[bool]] = defaultdict(list)
-        for crop in crops:
-            hits[crop["true"]].append(crop["true"] == crop["predicted"])
-        recall.append(float(np.mean([np.mean(values) for values in hits.values()])))
-        right.append(float(np.mean([value for values in hits.values() for value in values])))
-    return {"crops": len(next(iter(seeds.values()))), "right": right, "mean_recall": recall}
+    of_seeds = [summarise_crops(crops) for _, crops in crops_table(results).groupby("seed")]
+    return {
+        "crops": of_seeds[0]["crops"],
+        "right": [one["right"] for one in of_seeds],
+        "mean_recall": [one["mean_recall"] for one in of_seeds],
+    }
 
 
 # --- in pairs ----------------------------------------------------------------------------------
@@ -360,17 +355,20 @@ def _difference(
     """
     sides = [_by_field(results, figure) for results in (first, second)]
     values: list[dict[str, NDArray[np.float64]]] = [{}, {}]
+    left_out = 0
     for field in [field for field in sides[0] if field in sides[1]]:
         rows = np.concatenate([side[field] for side in sides])
         defined = ~np.isnan(rows[~np.isnan(rows).all(axis=1)]).any(axis=0)
+        left_out += int((~defined).sum())
         if defined.any():
             for value, side in zip(values, sides, strict=True):
                 value[field] = side[field][:, defined].mean(axis=1)
     folds = {id_: split.fold for split in plan.splits for id_ in split.test}
     try:
-        return paired_difference(values[0], values[1], plan.patients, folds)
+        difference = paired_difference(values[0], values[1], plan.patients, folds)
     except ValueError:
         return None
+    return replace(difference, left_out=left_out)
 
 
 def _as_json(
@@ -406,7 +404,7 @@ def _by_field(results: Sequence[_Result], figure: str) -> dict[str, NDArray[np.f
     }
 
 
-def curve_differences(results: Sequence[_Result], methods: Sequence[str], plan: Plan) -> list[dict[str, Any]]:
+def curve_differences(results: Sequence[_Result], plan: Plan) -> list[dict[str, Any]]:
     """Pairs of methods with equally many training fields, and either with half as many as the other.
 
     The paper's claim for its Fig. 7 is of the second kind: dU-Net does with half the fields what U-Net does.
@@ -415,6 +413,7 @@ def curve_differences(results: Sequence[_Result], methods: Sequence[str], plan: 
     for result in results:
         by_point[result["job"]["method"], _size(result)].append(result)
     differences = []
+    methods = results_by_method(results)
     sizes = sorted({size for _, size in by_point})
     points = [((first, size), (second, size)) for first, second in combinations(methods, 2) for size in sizes]
     points += [
@@ -439,18 +438,16 @@ def _size(result: _Result) -> int:
 
 
 def learning_curves(
-    results: Sequence[_Result], methods: Sequence[str], classes: Sequence[str]
+    results: Sequence[_Result], classes: Sequence[str]
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Per method and number of training fields the Dice of cells (binary), or the mean over classes."""
     column = classes[1] if len(classes) == 2 else AVERAGE
     curves: dict[str, dict[str, dict[str, Any]]] = {}
-    for method in methods:
+    for method, of_method in results_by_method(results).items():
         by_size: dict[str, list[_Result]] = defaultdict(list)
-        for result in results:
-            if result["job"]["method"] == method:
-                by_size[str(_size(result))].append(result)
-        if by_size:
-            curves[method] = {
-                size: _overlap(of_size, "dice", classes)[column] for size, of_size in by_size.items()
-            }
+        for result in of_method:
+            by_size[str(_size(result))].append(result)
+        curves[method] = {
+            size: _overlap(of_size, "dice", classes)[column] for size, of_size in by_size.items()
+        }
     return curves

@@ -172,5 +172,5 @@ def _find(executable: str | None) -> str:
             return str(Path(found).absolute())
     raise DrepanoError(
         f"ilastik is not installed: no {' or '.join(wanted)} can be run; "
-        "install it from ilastik.org, or name its start script"
+        "install it from ilastik.org and put its folder on the PATH"
     )

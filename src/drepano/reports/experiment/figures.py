@@ -62,6 +62,23 @@ def draw_confusion(summary: dict[str, Any]) -> bytes:
     return _as_png(figure)
 
 
+def draw_calibration(summary: dict[str, Any]) -> bytes:
+    """Share of pixels that are right against the probability of their class, a line a method."""
+    figure, (panel,) = _panels(1)
+    panel.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
+    lowest = 1.0
+    for number, (method, results) in enumerate(summary["methods"].items()):
+        bins = results["calibration"]
+        confidence, right = np.array(bins["confidence"], float), np.array(bins["right"], float)
+        error = results["calibration_error"]["mean"]
+        panel.plot(confidence, right, marker=".", label=f"{METHODS[method]} ({error:.4f})", **_line(number))
+        lowest = min(lowest, np.nanmin(np.r_[confidence, right, 1.0]))
+    panel.set(xlim=(lowest - 0.02, 1), ylim=(lowest - 0.02, 1))
+    panel.set(xlabel="probability of the class given", ylabel="share that is right")
+    panel.legend(title="calibration error", fontsize=7, title_fontsize=7)
+    return _as_png(figure)
+
+
 def draw_validation(curves: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]) -> bytes:
     """Loss on the inner validation fields during training, a thin line a job: has it flattened?
 

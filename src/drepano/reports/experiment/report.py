@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ from PIL import Image
 from drepano.datasets import FieldDataset
 from drepano.experiments.jobs import MAPS, TRAINING
 from drepano.experiments.plan import FIELDS, JOBS, PLAN, RESULT, Plan, read_plan
-from drepano.experiments.splits import Split
 from drepano.experiments.summary import (
     crops_table,
     curve_differences,
     fields_table,
     learning_curves,
+    provenance,
     read_results,
+    results_by_method,
     summarise,
 )
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import write_bytes, write_json, write_text
+from drepano.methods import METHODS
 from drepano.reports.experiment import figures
 from drepano.reports.experiment.page import write_page
 from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
@@ -54,62 +57,87 @@ def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
         If the folder has no plan, or cannot be written.
     """
     plan = read_plan(experiment)
-    results = read_results(experiment)
+    results = read_results(experiment, methods)
+    compared = summarise(plan, results)
     summary: dict[str, Any] = {
         "title": f"Methods compared on {plan.data['name']}",
-        "conditions": _conditions(plan, results),
-        **summarise(plan, results, methods),
+        "conditions": _conditions(plan, compared["methods"]),
+        "budget": asdict(plan.budget),
+        "splits": [asdict(split) for split in plan.splits],
+        **compared,
         "validation": _validation_curves(experiment, methods),
     }
-    _write_json_and_table(experiment, summary, plan, results)
+    _write_data(experiment, plan, summary, results)
     markdown = comparison_markdown(summary)
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
-    maps = _draw_maps(experiment, plan, dataset, list(summary["methods"]))
+    typical, hardest = _typical_and_hardest(results, plan.classes)
     drawn = {
-        "roc": ("ROC of pixels, logarithmic towards 0, mean over folds and seeds", figures.draw_roc(summary)),
-        "confusion": (
-            "Confusion of pixels, all folds and seeds together",
-            figures.draw_confusion(summary),
+        **_figures_of(summary),
+        "maps": (
+            f"A test field, its truth and the class map of every method: {typical}, of median Dice",
+            _draw_maps(experiment, plan, dataset, typical, methods),
         ),
-        **_validation_figure(summary),
-        "maps": ("A test field, its truth and the class map of every method", maps),
+        "maps-hardest": (
+            f"The same of the test field with the lowest Dice: {hardest}",
+            _draw_maps(experiment, plan, dataset, hardest, methods),
+        ),
     }
-    return _write(experiment, markdown, drawn)
+    return _write_pages(experiment, markdown, drawn)
 
 
 def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
     """Dice by number of training fields, as table and figure; see `write_comparison`."""
     plan = read_plan(experiment)
-    results = read_results(experiment)
+    results = read_results(experiment, methods)
+    ran = {name: provenance(of_method) for name, of_method in results_by_method(results).items()}
     summary: dict[str, Any] = {
         "title": f"Learning curve on {plan.data['name']}",
-        "conditions": _conditions(plan, results),
-        "curves": learning_curves(results, methods, plan.classes),
-        "differences": curve_differences(results, methods, plan),
+        "conditions": _conditions(plan, ran),
+        "budget": asdict(plan.budget),
+        "splits": [asdict(split) for split in plan.splits],
+        "methods": ran,
+        "curves": learning_curves(results, plan.classes),
+        "differences": curve_differences(results, plan),
         "validation": _validation_curves(experiment, methods),
     }
-    _write_json_and_table(experiment, summary, plan, results)
-    drawn = {
-        "learning-curve": (
-            "Dice against the number of training fields; bars are one SD over seeds",
-            figures.draw_learning_curve(summary),
-        ),
-        **_validation_figure(summary),
-    }
-    return _write(experiment, learning_curve_markdown(summary), drawn)
+    _write_data(experiment, plan, summary, results)
+    return _write_pages(experiment, learning_curve_markdown(summary), _figures_of(summary))
 
 
-def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
-    """Nothing where no method is a network."""
-    if not summary["validation"]:
-        return {}
-    png = figures.draw_validation(summary["validation"])
-    return {"validation": ("Loss on inner validation fields, a line a training", png)}
+def _figures_of(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
+    """Caption and PNG by name of all figures of a summary, of either kind; those with images are not here."""
+    if "curves" in summary:
+        drawn = {
+            "learning-curve": (
+                "Dice against the number of training fields; bars are one SD over seeds",
+                figures.draw_learning_curve(summary),
+            )
+        }
+    else:
+        drawn = {
+            "roc": (
+                "ROC of pixels, logarithmic towards 0, mean over folds and seeds",
+                figures.draw_roc(summary),
+            ),
+            "confusion": (
+                "Confusion of pixels, all folds and seeds together",
+                figures.draw_confusion(summary),
+            ),
+            "calibration": (
+                "Calibration of pixels, all folds and seeds together",
+                figures.draw_calibration(summary),
+            ),
+        }
+    if summary["validation"]:  # nothing where no method is a network
+        png = figures.draw_validation(summary["validation"])
+        drawn["validation"] = ("Loss on inner validation fields, a line a training", png)
+    return drawn
 
 
-def _write_json_and_table(
-    experiment: Path, summary: dict[str, Any], plan: Plan, results: Sequence[dict[str, Any]]
+def _write_data(
+    experiment: Path, plan: Plan, summary: dict[str, Any], results: Sequence[dict[str, Any]]
 ) -> None:
+    """The summary as JSON; as CSV the figures of every field and, where there are any, of every crop."""
     write_json(experiment / SUMMARY, summary)
     table = fields_table(results, plan.classes)
     write_text(experiment / PER_FIELD, table.to_csv(index=False, float_format="%.5g"))
@@ -118,8 +146,8 @@ def _write_json_and_table(
         write_text(experiment / PER_CROP, crops.to_csv(index=False))
 
 
-def _write(experiment: Path, markdown: str, drawn: dict[str, tuple[str, bytes]]) -> Path:
-    """`drawn` has the caption and the PNG of every figure by the name of its file."""
+def _write_pages(experiment: Path, markdown: str, drawn: Mapping[str, tuple[str, bytes]]) -> Path:
+    """Tables as Markdown, figures as PNG, and all of it on one page."""
     write_text(experiment / TABLES, markdown)
     for name, (_, png) in drawn.items():
         write_bytes(experiment / f"{name}.png", png)
@@ -127,25 +155,22 @@ def _write(experiment: Path, markdown: str, drawn: dict[str, tuple[str, bytes]])
     return experiment / PAGE
 
 
-def _conditions(plan: Plan, results: Sequence[dict[str, Any]]) -> list[str]:
+def _conditions(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What readers of the tables must know, a sentence each; `ran` has the `provenance` of every method."""
     sizes = [len(split.training) for split in plan.splits], [len(split.test) for split in plan.splits]
     training, test = (
         f"{min(side)} to {max(side)}" if min(side) < max(side) else str(min(side)) for side in sizes
     )
-    budget = plan.budget
     patients = len({patient for patient in plan.patients.values() if patient is not None})
+    of_patients = f"{patients} patient{'s' if patients > 1 else ''}" if patients else "patients unknown"
     return [
-        f"Data: {plan.data['name']}, {len(plan.patients)} fields, {patients or 'unknown'} patients; "
-        f"{plan.data['origin']}.",
+        f"Data: {plan.data['name']}, {len(plan.patients)} fields, {of_patients}; {plan.data['origin']}.",
         f"Splits: {len(plan.splits)}, by {plan.group}; {training} training and {test} test fields.",
         *_tested_patients(plan),
         *plan.notes,
-        f"Every network: {budget.steps} steps of {budget.batch_size} crops of {budget.crop_size} px, preset "
-        "default, last step; cells of 45 px; a tenth of the training fields is held out to watch, not to "
-        "choose.",
-        *_training_settings(results),
-        *_labelled_elsewhere(results),
-        *_versions(results),
+        *_trainings(plan, ran),
+        *_labelled_elsewhere(ran),
+        *_versions(ran),
     ]
 
 
@@ -159,18 +184,36 @@ def _tested_patients(plan: Plan) -> list[str]:
     return [f"Tested on, and not trained on: {'; '.join(tested)}."]
 
 
-def _training_settings(results: Sequence[dict[str, Any]]) -> list[str]:
-    """What all trainings of networks have in common, beside the budget."""
-    configs = [result["settings"]["config"] for result in results if "config" in result["settings"]]
+def _trainings(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Budget and settings of networks, and of each what it does not share with the others."""
+    configs = {
+        name: method["settings"]["config"] for name, method in ran.items() if "config" in method["settings"]
+    }
     if not configs:
         return []
+    budget = plan.budget
     names = ("learning_rate", "schedule", "loss", "touching_weight", "normalisation", "augment")
-    same = [name for name in names if all(config[name] == configs[0][name] for config in configs)]
-    return ["Settings of training: " + ", ".join(f"{name} {configs[0][name]}" for name in same) + "."]
+    settings = {
+        name: {method: config[name] for method, config in configs.items() if name in config} for name in names
+    }
+    usual = {name: Counter(values.values()).most_common(1)[0][0] for name, values in settings.items()}
+    others = [
+        f"{METHODS[method]} {name} {value}"
+        for name, values in settings.items()
+        for method, value in values.items()
+        if value != usual[name]
+    ]
+    but = f"; but {', '.join(others)}" if others else ""
+    return [
+        f"Every network: {budget.steps} steps of {budget.batch_size} crops of {budget.crop_size} px, preset "
+        "default, last step; cells of 45 px; a tenth of the training fields is held out to watch, not to "
+        "choose.",
+        f"Settings of training: {', '.join(f'{name} {value}' for name, value in usual.items())}{but}.",
+    ]
 
 
-def _labelled_elsewhere(results: Sequence[dict[str, Any]]) -> list[str]:
-    if all(result["job"]["method"] != "ilastik" for result in results):
+def _labelled_elsewhere(ran: Mapping[str, Any]) -> list[str]:
+    if "ilastik" not in ran:
         return []
     return [
         "ilastik: one project of the user's for all splits; fields that it was labelled on may be test "
@@ -178,16 +221,16 @@ def _labelled_elsewhere(results: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _versions(results: Sequence[dict[str, Any]]) -> list[str]:
+def _versions(ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A line for every machine and version that jobs ran with; of training where it began with others."""
-    lines = []
-    for result in results:
-        measured = _listed(result["versions"])
-        trained = _listed(result.get("training_versions", result["versions"]))
-        lines.append(
-            measured if trained == measured else f"training begun with {trained}; measured with {measured}"
-        )
-    return [f"Versions: {line}." for line in dict.fromkeys(lines)]
+    methods_of: dict[str, list[str]] = defaultdict(list)
+    for name, method in ran.items():
+        for versions in method["versions"]:
+            line = measured = _listed(versions["measured"])
+            if versions["trained"] != versions["measured"]:
+                line = f"training begun with {_listed(versions['trained'])}; measured with {measured}"
+            methods_of[line].append(METHODS[name])
+    return [f"Versions of {', '.join(methods)}: {line}." for line, methods in methods_of.items()]
 
 
 def _listed(versions: Mapping[str, str]) -> str:
@@ -205,29 +248,36 @@ def _validation_curves(experiment: Path, methods: Sequence[str]) -> dict[str, li
             rows = pd.concat([pd.read_csv(log) for log in logs])
             if "validation_loss" in rows:
                 rows = rows[rows["validation_loss"].notna()].drop_duplicates("step", keep="last")
+                rows = rows.sort_values("step")
                 curves[method].append(
                     {"steps": rows["step"].tolist(), "losses": rows["validation_loss"].tolist()}
                 )
     return dict(curves)
 
 
-def _draw_maps(experiment: Path, plan: Plan, dataset: FieldDataset, methods: Sequence[str]) -> bytes:
-    """Of the first test field of the split that most methods have finished."""
+def _typical_and_hardest(results: Sequence[dict[str, Any]], classes: Sequence[str]) -> tuple[str, str]:
+    """Of the fields that most methods have been tested on the ids of two: median and lowest Dice of cells."""
+    table = fields_table(results, classes)
+    dice = table[[f"dice {name}" for name in classes[1:]]].mean(axis=1).groupby(table["field"]).mean()
+    methods = table.groupby("field")["method"].nunique()
+    # A field without cells in which none were found has no Dice.
+    order = dice.fillna(1.0)[methods == methods.max()].sort_values(kind="stable").index
+    return str(order[len(order) // 2]), str(order[0])
 
-    def drawn(split: Split) -> dict[str, Path]:
-        pictures = {
-            method: next(
-                (experiment / JOBS / method / split.name).glob(f"*/{MAPS}/{split.test[0]}.png"), None
-            )
-            for method in methods
-        }
-        return {method: path for method, path in pictures.items() if path is not None}
 
-    split = max(plan.splits, key=lambda split: len(drawn(split)))
-    field = dataset.with_ids(split.test[:1])[0]
+def _draw_maps(
+    experiment: Path, plan: Plan, dataset: FieldDataset, id_: str, methods: Sequence[str]
+) -> bytes:
+    """A test field and what every method that has been tested on it makes of it, with its first seed."""
+    field = dataset.with_ids([id_])[0]
+    split = next(split for split in plan.splits if id_ in split.test)
     maps = {}
-    for method, path in drawn(split).items():
-        with Image.open(path) as picture:
-            maps[method] = np.asarray(picture)
+    for method in methods:
+        seeds = sorted((experiment / JOBS / method / split.name).glob(f"*/{MAPS}"))
+        paths = [folder / f"{id_}.png" for folder in seeds]
+        there = [path for path in paths if path.is_file()]
+        if there:
+            with Image.open(there[0]) as picture:
+                maps[method] = np.asarray(picture)
     taxonomy = plan.class_taxonomy
     return figures.draw_maps(field.image, field.class_map(taxonomy), maps, taxonomy)

@@ -37,7 +37,7 @@ def comparison_markdown(summary: dict[str, Any]) -> str:
         _conditions(summary),
         _binary_overlap(methods, classes[1]) if binary else _multi_class_dice(methods, classes),
         "" if binary else _distances(methods, classes),
-        _cell_errors(methods),
+        _cell_errors(methods, binary),
         _detection(methods),
         _cell_confusion(methods, classes),
         _auc(methods, classes),
@@ -61,7 +61,19 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
             ]
         )
     table = _table(["training fields", *map(str, sizes)], rows)
-    text = "Dice on the same test fields; mean and standard deviation over seeds."
+    text = (
+        "Dice on the same test fields; mean and standard deviation over seeds. One order of the training "
+        "fields was drawn, and larger sets hold the smaller ones: how much the draw matters is not known, so "
+        "intervals between different numbers of fields are too narrow."
+    )
+    absent = [
+        f"{METHODS[name]} with {size} {point['fields_without']} of {point['fields']}"
+        for name, curve in summary["curves"].items()
+        for size, point in curve.items()
+        if point["fields_without"]
+    ]
+    if absent:
+        text += f" Left out, since neither map nor truth have the class: {', '.join(absent)}."
     parts = [
         _conditions(summary),
         "## Learning curve (the paper's Fig. 7)",
@@ -78,7 +90,7 @@ def _conditions(summary: dict[str, Any]) -> str:
 
 
 def _binary_overlap(methods: dict[str, Any], cell: str) -> str:
-    head = ["method", *_OVERLAP.values(), "fields without", "paper: Dice", "Jaccard", "Hausdorff"]
+    head = ["method", *_OVERLAP.values(), "fields without distance", "paper: Dice", "Jaccard", "Hausdorff"]
     rows = []
     for name, method in methods.items():
         paper = BINARY_OVERLAP.get(name, {})
@@ -133,7 +145,8 @@ def _distances(methods: dict[str, Any], classes: Sequence[str]) -> str:
     )
 
 
-def _cell_errors(methods: dict[str, Any]) -> str:
+def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
+    """The paper's errors III are incomplete cells in binary (Table II), cells of two classes in Table IV."""
     head = ["method", *(f"{label} a fold" for label in _ERRORS.values())]
     head += [f"{label} per 100 cells" for label in _ERRORS.values()]
     rows = []
@@ -142,8 +155,10 @@ def _cell_errors(methods: dict[str, Any]) -> str:
         row = [METHODS[name], *(_mean_sd(errors[error]["per_fold"], 1) for error in _ERRORS)]
         rows.append([*row, *(_mean_sd(errors[error]["per_100_cells"], 2) for error in _ERRORS)])
         if name in CELL_ERRORS:
-            paper = (f"{value:.1f}" for value in CELL_ERRORS[name])
-            rows.append(["- the paper's, by hand", *paper, *[""] * (2 * len(_ERRORS) - 3)])
+            third = "incomplete" if binary else "misclassified"
+            paper = dict(zip(("joined", "artefacts", third), CELL_ERRORS[name], strict=True))
+            per_fold = [f"{paper[error]:.1f}" if error in paper else "" for error in _ERRORS]
+            rows.append(["- the paper's, by hand", *per_fold, *[""] * len(_ERRORS)])
     return f"## Cell errors (Tables II and IV)\n\n{_table(head, rows)}"
 
 
@@ -196,7 +211,7 @@ def _cost(methods: dict[str, Any], validation: dict[str, list[dict[str, list[flo
         [
             METHODS[name],
             str(method["jobs"]),
-            str(method["seeds"]),
+            str(len(method["seeds"])),
             _plus_minus(method["fit_seconds"], nan, 0),
             _last_change([curve["losses"] for curve in validation.get(name, ())]),
         ]
@@ -239,9 +254,10 @@ def _differences(differences: Sequence[dict[str, Any]]) -> str:
     if not differences:
         return ""
     lines = [f"- {difference['words']}" for difference in differences]
+    with_interval = sum(not isnan(difference["low"]) for difference in differences)
     caution = (
-        f"{len(lines)} comparisons, each with an interval of its own: of comparisons without any difference "
-        "one in twenty would be called more than chance."
+        f"{len(lines)} comparisons, {with_interval} of them with an interval, each of its own: of "
+        "comparisons without any difference one in twenty would be called more than chance."
     )
     return f"## In pairs, on the same fields\n\n{caution}\n\n" + "\n".join(lines)
 
@@ -251,7 +267,11 @@ def _digits(figure: str) -> int:
 
 
 def _mean_sd(entry: dict[str, Any], digits: int = 3) -> str:
-    return _plus_minus(entry["mean"], entry["sd"], digits)
+    """With the number of folds that have it, where some have not."""
+    folds = entry["folds"].values()
+    there = sum(not isnan(value) for value in folds)
+    text = _plus_minus(entry["mean"], entry["sd"], digits)
+    return text if there in (0, len(folds)) else f"{text} ({there} of {len(folds)} folds)"
 
 
 def _plus_minus(mean: float, sd: float, digits: int = 3) -> str:
