@@ -90,7 +90,14 @@ def _conditions(summary: dict[str, Any]) -> str:
 
 
 def _binary_overlap(methods: dict[str, Any], cell: str) -> str:
-    head = ["method", *_OVERLAP.values(), "fields without distance", "paper: Dice", "Jaccard", "Hausdorff"]
+    head = [
+        "method",
+        *_OVERLAP.values(),
+        "fields without distance",
+        "paper: Dice",
+        "paper: Jaccard",
+        "paper: Hausdorff",
+    ]
     rows = []
     for name, method in methods.items():
         paper = BINARY_OVERLAP.get(name, {})

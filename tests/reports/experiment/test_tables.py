@@ -1,0 +1,144 @@
+"""Tables of an experiment, read back cell by cell; on a summary written by hand."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
+from drepano.taxonomy import BINARY, SCD
+
+FIGURES = ("dice", "jaccard", "hausdorff", "hausdorff95", "surface_dice")
+ERRORS = ("joined", "artefacts", "incomplete", "misclassified", "missed")
+
+
+@pytest.fixture
+def entry():
+    """Entries of a summary, each with a mean of its own: 1, 2 and so on."""
+    numbers = count(1)
+
+    def make(**more):
+        return {"mean": float(next(numbers)), "sd": 0.5, "folds": {"fold-1": 0.0, "fold-2": 0.0}, **more}
+
+    return make
+
+
+@pytest.fixture
+def summary(entry):
+    def make(classes, *methods):
+        return {
+            "title": "Methods compared",
+            "conditions": ["one condition"],
+            "classes": classes,
+            "methods": {name: of_method(classes, entry) for name in methods},
+            "validation": {},
+            "differences": [],
+        }
+
+    return make
+
+
+def of_method(classes, entry):
+    absent = {"fields_without": 0, "fields": 9}
+    return {
+        "jobs": 2,
+        "seeds": [0],
+        "overlap": {figure: {name: entry(**absent) for name in (*classes, "average")} for figure in FIGURES},
+        "cell_errors": {error: {"per_fold": entry(), "per_100_cells": entry()} for error in ERRORS},
+        "detection": {"f1": entry(), "panoptic_quality": entry()},
+        "count_error": entry(),
+        "cell_recall": {name: entry() for name in classes[1:]},
+        "cell_confusion": [[0] * len(classes)] * len(classes),
+        "auc": {name: entry() for name in classes},
+        "calibration_error": entry(),
+        "fit_seconds": 7.0,
+    }
+
+
+def table(markdown, heading):
+    """The rows of the table under `heading`, each by the heads of its columns; the first is "method"."""
+    section = markdown.split(f"## {heading}")[1].split("\n## ")[0]
+    lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line] for line in lines]
+    return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+
+
+def test_every_figure_of_table_1_stands_under_its_name(summary):
+    binary = summary(BINARY.classes, "dunet")
+    row = table(comparison_markdown(binary), "Overlap and distance of cells (Table I)")["dU-Net"]
+    overlap = binary["methods"]["dunet"]["overlap"]
+    for figure, head in zip(
+        FIGURES, ("Dice", "Jaccard", "Hausdorff, px", "HD95, px", "surface Dice at 2 px"), strict=True
+    ):
+        digits = 1 if figure.startswith("hausdorff") else 3
+        assert row[head].startswith(f"{overlap[figure]['cell']['mean']:.{digits}f} ±")
+
+
+def test_the_papers_figures_of_table_1_stand_beside_ours(summary):
+    row = table(comparison_markdown(summary(BINARY.classes, "dunet")), "Overlap and distance of cells")
+    assert row["dU-Net"]["paper: Dice"] == "0.965 ± 0.002"
+
+
+def test_every_class_of_table_3_stands_under_its_name_and_the_papers_below(summary):
+    five = summary(SCD.classes, "unet", "pixel-forest")
+    rows = table(comparison_markdown(five), "Dice of each class (Table III)")
+    dice = five["methods"]["unet"]["overlap"]["dice"]
+    for name in (*SCD.classes, "average"):
+        assert rows["U-Net"][name].startswith(f"{dice[name]['mean']:.3f} ±")
+    paper = ["0.996", "0.867", "0.547", "0.469", "0.620", "0.700"]
+    assert list(rows["- the paper's"].values())[1:] == paper
+
+
+@pytest.mark.parametrize(
+    ("classes", "third", "other"),
+    [
+        (BINARY.classes, "III, incomplete a fold", "III, two classes a fold"),
+        (SCD.classes, "III, two classes a fold", "III, incomplete a fold"),
+    ],
+)
+def test_the_papers_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_classes_else(
+    summary, classes, third, other
+):
+    rows = table(comparison_markdown(summary(classes, "dunet")), "Cell errors (Tables II and IV)")
+    paper = rows["- the paper's, by hand"]
+    assert [paper[head] for head in ("I, joined a fold", "II, artefacts a fold")] == ["31.8", "6.0"]
+    assert (paper[third], paper[other]) == ("13.4", "")
+
+
+def test_folds_without_a_figure_are_counted_beside_it(summary):
+    five = summary(SCD.classes, "unet")
+    recall = five["methods"]["unet"]["cell_recall"]["Grl"]
+    recall["folds"]["fold-2"] = float("nan")
+    row = table(comparison_markdown(five), "Cells found, at an overlap (IoU) of 0.5")["U-Net"]
+    assert row["recall of Grl"].endswith("(1 of 2 folds)")
+    assert "folds" not in row["recall of El+Sk"]
+
+
+def test_classes_that_neither_map_nor_truth_have_are_counted(summary):
+    five = summary(SCD.classes, "unet")
+    five["methods"]["unet"]["overlap"]["dice"]["Grl"]["fields_without"] = 4
+    assert "neither they nor the truth have the class: U-Net Grl 4 of 9." in comparison_markdown(five)
+
+
+def test_comparisons_with_an_interval_are_counted_apart(summary):
+    binary = summary(BINARY.classes, "unet")
+    binary["differences"] = [{"words": "so", "low": 0.1}, {"words": "so", "low": float("nan")}]
+    assert "2 comparisons, 1 of them with an interval" in comparison_markdown(binary)
+
+
+def test_a_learning_curve_has_a_column_a_size_and_counts_what_is_left_out():
+    def point(mean, without=0):
+        return {"mean": mean, "sd_over_seeds": 0.01, "fields_without": without, "fields": 9}
+
+    summary = {
+        "title": "Learning curve",
+        "conditions": [],
+        "curves": {"dunet": {"10": point(0.7), "20": point(0.8, 3)}, "unet": {"20": point(0.6)}},
+        "differences": [],
+    }
+    markdown = learning_curve_markdown(summary)
+    rows = table(markdown, "Learning curve (the paper's Fig. 7)")
+    assert [rows["dU-Net"][size] for size in ("10", "20")] == ["0.700 ± 0.010", "0.800 ± 0.010"]
+    assert [rows["U-Net"][size] for size in ("10", "20")] == ["", "0.600 ± 0.010"]
+    assert "neither map nor truth have the class: dU-Net with 20 3 of 9." in markdown
