@@ -22,7 +22,8 @@ compose() { # compose NAME FIELDS SEED: densely filled fields of 320 px, FIELDS 
 
 keep() { # keep NAME: what is small and shows nobody's images
   mkdir -p "$results/$1"
-  for file in plan.json summary.json fields.csv crops.csv tables.md roc.png confusion.png validation.png learning-curve.png; do
+  for file in plan.json summary.json fields.csv crops.csv tables.md roc.png confusion.png calibration.png validation.png \
+    learning-curve.png; do
     [ ! -f "$runs/$1/$file" ] || cp "$runs/$1/$file" "$results/$1/"
   done
 }
@@ -40,9 +41,10 @@ drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/bi
 keep binary-touching
 python "$(dirname "$0")/found_errors.py" "$results/binary-touching/found-errors.json" "$runs/binary-touching"
 
-# dU-Net and U-Net, and all four with the weight, with twice the steps.
-drepano compare "$data/bbbc041seg" --binary --out "$runs/binary-1200" --folds 5 --seeds 0,1,2 --steps 1200 \
-  --validate-every 200 "${crops[@]}" --methods dunet,unet
+# The paper's methods, and its networks with the weight, with twice the steps.
+drepano compare "$data/bbbc041seg" --binary --out "$runs/binary-1200" --folds 5 --seeds 0,1,2 \
+  --one-seed pspnet,deeplabv3plus,region-growing,pixel-forest --steps 1200 --validate-every 200 "${crops[@]}" \
+  --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest
 keep binary-1200
 drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-1200" --folds 5 \
   --seeds 0,1,2 --one-seed pspnet,deeplabv3plus --steps 1200 --validate-every 200 "${crops[@]}" \
