@@ -94,6 +94,17 @@ class TestCompare:
         assert "<table>" in page
         assert "http" not in page.replace("http://www.w3.org", "")
 
+    def test_maps_are_those_of_the_fields_with_median_and_lowest_dice(self, finished):
+        table = pd.read_csv(finished / "fields.csv")
+        of_cells = [name for name in table.columns if name.startswith("dice ") and name != "dice background"]
+        dice = table[of_cells].mean(axis=1).groupby(table["field"]).mean().fillna(1)
+        page = (finished / "report.html").read_text()
+        typical, hardest = (
+            re.search(words, page)[1]
+            for words in (r"every method: (\S+), of median", r"lowest Dice: ([^<\">]+)")
+        )
+        assert [(dice < dice[id_]).sum() for id_ in (typical, hardest)] == [2, 0]
+
     def test_every_test_field_has_a_row_with_all_that_the_means_are_made_of(self, finished):
         table = pd.read_csv(finished / "fields.csv")
         dunet = table[table["method"] == "dunet"]
