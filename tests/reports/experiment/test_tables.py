@@ -124,7 +124,9 @@ def test_classes_that_neither_map_nor_truth_have_are_counted(summary):
 def test_comparisons_with_an_interval_are_counted_apart(summary):
     binary = summary(BINARY.classes, "unet")
     binary["differences"] = [{"words": "so", "low": 0.1}, {"words": "so", "low": float("nan")}]
-    assert "2 comparisons, 1 of them with an interval" in comparison_markdown(binary)
+    assert "2 comparisons, 1 of them with an interval of its own" in comparison_markdown(binary)
+    binary["differences"] = [{"words": "so", "low": 0.1}] * 2
+    assert "2 comparisons, each with an interval of its own" in comparison_markdown(binary)
 
 
 def test_a_learning_curve_has_a_column_a_size_and_counts_what_is_left_out():

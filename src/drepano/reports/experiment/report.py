@@ -203,7 +203,7 @@ def _trainings(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for method, value in values.items()
         if value != usual[name]
     ]
-    but = f"; but {', '.join(others)}" if others else ""
+    but = f"; but {'; '.join(others)}" if others else ""
     return [
         f"Every network: {budget.steps} steps of {budget.batch_size} crops of {budget.crop_size} px, preset "
         "default, last step; cells of 45 px; a tenth of the training fields is held out to watch, not to "
@@ -230,7 +230,7 @@ def _versions(ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
             if versions["trained"] != versions["measured"]:
                 line = f"training begun with {_listed(versions['trained'])}; measured with {measured}"
             methods_of[line].append(METHODS[name])
-    return [f"Versions of {', '.join(methods)}: {line}." for line, methods in methods_of.items()]
+    return [f"Versions of {'; '.join(methods)}: {line}." for line, methods in methods_of.items()]
 
 
 def _listed(versions: Mapping[str, str]) -> str:
