@@ -10,6 +10,7 @@ import pytest
 from drepano.experiments.plan import Plan
 from drepano.experiments.splits import Split
 from drepano.experiments.summary import (
+    PER_CLASS,
     curve_differences,
     fields_table,
     learning_curves,
@@ -144,6 +145,22 @@ def test_errors_are_counted_a_fold_and_for_every_hundred_cells(plan, results):
     errors = summarise(plan, of(results, "unet"))["methods"]["unet"]["cell_errors"]["incomplete"]
     assert errors["per_fold"]["mean"] == pytest.approx((4 + 2) / 2)
     assert errors["per_100_cells"]["mean"] == pytest.approx(10)
+
+
+def test_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_classes_else(plan, results):
+    for one in results:
+        for row in one["fields"]:
+            row["cell_errors"] = {**ERRORS, "misclassified": 7}
+    binary = summarise(plan, of(results, "unet"))["methods"]["unet"]["cell_errors"]["together"]
+    assert binary["per_100_cells"]["mean"] == pytest.approx(100 * (1 + 0 + 2) / 20)
+    for one in results:
+        for row in one["fields"]:
+            row |= {figure: [*row[figure], None] for figure in PER_CLASS}
+        one |= {"roc": [one["roc"][0]] * 3, "cell_recall": [0.9, None]}
+    plan = replace(plan, classes=(*CLASSES, "other"))
+    five = summarise(plan, of(results, "unet", "dunet"))
+    assert five["methods"]["unet"]["cell_errors"]["together"]["per_100_cells"]["mean"] == pytest.approx(40)
+    assert [d["mean"] for d in five["differences"] if d["figure"] == "together"] == [0]
 
 
 def test_error_of_the_count_is_relative_and_per_field(plan, results):

@@ -10,7 +10,7 @@ from drepano.reports.experiment.tables import comparison_markdown, learning_curv
 from drepano.taxonomy import BINARY, SCD
 
 FIGURES = ("dice", "jaccard", "hausdorff", "hausdorff95", "surface_dice")
-ERRORS = ("joined", "artefacts", "incomplete", "misclassified", "missed")
+ERRORS = ("joined", "artefacts", "incomplete", "misclassified", "missed", "together")
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ def test_the_papers_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_cla
     paper = rows["- the paper's, by hand"]
     assert [paper[head] for head in ("I, joined a fold", "II, artefacts a fold")] == ["31.8", "6.0"]
     assert (paper[third], paper[other]) == ("13.4", "")
+    assert paper["I + II + III a fold"] == "51.2"
 
 
 def test_folds_without_a_figure_are_counted_beside_it(summary):

@@ -22,6 +22,7 @@ _ERRORS = {
     "artefacts": "II, artefacts",
     "incomplete": "III, incomplete",
     "misclassified": "III, two classes",
+    "together": "I + II + III",
     "missed": "missed",
 }
 
@@ -164,6 +165,7 @@ def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
         if name in CELL_ERRORS:
             third = "incomplete" if binary else "misclassified"
             paper = dict(zip(("joined", "artefacts", third), CELL_ERRORS[name], strict=True))
+            paper["together"] = sum(paper.values())
             per_fold = [f"{paper[error]:.1f}" if error in paper else "" for error in _ERRORS]
             rows.append(["- the paper's, by hand", *per_fold, *[""] * len(_ERRORS)])
     return f"## Cell errors (Tables II and IV)\n\n{_table(head, rows)}"
