@@ -65,6 +65,7 @@ def draw_confusion(summary: dict[str, Any]) -> bytes:
 def draw_calibration(summary: dict[str, Any]) -> bytes:
     """Share of pixels that are right against the probability of their class, a line a method."""
     figure, (panel,) = _panels(1)
+    figure.set_figwidth(1.7 * _INCHES)
     panel.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
     lowest = 1.0
     for number, (method, results) in enumerate(summary["methods"].items()):
@@ -75,7 +76,7 @@ def draw_calibration(summary: dict[str, Any]) -> bytes:
         lowest = min(lowest, np.nanmin(np.r_[confidence, right, 1.0]))
     panel.set(xlim=(lowest - 0.02, 1), ylim=(lowest - 0.02, 1))
     panel.set(xlabel="probability of the class given", ylabel="share that is right")
-    panel.legend(title="calibration error", fontsize=7, title_fontsize=7)
+    figure.legend(title="calibration error", fontsize=7, title_fontsize=7, loc="outside right center")
     return _as_png(figure)
 
 
