@@ -219,7 +219,7 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
         ended += 1
         name = f"{job.method}, {job.split}, seed {job.seed}"
         if reason is None:
-            out.print(f"{ended} of {waiting}: {name}")
+            err.print(f"{ended} of {waiting}: {name}")
         else:
             say("failed", f"{name}: {reason}")
 
