@@ -9,7 +9,6 @@ The same `compare` command then writes tables and report.
 import json
 import sys
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
 from drepano.field import Field, Segmentation
 from drepano.io import without_nan, write_text
 from drepano.metrics import Detection, cell_confusion, cell_recall, match_cells
+from drepano.training import versions
 
 
 def main(runs: list[Path]) -> None:
@@ -49,8 +49,7 @@ def remeasured(path: Path, plan: Plan, fields: dict[str, Field]) -> dict:
         counts += cell_confusion(field.instances, cells, field.class_map(taxonomy), classes, len(taxonomy))
     return {
         **result,
-        "training_versions": result.get("training_versions", result["versions"]),
-        "versions": {**result["versions"], "drepano": version("drepano")},
+        "cells_versions": versions(),
         "detection": {
             **asdict(detection),
             "f1": detection.f1,

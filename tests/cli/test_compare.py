@@ -235,8 +235,8 @@ class TestCompare:
             ("--methods", "unet,ilastik", "needs a project of yours"),
             ("--group", "eye", "use field or patient"),
             ("--one-seed", "unett", "--one-seed: no method is called unett"),
-            ("--seeds", "one", "whole numbers, 0 to 4294967295, separated by commas"),
-            ("--seeds", "4294967296", "whole numbers, 0 to 4294967295, separated by commas"),
+            ("--seeds", "one", "whole numbers separated by commas"),
+            ("--seeds", "4294967296", "whole numbers from 0 to 4294967295"),
             ("--steps", "0", "steps=0"),
             ("--touching-weight", "0.5", "touching_weight=0.5"),
             ("--crops", "here", "use --group patient"),
@@ -295,6 +295,10 @@ class TestCompare:
             patients = pd.read_csv(out / name).groupby(["method", "split"])["patient"].agg(set)
             assert patients["pixel-forest"].to_dict() == patients["unet"].to_dict() == tested
         assert len(pd.read_csv(out / "crops.csv")) == 2 * 2 * 2
+        for split, patients in tested.items():
+            run_folder = out / f"jobs/unet/{split}/seed-0/training"
+            (sides,) = json.loads((run_folder / "splits.json").read_text()).values()
+            assert not any(patient in id_ for side in sides.values() for id_ in side for patient in patients)
         tables = (out / "tables.md").read_text()
         assert "Tested on, and not trained on: fold-1 P1; fold-2 P2." in tables
         assert "| U-Net | 4 |" in tables.split("## Single real crops")[1]
@@ -360,6 +364,26 @@ class TestCompare:
         changes = {line.split(" | ")[0]: line.split(" | ")[-1] for line in table.splitlines() if "|" in line}
         assert changes["| dU-Net"] == "-20.0 % |"
         assert changes["| U-Net"] == " |"
+
+    def test_cells_that_were_found_again_by_another_version_are_said_to_be(self, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        path = out / "jobs/dunet/fold-2/seed-0/result.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"cells_versions": {"drepano": "9.9"}}))
+        assert versions_shown(out)[1].endswith("; cells found again with drepano 9.9.")
+
+    def test_words_of_a_note_may_change_between_versions(self, data, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        plan = json.loads((out / "plan.json").read_text())
+        (out / "plan.json").write_text(json.dumps(plan | {"notes": ["In other words."]}))
+        assert compare(data, out, methods="unet").exit_code == 0
+
+    def test_it_says_how_far_it_is(self, data, tmp_path):
+        result = compare(data, tmp_path / "out", "--binary", methods="region-growing")
+        lines = result.stderr.splitlines()
+        wanted = ["jobs: 0 of 2", "measuring: 2 of 2", "1 of 2: region-growing, fold-1, seed 0"]
+        assert [line for line in lines if line in wanted] == [wanted[0], *wanted[1:], wanted[1]]
 
     def test_jobs_of_two_machines_are_told_apart(self, finished, tmp_path):
         out = tmp_path / "out"

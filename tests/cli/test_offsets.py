@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def test_it_writes_three_figures_and_what_they_show_of_fourteen_layers(
     summary = json.loads((folder / "offsets.json").read_text())
     assert (summary["model"], summary["image"], summary["pixel"]) == ("small", "field.png", [20, 30])
     assert len(summary["layers"]) == 14
+    assert summary["weights_sha256"] == hashlib.sha256(dunet.read_bytes()).hexdigest()
+    assert "torch" in summary["versions"]
     for layer in summary["layers"]:
         assert np.array(layer["positions"]).shape == (9, 2)
         assert layer["positions_in_image"] != layer["grid_in_image"]
@@ -79,6 +82,13 @@ def test_cells_of_another_size_have_the_image_scaled(field: Path, dunet: Path, t
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / "out" / "offsets.json").read_text())
     assert summary["image_px_per_network_px"] == [2.0, 2.0]
+    assert summary["cell_diameter"] == 90
+
+
+def test_without_a_model_it_is_the_shipped_one_for_sickle_cells(field: Path, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["offsets", str(field), "--at", "20,30", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "out" / "offsets.json").read_text())["model"] == "scd"
 
 
 @pytest.mark.parametrize("at", ["20", "20,30,1", "a,b", "1.5,3", "", "20;30"])

@@ -45,7 +45,7 @@ def result(method, split, seed, fields, **more):
         "cell_recall": [0.9],
         "roc": [{"false_positive_rate": [0, 1], "true_positive_rate": [0, 1], "auc": 0.5}] * 2,
         "calibration": {"error": 0.01, "pixels": [0, 100], "confidence": [None, 0.9], "right": [None, 0.8]},
-        "settings": {"config": {"seed": 0}},
+        "settings": {"config": {"seed": 0, "steps": 9}},
         "versions": {"drepano": "2"},
         "fit_seconds": 2.0,
         **more,
@@ -119,12 +119,15 @@ def test_what_is_left_out_of_the_average_is_counted_over_all_classes(plan, resul
 
 
 def test_a_method_says_how_and_by_which_versions_it_was_trained_and_measured(plan, results):
+    results[0] |= {"cells_versions": {"drepano": "3"}}
     results[1] |= {"training_versions": {"drepano": "1", "gpu": "a GPU"}}
     unet = summarise(plan, of(results, "unet"))["methods"]["unet"]
-    assert (unet["jobs"], unet["seeds"], unet["settings"]) == (4, [0, 1], {"config": {"seed": 0}})
+    assert (unet["jobs"], unet["seeds"], unet["settings"]) == (4, [0, 1], {"config": {"steps": 9}})
+    two = {"drepano": "2"}
     assert unet["versions"] == [
-        {"trained": {"drepano": "2"}, "measured": {"drepano": "2"}},
-        {"trained": {"drepano": "1", "gpu": "a GPU"}, "measured": {"drepano": "2"}},
+        {"trained": two, "measured": two, "cells": {"drepano": "3"}},
+        {"trained": {"drepano": "1", "gpu": "a GPU"}, "measured": two, "cells": two},
+        {"trained": two, "measured": two, "cells": two},
     ]
 
 
@@ -158,9 +161,12 @@ def test_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_classes_else(p
             row |= {figure: [*row[figure], None] for figure in PER_CLASS}
         one |= {"roc": [one["roc"][0]] * 3, "cell_recall": [0.9, None]}
     plan = replace(plan, classes=(*CLASSES, "other"))
+    for one in of(results, "dunet"):
+        for row in one["fields"]:
+            row["cell_errors"] = {**ERRORS, "incomplete": 50, "misclassified": 4}
     five = summarise(plan, of(results, "unet", "dunet"))
     assert five["methods"]["unet"]["cell_errors"]["together"]["per_100_cells"]["mean"] == pytest.approx(40)
-    assert [d["mean"] for d in five["differences"] if d["figure"] == "together"] == [0]
+    assert [d["mean"] for d in five["differences"] if d["figure"] == "together"] == [3]
 
 
 def test_error_of_the_count_is_relative_and_per_field(plan, results):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +77,7 @@ def compare(
         )
     budget = Budget(steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
-    numbers = _numbers("--seeds", seeds)
+    numbers = _seeds(seeds)
     once = _known("--one-seed", _names(one_seed))
     plan = _plan(
         "compare",
@@ -123,7 +124,7 @@ def learning_curve(
     _check_group(group)
     budget = Budget(steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
-    numbers = _numbers("--seeds", seeds)
+    numbers = _seeds(seeds)
     plan = _plan(
         "learning-curve",
         data,
@@ -222,8 +223,10 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
             err.print(f"{ended} of {waiting}: {name}")
         else:
             say("failed", f"{name}: {reason}")
+        progress("jobs", ended, waiting, nan)
 
     with stage_progress() as progress:
+        progress("jobs", 0, waiting, nan)
         return len(run_jobs(folder, jobs, processes, done, progress=progress, **options))
 
 
@@ -274,8 +277,17 @@ def _numbers(option: str, text: str) -> list[int]:
         numbers = list(dict.fromkeys(int(part) for part in _names(text)))
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 0 or max(numbers) >= 2**32:
-        raise DrepanoError(f"{option} {text!r}: give whole numbers, 0 to {2**32 - 1}, separated by commas")
+    if not numbers or min(numbers) < 0:
+        raise DrepanoError(f"{option} {text!r}: give whole numbers separated by commas")
+    return numbers
+
+
+def _seeds(text: str) -> list[int]:
+    from drepano.errors import DrepanoError
+
+    numbers = _numbers("--seeds", text)
+    if max(numbers) >= 2**32:
+        raise DrepanoError(f"--seeds {text!r}: give whole numbers from 0 to {2**32 - 1}")
     return numbers
 
 

@@ -139,6 +139,8 @@ def prepare_folder(experiment: Path) -> None:
 def keep_plan(experiment: Path, plan: Plan) -> None:
     """Write ``plan.json``, or see that the one there is the same: methods and seeds can be added later.
 
+    Notes may differ: they follow from the rest, in words that may change.
+
     Raises
     ------
     DrepanoError
@@ -151,7 +153,7 @@ def keep_plan(experiment: Path, plan: Plan) -> None:
         return
     begun = read_plan(experiment)
     for field in fields(Plan):
-        if getattr(begun, field.name) != getattr(plan, field.name):
+        if field.name != "notes" and getattr(begun, field.name) != getattr(plan, field.name):
             raise DrepanoError(
                 f"{experiment}: was begun with other settings or data ({field.name} differs from its "
                 f"{PLAN}); repeat those, or name another folder"

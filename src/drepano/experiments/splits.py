@@ -222,7 +222,7 @@ def _missing_classes(
     ]
     consequences = {
         "training": "no method can learn it there",
-        "test": "what is called so there counts as 0; where nothing is, the fold has no figure of it",
+        "test": "maps that have it there get a Dice of 0 for it; all else about it is left out of that fold",
     }
     for split in splits:
         for side, ids in (("training", split.training), ("test", split.test)):

@@ -29,8 +29,8 @@ class Difference:
     unit : str
         "patients" or "fields".
     left_out : int
-        Figures of a class in a field that do not count, because a training of one of the two has none:
-        neither its map nor the truth has the class.
+        Figures of a class in a field that do not count, because a training of one of the two has none: of
+        Dice where neither map nor truth have the class, of distances where one of them lacks it.
     """
 
     mean: float

@@ -88,18 +88,26 @@ def results_by_method(results: Sequence[_Result]) -> dict[str, list[_Result]]:
 
 
 def provenance(results: Sequence[_Result]) -> dict[str, Any]:
-    """Of one method's results: ``jobs``, ``seeds``, ``settings``, and ``versions``, all that they were
-    ``trained`` and ``measured`` with."""
+    """Of one method's results: ``jobs``, ``seeds``, ``settings`` without the seed, and ``versions``: all that
+    they were ``trained`` and ``measured`` with, and with what ``cells`` of maps were found."""
     versions: list[dict[str, Any]] = []
     for result in results:
         measured = result["versions"]
-        one = {"trained": result.get("training_versions", measured), "measured": measured}
+        one = {
+            "trained": result.get("training_versions", measured),
+            "measured": measured,
+            "cells": result.get("cells_versions", measured),
+        }
         if one not in versions:
             versions.append(one)
+    settings = results[0]["settings"]
+    if "config" in settings:
+        config = {name: value for name, value in settings["config"].items() if name != "seed"}
+        settings = {**settings, "config": config}
     return {
         "jobs": len(results),
         "seeds": sorted({result["job"]["seed"] for result in results}),
-        "settings": results[0]["settings"],
+        "settings": settings,
         "versions": versions,
     }
 

@@ -126,7 +126,8 @@ class TrainedIlastik:
             ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         except OSError as error:
             raise DrepanoError(
-                f"{self.executable}: cannot be run ({error.strerror}); give ilastik's start script"
+                f"{self.executable}: cannot be run ({error.strerror}); "
+                "put the start script of your ilastik on the PATH"
             ) from error
         if ended.returncode != 0 or not made.is_file():
             said = [line.strip() for line in (ended.stderr or ended.stdout).splitlines() if line.strip()]

@@ -64,12 +64,16 @@ def test_rows_of_confusion_are_the_truth_and_add_up_to_one(panels):
 
 
 def test_calibration_has_the_share_right_over_the_confidence(panels):
-    bins = {"confidence": [None, 0.6, 0.9], "right": [None, 0.5, 0.95]}
+    bins = {
+        "pixels": [0, 1, 10_000, 30_000],
+        "confidence": [None, 0.2, 0.6, 0.9],
+        "right": [None, 0, 0.5, 0.95],
+    }
     summary = {"methods": {"unet": {"calibration": bins, "calibration_error": {"mean": 0.05}}}}
     (panel,) = panels(figures.draw_calibration, summary)
     x, y = lines(panel)["U-Net (0.0500)"]
-    np.testing.assert_array_equal([x, y], [[np.nan, 0.6, 0.9], [np.nan, 0.5, 0.95]])
-    assert panel.get_xlim()[0] < 0.5 and panel.get_ylim()[0] < 0.5
+    np.testing.assert_array_equal([x, y], [[0.6, 0.9], [0.5, 0.95]])
+    assert 0.4 < panel.get_xlim()[0] < 0.5 and 0.4 < panel.get_ylim()[0] < 0.5
 
 
 def test_a_learning_curve_goes_up_in_numbers_of_fields_not_of_letters(panels):

@@ -20,6 +20,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 """Okabe and Ito's, which colour-blind readers can tell apart; line styles tell more than eight apart."""
 _STYLES = ("-", "--", ":", "-.")
 _INCHES, _DOTS = 4.2, 150
+_FEWEST_OF_BIN = 1e-4
+"""Share of all pixels."""
 
 
 def draw_roc(summary: dict[str, Any]) -> bytes:
@@ -63,14 +65,18 @@ def draw_confusion(summary: dict[str, Any]) -> bytes:
 
 
 def draw_calibration(summary: dict[str, Any]) -> bytes:
-    """Share of pixels that are right against the probability of their class, a line a method."""
+    """Share of pixels that are right against the probability of their class, a line a method.
+
+    Bins with less than one in 10 000 of a method's pixels say nothing and are left out.
+    """
     figure, (panel,) = _panels(1)
     figure.set_figwidth(1.7 * _INCHES)
     panel.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
     lowest = 1.0
     for number, (method, results) in enumerate(summary["methods"].items()):
         bins = results["calibration"]
-        confidence, right = np.array(bins["confidence"], float), np.array(bins["right"], float)
+        enough = np.array(bins["pixels"]) >= _FEWEST_OF_BIN * sum(bins["pixels"])
+        confidence, right = (np.array(bins[name], float)[enough] for name in ("confidence", "right"))
         error = results["calibration_error"]["mean"]
         panel.plot(confidence, right, marker=".", label=f"{METHODS[method]} ({error:.4f})", **_line(number))
         lowest = min(lowest, np.nanmin(np.r_[confidence, right, 1.0]))

@@ -72,7 +72,16 @@ def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
     typical, hardest = _typical_and_hardest(results, plan.classes)
     drawn = {
-        **_figures_of(summary),
+        "roc": ("ROC of pixels, logarithmic towards 0, mean over folds and seeds", figures.draw_roc(summary)),
+        "confusion": (
+            "Confusion of pixels, all folds and seeds together",
+            figures.draw_confusion(summary),
+        ),
+        "calibration": (
+            "Calibration of pixels, all folds and seeds together",
+            figures.draw_calibration(summary),
+        ),
+        **_validation_figure(summary),
         "maps": (
             f"A test field, its truth and the class map of every method: {typical}, of median Dice",
             _draw_maps(experiment, plan, dataset, typical, methods),
@@ -101,37 +110,22 @@ def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
         "validation": _validation_curves(experiment, methods),
     }
     _write_data(experiment, plan, summary, results)
-    return _write_pages(experiment, learning_curve_markdown(summary), _figures_of(summary))
+    drawn = {
+        "learning-curve": (
+            "Dice against the number of training fields; bars are one SD over seeds",
+            figures.draw_learning_curve(summary),
+        ),
+        **_validation_figure(summary),
+    }
+    return _write_pages(experiment, learning_curve_markdown(summary), drawn)
 
 
-def _figures_of(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
-    """Caption and PNG by name of all figures of a summary, of either kind; those with images are not here."""
-    if "curves" in summary:
-        drawn = {
-            "learning-curve": (
-                "Dice against the number of training fields; bars are one SD over seeds",
-                figures.draw_learning_curve(summary),
-            )
-        }
-    else:
-        drawn = {
-            "roc": (
-                "ROC of pixels, logarithmic towards 0, mean over folds and seeds",
-                figures.draw_roc(summary),
-            ),
-            "confusion": (
-                "Confusion of pixels, all folds and seeds together",
-                figures.draw_confusion(summary),
-            ),
-            "calibration": (
-                "Calibration of pixels, all folds and seeds together",
-                figures.draw_calibration(summary),
-            ),
-        }
-    if summary["validation"]:  # nothing where no method is a network
-        png = figures.draw_validation(summary["validation"])
-        drawn["validation"] = ("Loss on inner validation fields, a line a training", png)
-    return drawn
+def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
+    """Nothing where no method is a network."""
+    if not summary["validation"]:
+        return {}
+    png = figures.draw_validation(summary["validation"])
+    return {"validation": ("Loss on inner validation fields, a line a training", png)}
 
 
 def _write_data(
@@ -193,9 +187,7 @@ def _trainings(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
         return []
     budget = plan.budget
     names = ("learning_rate", "schedule", "loss", "touching_weight", "normalisation", "augment")
-    settings = {
-        name: {method: config[name] for method, config in configs.items() if name in config} for name in names
-    }
+    settings = {name: {method: config[name] for method, config in configs.items()} for name in names}
     usual = {name: Counter(values.values()).most_common(1)[0][0] for name, values in settings.items()}
     others = [
         f"{METHODS[method]} {name} {value}"
@@ -229,6 +221,8 @@ def _versions(ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
             line = measured = _listed(versions["measured"])
             if versions["trained"] != versions["measured"]:
                 line = f"training begun with {_listed(versions['trained'])}; measured with {measured}"
+            if versions["cells"] != versions["measured"]:
+                line += f"; cells found again with drepano {versions['cells']['drepano']}"
             methods_of[line].append(METHODS[name])
     return [f"Versions of {'; '.join(methods)}: {line}." for line, methods in methods_of.items()]
 
@@ -268,14 +262,13 @@ def _typical_and_hardest(results: Sequence[dict[str, Any]], classes: Sequence[st
 def _draw_maps(
     experiment: Path, plan: Plan, dataset: FieldDataset, id_: str, methods: Sequence[str]
 ) -> bytes:
-    """A test field and what every method that has been tested on it makes of it, with its first seed."""
+    """A test field and what every method that has been tested on it makes of it, with one of its seeds."""
     field = dataset.with_ids([id_])[0]
     split = next(split for split in plan.splits if id_ in split.test)
     maps = {}
     for method in methods:
         seeds = sorted((experiment / JOBS / method / split.name).glob(f"*/{MAPS}"))
-        paths = [folder / f"{id_}.png" for folder in seeds]
-        there = [path for path in paths if path.is_file()]
+        there = [path for path in (folder / f"{id_}.png" for folder in seeds) if path.is_file()]
         if there:
             with Image.open(there[0]) as picture:
                 maps[method] = np.asarray(picture)
