@@ -16,7 +16,8 @@ from PIL import Image
 
 from drepano.cells import find_cells
 from drepano.experiments.jobs import MAPS
-from drepano.experiments.plan import FIELDS, JOBS, RESULT, Plan, read_plan, read_result
+from drepano.experiments.plan import FIELDS, JOBS, RESULT, Plan, read_plan
+from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
 from drepano.field import Field, Segmentation
 from drepano.io import without_nan, write_text

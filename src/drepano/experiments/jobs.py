@@ -21,7 +21,8 @@ from drepano.datasets import open_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments.evaluation import evaluate_crops
 from drepano.experiments.measure import measure_method
-from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan, read_result
+from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
+from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_bytes, write_text
 from drepano.methods import create_method

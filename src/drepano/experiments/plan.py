@@ -184,20 +184,3 @@ def read_plan(experiment: Path) -> Plan:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise DrepanoError(f"{path}: is damaged ({error}); begin the experiment in another folder") from error
-
-
-def read_result(path: Path) -> dict[str, Any]:
-    """What a job has written.
-
-    Raises
-    ------
-    DrepanoError
-        If it cannot be read.
-    """
-    try:
-        result: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DrepanoError(
-            f"{path}: cannot be read ({error}); delete it and run the same command again"
-        ) from error
-    return result

@@ -13,18 +13,17 @@ import pandas as pd
 from PIL import Image
 
 from drepano.datasets import FieldDataset
+from drepano.experiments.differences import curve_differences, method_differences
 from drepano.experiments.jobs import MAPS, TRAINING
 from drepano.experiments.plan import FIELDS, JOBS, PLAN, RESULT, Plan, read_plan
-from drepano.experiments.summary import (
+from drepano.experiments.results import (
     crops_table,
-    curve_differences,
     fields_table,
-    learning_curves,
     provenance,
     read_results,
     results_by_method,
-    summarise,
 )
+from drepano.experiments.summary import learning_curves, summarise_methods
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import write_bytes, write_json, write_text
 from drepano.methods import METHODS
@@ -58,13 +57,15 @@ def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
     """
     plan = read_plan(experiment)
     results = read_results(experiment, methods)
-    compared = summarise(plan, results)
+    of_methods = summarise_methods(results, plan.classes)
     summary: dict[str, Any] = {
         "title": f"Methods compared on {plan.data['name']}",
-        "conditions": _conditions(plan, compared["methods"]),
+        "conditions": _conditions(plan, of_methods),
         "budget": asdict(plan.budget),
         "splits": [asdict(split) for split in plan.splits],
-        **compared,
+        "classes": list(plan.classes),
+        "methods": of_methods,
+        "differences": method_differences(results, plan),
         "validation": _validation_curves(experiment, methods),
     }
     _write_data(experiment, plan, summary, results)

@@ -28,7 +28,7 @@ _ERRORS = {
 
 
 def comparison_markdown(summary: dict[str, Any]) -> str:
-    """All tables of a comparison, from `experiments.summary.summarise` and what the command adds to it.
+    """All tables of a comparison, from the summary of `write_comparison`.
 
     Mean and standard deviation (ddof = 1) over folds of the mean over seeds.
     """

@@ -1,0 +1,179 @@
+"""Methods in pairs, on the same fields: in what they differ by more than chance."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import combinations, permutations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from drepano.experiments.plan import Plan
+from drepano.experiments.results import (
+    ERRORS,
+    PER_CLASS,
+    TOGETHER,
+    Result,
+    count_errors,
+    crops_table,
+    number,
+    results_by_method,
+    training_fields,
+)
+from drepano.experiments.statistics import Difference, in_words, paired_difference
+from drepano.methods import METHODS
+
+_FIGURES = {
+    "dice": "Dice",
+    "hausdorff": "Hausdorff distance in px",
+    "hausdorff95": "HD95 in px",
+    "joined": "errors I (joined cells) a field",
+    "artefacts": "errors II (artefacts) a field",
+    "incomplete": "errors III (incomplete cells) a field",
+    "misclassified": "errors III (cells of two classes) a field",
+    TOGETHER: "errors I to III together a field",
+}
+"""What methods are compared in on fields, pair by pair."""
+_CROPS, _CROPS_IN_WORDS = "crops", "the share of single crops given the right class"
+_SMALLER_IS_BETTER = {"hausdorff", "hausdorff95", *ERRORS, TOGETHER}
+
+
+def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:
+    """Every pair of methods, in what the paper compares: Dice, Hausdorff distances, cell errors; and crops.
+
+    Parameters
+    ----------
+    results : sequence of dict
+        From `read_results`.
+    plan : Plan
+
+    Returns
+    -------
+    list of dict
+        A `Difference` each, with the figure, the two methods, and ``words``.
+    """
+    by_method = results_by_method(results)
+    differences = []
+    for figure in _FIGURES:
+        if figure == "misclassified" and len(plan.classes) == 2:
+            continue
+        for first, second in combinations(by_method, 2):
+            difference = _difference(by_method[first], by_method[second], figure, plan)
+            if difference is not None:
+                titles = METHODS[first], METHODS[second]
+                differences.append(_as_json(figure, (first, second), titles, difference, plan))
+    for first, second in combinations(by_method, 2):
+        difference = _crop_difference(by_method[first], by_method[second])
+        if difference is not None:
+            titles = METHODS[first], METHODS[second]
+            differences.append(_as_json(_CROPS, (first, second), titles, difference, plan))
+    return differences
+
+
+def _crop_difference(first: Sequence[Result], second: Sequence[Result]) -> Difference | None:
+    """In single crops that are given the right class; None where the two have none in common."""
+    tables = [crops_table(results) for results in (first, second)]
+    if not all(map(len, tables)):
+        return None
+    one, other = (_right_by_crop(table) for table in tables)
+    crops = pd.concat(tables)
+    patients, folds = (dict(zip(crops["crop"], crops[name], strict=True)) for name in ("patient", "split"))
+    return paired_difference(one, other, patients, folds) if one.keys() & other.keys() else None
+
+
+def _right_by_crop(crops: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """For every crop whether it was given the right class, (seeds,); NaN where a seed lacks it."""
+    right = (crops["true"] == crops["predicted"]).astype(float)
+    table = crops.assign(right=right).pivot(index="crop", columns="seed", values="right")
+    return {str(crop): row for crop, row in zip(table.index, table.to_numpy(), strict=True)}
+
+
+def _difference(
+    first: Sequence[Result], second: Sequence[Result], figure: str, plan: Plan
+) -> Difference | None:
+    """None where the two have no field in common on which the figure is defined.
+
+    A field's figure is that of cells in binary, else the mean over those classes that are defined for both
+    methods and all their seeds: a class that only one of them is asked for would count as that one's gain.
+    """
+    sides = [_by_field(results, figure) for results in (first, second)]
+    values: list[dict[str, NDArray[np.float64]]] = [{}, {}]
+    left_out = 0
+    for field in [field for field in sides[0] if field in sides[1]]:
+        rows = np.concatenate([side[field] for side in sides])
+        defined = ~np.isnan(rows[~np.isnan(rows).all(axis=1)]).any(axis=0)
+        left_out += int((~defined).sum())
+        if defined.any():
+            for value, side in zip(values, sides, strict=True):
+                value[field] = side[field][:, defined].mean(axis=1)
+    folds = {id_: split.fold for split in plan.splits for id_ in split.test}
+    try:
+        difference = paired_difference(values[0], values[1], plan.patients, folds)
+    except ValueError:
+        return None
+    return replace(difference, left_out=left_out)
+
+
+def _as_json(
+    figure: str, names: tuple[str, str], titles: tuple[str, str], difference: Difference, plan: Plan
+) -> dict[str, Any]:
+    label, thing = (_CROPS_IN_WORDS, "crop") if figure == _CROPS else (_FIGURES[figure], "field")
+    if figure in PER_CLASS and len(plan.classes) > 2:
+        label = f"average {label}"
+    return {
+        "figure": figure,
+        "first": names[0],
+        "second": names[1],
+        **asdict(difference),
+        "more_than_chance": difference.more_than_chance,
+        "words": in_words(*titles, label, difference, figure not in _SMALLER_IS_BETTER, thing),
+    }
+
+
+def _by_field(results: Sequence[Result], figure: str) -> dict[str, NDArray[np.float64]]:
+    """Of every field the figure, (seeds, classes); one column where it is one number, NaN without any."""
+    values: dict[str, dict[int, list[float]]] = defaultdict(dict)
+    for result in results:
+        for field in result["fields"]:
+            if figure in (*ERRORS, TOGETHER):
+                row = [count_errors(field, figure)]
+            else:
+                row = [number(value) for value in field[figure]]
+            values[field["field"]][result["job"]["seed"]] = row[1:] if len(row) == 2 else row
+    seeds = sorted({result["job"]["seed"] for result in results})
+    return {
+        field: np.array([of_seed.get(seed, [np.nan] * len(next(iter(of_seed.values())))) for seed in seeds])
+        for field, of_seed in values.items()
+    }
+
+
+def curve_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:
+    """Pairs of methods with equally many training fields, and either with half as many as the other.
+
+    The paper's claim for its Fig. 7 is of the second kind: dU-Net does with half the fields what U-Net does.
+    """
+    by_point: dict[tuple[str, int], list[Result]] = defaultdict(list)
+    for result in results:
+        by_point[result["job"]["method"], training_fields(result)].append(result)
+    differences = []
+    methods = results_by_method(results)
+    sizes = sorted({size for _, size in by_point})
+    points = [((first, size), (second, size)) for first, second in combinations(methods, 2) for size in sizes]
+    points += [
+        ((first, size), (second, 2 * size)) for first, second in permutations(methods, 2) for size in sizes
+    ]
+    for (first, fewer), (second, more) in points:
+        difference = _difference(by_point[first, fewer], by_point[second, more], "dice", plan)
+        if difference is not None:
+            names = f"{first} with {_fields(fewer)}", f"{second} with {_fields(more)}"
+            titles = f"{METHODS[first]} with {_fields(fewer)}", f"{METHODS[second]} with {_fields(more)}"
+            differences.append(_as_json("dice", names, titles, difference, plan))
+    return differences
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"

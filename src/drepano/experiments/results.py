@@ -1,0 +1,142 @@
+"""What the jobs of an experiment have measured: read from their folders, and as tables."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from drepano.errors import DrepanoError
+from drepano.experiments.plan import JOBS, RESULT
+
+Result = dict[str, Any]
+"""What ``result.json`` holds; see `drepano.experiments.jobs.run_job`."""
+
+PER_CLASS = ("dice", "jaccard", "hausdorff", "hausdorff95", "surface_dice")
+"""Figures of a field that have a value a class."""
+ERRORS = ("joined", "artefacts", "incomplete", "misclassified", "missed")
+"""Cell errors I, II, III (binary), III (multi-class), and cells of which less than a tenth was found."""
+TOGETHER = "together"
+"""Errors I, II and III of the paper in one number."""
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """What a job has written.
+
+    Raises
+    ------
+    DrepanoError
+        If it cannot be read.
+    """
+    try:
+        result: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DrepanoError(
+            f"{path}: cannot be read ({error}); delete it and run the same command again"
+        ) from error
+    return result
+
+
+def read_results(experiment: Path, methods: Sequence[str]) -> list[Result]:
+    """The results of all finished jobs of `methods`, method by method.
+
+    Raises
+    ------
+    DrepanoError
+        If one cannot be read.
+    """
+    folders = [experiment / JOBS / method for method in methods]
+    return [read_result(path) for folder in folders for path in sorted(folder.glob(f"*/*/{RESULT}"))]
+
+
+def results_by_method(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Results of each method, methods in the order in which they come."""
+    by_method: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        by_method[result["job"]["method"]].append(result)
+    return dict(by_method)
+
+
+def provenance(results: Sequence[Result]) -> dict[str, Any]:
+    """Of one method's results: ``jobs``, ``seeds``, ``settings`` without the seed, and ``versions``: all that
+    they were ``trained`` and ``measured`` with, and with what ``cells`` of maps were found."""
+    versions: list[dict[str, Any]] = []
+    for result in results:
+        measured = result["versions"]
+        one = {
+            "trained": result.get("training_versions", measured),
+            "measured": measured,
+            "cells": result.get("cells_versions", measured),
+        }
+        if one not in versions:
+            versions.append(one)
+    settings = results[0]["settings"]
+    if "config" in settings:
+        config = {name: value for name, value in settings["config"].items() if name != "seed"}
+        settings = {**settings, "config": config}
+    return {
+        "jobs": len(results),
+        "seeds": sorted({result["job"]["seed"] for result in results}),
+        "settings": settings,
+        "versions": versions,
+    }
+
+
+def fields_table(results: Sequence[Result], classes: Sequence[str]) -> pd.DataFrame:
+    """One row a test field of a job: everything that the tables' means are made of.
+
+    Parameters
+    ----------
+    results : sequence of dict
+        From `read_results`.
+    classes : sequence of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``method``, ``split``, ``seed``, ``field``, ``patient``, ``cells`` (predicted),
+        ``true_cells``, the `ERRORS`, and ``<figure> <class>`` for the figures in `PER_CLASS`; empty where a
+        figure is not defined.
+    """
+    return pd.DataFrame(
+        {
+            **result["job"],
+            **{name: field[name] for name in ("field", "patient", "cells")},
+            **{name: field["cell_errors"][name] for name in ("true_cells", *ERRORS)},
+            **{
+                f"{figure} {name}": value
+                for figure in PER_CLASS
+                for name, value in zip(classes, field[figure], strict=True)
+            },
+        }
+        for result in results
+        for field in result["fields"]
+    )
+
+
+def crops_table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a single crop of a job: columns ``method``, ``split``, ``seed``, ``crop``, ``patient``,
+    ``category``, ``true``, ``predicted``; empty where no crops were classified."""
+    return pd.DataFrame({**result["job"], **crop} for result in results for crop in result.get("crops", ()))
+
+
+def training_fields(result: Result) -> int:
+    """Training fields of a job of a learning curve."""
+    return int(result["job"]["split"].rpartition("fields-")[2])
+
+
+def count_errors(field: dict[str, Any], error: str) -> float:
+    """Errors III of the paper are incomplete cells where cells are one class, else cells of two classes."""
+    counts = field["cell_errors"]
+    if error != TOGETHER:
+        return float(counts[error])
+    third = "incomplete" if len(field["dice"]) == 2 else "misclassified"
+    return float(counts["joined"] + counts["artefacts"] + counts[third])
+
+
+def number(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,80 @@
+"""Methods in pairs, on the same fields; on results written by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from drepano.experiments.differences import curve_differences, method_differences
+
+CLASSES = ("background", "cell")
+
+
+def test_methods_are_compared_in_pairs_on_the_fields_of_both(plan, results, of):
+    differences = method_differences(of(results, "dunet", "unet"), plan)
+    dice = next(d for d in differences if d["figure"] == "dice")
+    assert (dice["first"], dice["second"], dice["fields"], dice["unit"]) == ("dunet", "unet", 3, "fields")
+    assert dice["mean"] == pytest.approx(np.mean([0.9 - 0.85, 0.9 - 0.7, 0.9 - 0.6]))
+    assert dice["words"].startswith("dU-Net ")
+
+
+def test_a_class_that_one_seed_is_not_asked_for_is_nobodys_gain(plan, field, result):
+    """In field a one method has the third class in its map alone, by a stray pixel: its Dice there is 0."""
+    plan = replace(plan, classes=(*CLASSES, "other"))
+
+    def with_third(dice, third):
+        return {**field("a", dice), "dice": [0.9, dice, third]}
+
+    results = [
+        result("dunet", "fold-1", 0, [with_third(0.8, None)]),
+        result("unet", "fold-1", 0, [with_third(0.8, 0.0)]),
+        result("dunet", "fold-2", 0, [{**field("c", 0.8), "dice": [0.9, 0.8, 0.7]}]),
+        result("unet", "fold-2", 0, [{**field("c", 0.8), "dice": [0.9, 0.8, 0.7]}]),
+    ]
+    dice = next(d for d in method_differences(results, plan) if d["figure"] == "dice")
+    assert dice["mean"] == 0
+    assert dice["fields"] == 2
+    assert dice["left_out"] == 1
+    assert "2 fields, without 1 value of an absent class" in dice["words"]
+
+
+def test_single_crops_are_compared_over_patients(plan, field, result, of, crop):
+    hits = {"dunet": {"P": 9, "Q": 8, "R": 9}, "unet": {"P": 6, "Q": 5, "R": 6}}
+    results = [
+        result(
+            method,
+            f"fold-{patient}",
+            seed,
+            [field("a", 0.9)],
+            crops=[crop(f"{patient}{i}", patient, i < right) for i in range(10)],
+        )
+        for method, patients in hits.items()
+        for patient, right in patients.items()
+        for seed in (0, 1)
+    ]
+    (row,) = [
+        one for one in method_differences(of(results, "dunet", "unet"), plan) if one["figure"] == "crops"
+    ]
+    assert row["mean"] == pytest.approx(0.3)
+    assert (row["fields"], row["units"], row["unit"]) == (30, 3, "patients")
+    assert row["words"].startswith(
+        "dU-Net is better than U-Net in the share of single crops given the right class by more than chance"
+    )
+    assert "30 crops of 3 patients" in row["words"]
+
+
+def test_a_learning_curve_compares_at_equal_sizes_and_with_half_the_fields(plan, field, result, of):
+    points = {("dunet", 10): 0.8, ("dunet", 20): 0.9, ("unet", 10): 0.7, ("unet", 20): 0.8}
+    results = [
+        result(method, f"fields-{size}", 0, [field("a", dice), field("b", dice)])
+        for (method, size), dice in points.items()
+    ]
+    differences = curve_differences(of(results, "dunet", "unet"), plan)
+    assert {(d["first"], d["second"]): round(d["mean"], 6) for d in differences} == {
+        ("dunet with 10 fields", "unet with 10 fields"): 0.1,
+        ("dunet with 10 fields", "unet with 20 fields"): 0.0,
+        ("unet with 10 fields", "dunet with 20 fields"): -0.2,
+        ("dunet with 20 fields", "unet with 20 fields"): 0.1,
+    }

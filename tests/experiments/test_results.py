@@ -1,0 +1,28 @@
+"""What jobs have measured, as tables; on results written by hand."""
+
+from __future__ import annotations
+
+from drepano.experiments.results import fields_table, provenance
+
+CLASSES = ("background", "cell")
+
+
+def test_a_method_says_how_and_by_which_versions_it_was_trained_and_measured(results, of):
+    results[0] |= {"cells_versions": {"drepano": "3"}}
+    results[1] |= {"training_versions": {"drepano": "1", "gpu": "a GPU"}}
+    unet = provenance(of(results, "unet"))
+    assert (unet["jobs"], unet["seeds"], unet["settings"]) == (4, [0, 1], {"config": {"steps": 9}})
+    two = {"drepano": "2"}
+    assert unet["versions"] == [
+        {"trained": two, "measured": two, "cells": {"drepano": "3"}},
+        {"trained": {"drepano": "1", "gpu": "a GPU"}, "measured": two, "cells": two},
+        {"trained": two, "measured": two, "cells": two},
+    ]
+
+
+def test_the_table_of_fields_has_a_row_a_field_a_job(results):
+    table = fields_table(results, CLASSES)
+    assert len(table) == sum(len(one["fields"]) for one in results)
+    row = table[(table["method"] == "unet") & (table["seed"] == 1) & (table["field"] == "a")].iloc[0]
+    assert (row["dice cell"], row["incomplete"], row["true_cells"], row["split"]) == (0.9, 2, 20, "fold-1")
+    assert table["hausdorff cell"].isna().all()
