@@ -24,7 +24,7 @@ TOGETHER = "together"
 """Errors I, II and III of the paper in one number."""
 
 
-def read_result(path: Path) -> dict[str, Any]:
+def read_result(path: Path) -> Result:
     """What a job has written.
 
     Raises
@@ -33,7 +33,7 @@ def read_result(path: Path) -> dict[str, Any]:
         If it cannot be read.
     """
     try:
-        result: dict[str, Any] = json.loads(path.read_text())
+        result: Result = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise DrepanoError(
             f"{path}: cannot be read ({error}); delete it and run the same command again"
@@ -130,7 +130,10 @@ def training_fields(result: Result) -> int:
 
 
 def count_errors(field: dict[str, Any], error: str) -> float:
-    """Errors III of the paper are incomplete cells where cells are one class, else cells of two classes."""
+    """Cell errors of one kind in a field, one of `ERRORS` or `TOGETHER`.
+
+    Errors III of the paper are incomplete cells where cells are one class, else cells of two classes.
+    """
     counts = field["cell_errors"]
     if error != TOGETHER:
         return float(counts[error])
@@ -139,4 +142,5 @@ def count_errors(field: dict[str, Any], error: str) -> float:
 
 
 def number(value: float | None) -> float:
+    """NaN for None, which JSON has in its place."""
     return float("nan") if value is None else value
