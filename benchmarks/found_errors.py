@@ -5,19 +5,16 @@ they are counted on the cells that `find_cells` makes of the same maps: touching
 Each RUN is a whole folder of `drepano compare`, with its maps; what several have is taken from the first.
 """
 
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from remeasure import read_map
 
 from drepano.cells import find_cells
-from drepano.experiments.jobs import MAPS
 from drepano.experiments.plan import FIELDS, JOBS, RESULT, read_plan
-from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
-from drepano.field import Segmentation
+from drepano.experiments.results import read_result
+from drepano.experiments.working_copy import open_working_copy
 from drepano.io import write_json
 from drepano.metrics import CellErrors, Detection, cell_errors, match_cells
 
@@ -36,13 +33,10 @@ def measure(run: Path, method: str, plan, fields) -> dict[str, float]:
     errors: dict[str, CellErrors] = defaultdict(CellErrors)
     detection = Detection()
     for result in sorted((run / JOBS / method).glob(f"*/*/{RESULT}")):
-        for row in json.loads(result.read_text())["fields"]:
+        for row in read_result(result)["fields"]:
             field = fields[row["field"]]
-            classes = np.asarray(Image.open(result.parent / MAPS / f"{field.id}.png"))
-            segmentation = Segmentation(
-                classes, np.empty((0, *classes.shape), np.float32), plan.class_taxonomy, CELL_DIAMETER
-            )
-            cells = find_cells(segmentation)
+            segmentation = read_map(result.parent, field.id, plan.class_taxonomy)
+            classes, cells = segmentation.classes, find_cells(segmentation)
             detection += match_cells(field.instances, cells)
             errors["of pieces"] += cell_errors(field.instances, classes)
             errors["of cells counted"] += cell_errors(field.instances, classes, cells)

@@ -8,20 +8,19 @@ The same `compare` command then writes tables and report.
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from drepano.cells import find_cells
 from drepano.experiments.jobs import MAPS
+from drepano.experiments.measure import CellCounts
 from drepano.experiments.plan import FIELDS, JOBS, RESULT, Plan, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
 from drepano.field import Field, Segmentation
 from drepano.io import without_nan, write_text
-from drepano.metrics import Detection, cell_confusion, cell_recall, match_cells
+from drepano.taxonomy import Taxonomy
 from drepano.training import versions
 
 
@@ -37,28 +36,18 @@ def main(runs: list[Path]) -> None:
 
 
 def remeasured(path: Path, plan: Plan, fields: dict[str, Field]) -> dict:
-    result, taxonomy = read_result(path), plan.class_taxonomy
-    detection = Detection()
-    counts = np.zeros((len(taxonomy), len(taxonomy)), np.int64)
+    result = read_result(path)
+    counts = CellCounts(plan.class_taxonomy)
     for row in result["fields"]:
-        field = fields[row["field"]]
-        classes = np.asarray(Image.open(path.parent / MAPS / f"{field.id}.png"))
-        probabilities = np.empty((0, *classes.shape), np.float32)  # cells are found in the class map alone
-        cells = find_cells(Segmentation(classes, probabilities, taxonomy, CELL_DIAMETER))
-        row["cells"] = int(cells.max(initial=0))
-        detection += match_cells(field.instances, cells)
-        counts += cell_confusion(field.instances, cells, field.class_map(taxonomy), classes, len(taxonomy))
-    return {
-        **result,
-        "cells_versions": versions(),
-        "detection": {
-            **asdict(detection),
-            "f1": detection.f1,
-            "panoptic_quality": detection.panoptic_quality,
-        },
-        "cell_confusion": counts.tolist(),
-        "cell_recall": cell_recall(counts).tolist(),
-    }
+        segmentation = read_map(path.parent, row["field"], plan.class_taxonomy)
+        row["cells"] = counts.add(fields[row["field"]], segmentation)
+    return {**result, "cells_versions": versions(), **counts.figures()}
+
+
+def read_map(job: Path, field: str, taxonomy: Taxonomy) -> Segmentation:
+    """What a finished job made of a field, without probabilities: cells are found in the class map alone."""
+    classes = np.asarray(Image.open(job / MAPS / f"{field}.png"))
+    return Segmentation(classes, np.empty((0, *classes.shape), np.float32), taxonomy, CELL_DIAMETER)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ and all choices. What is done already is not done again.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +21,7 @@ from drepano.datasets import open_dataset
 from drepano.experiments.evaluation import summarise_crops
 from drepano.experiments.jobs import run_jobs
 from drepano.experiments.plan import FIELDS, RESULT, Job, Plan, keep_plan, make_plan
+from drepano.experiments.results import read_result
 from drepano.experiments.splits import Split, Splits
 from drepano.experiments.working_copy import survey, write_working_copy
 from drepano.io import write_json
@@ -86,7 +86,7 @@ def read_results(run: Path, jobs: list[Job]) -> pd.DataFrame:
     """How a training did on each of its two test patients; a row each."""
     rows = []
     for job in jobs:
-        result = json.loads((job.folder(run) / RESULT).read_text())
+        result = read_result(job.folder(run) / RESULT)
         crops = pd.DataFrame(result["crops"])
         for patient, of_patient in crops.groupby("patient"):
             dice = [field["dice"] for field in result["fields"] if field["patient"] == patient]

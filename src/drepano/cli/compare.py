@@ -226,7 +226,8 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
         progress("jobs", ended, waiting, nan)
 
     with stage_progress() as progress:
-        progress("jobs", 0, waiting, nan)
+        if waiting:
+            progress("jobs", 0, waiting, nan)
         return len(run_jobs(folder, jobs, processes, done, progress=progress, **options))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from drepano.cells import find_cells
 from drepano.datasets import FieldDataset
-from drepano.field import Segmentation
+from drepano.field import Field, Segmentation
 from drepano.io import without_nan
 from drepano.methods import TrainedMethod
 from drepano.metrics import (
@@ -52,38 +52,67 @@ class Measured:
     maps: dict[str, bytes]
 
 
+class CellCounts:
+    """Cells found in the maps of many fields against the true ones.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy
+    """
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._taxonomy = taxonomy
+        self._detection = Detection()
+        self._confusion = np.zeros((len(taxonomy), len(taxonomy)), np.int64)
+
+    def add(self, field: Field, segmentation: Segmentation) -> int:
+        """How many cells are found in one field, whose instance map is known."""
+        assert field.instances is not None  # the working copy has them
+        classes, cells = field.class_map(self._taxonomy), find_cells(segmentation)
+        self._detection += match_cells(field.instances, cells)
+        self._confusion += cell_confusion(
+            field.instances, cells, classes, segmentation.classes, len(self._taxonomy)
+        )
+        return int(cells.max(initial=0))
+
+    def figures(self) -> dict[str, Any]:
+        """``detection``, ``cell_confusion`` and ``cell_recall`` of all fields; see `Measured`."""
+        return {
+            "detection": {
+                **asdict(self._detection),
+                "f1": self._detection.f1,
+                "panoptic_quality": self._detection.panoptic_quality,
+            },
+            "cell_confusion": self._confusion.tolist(),
+            "cell_recall": cell_recall(self._confusion).tolist(),
+        }
+
+
 def measure_method(
     trained: TrainedMethod, fields: FieldDataset, taxonomy: Taxonomy, progress: Progress
 ) -> Measured:
     """Segment all fields and compare them with their truth, by the metrics of `drepano.metrics`."""
     rows, maps = [], {}
     curves = PixelCurves(len(taxonomy))
-    detection = Detection()
-    confusion, cell_counts = np.zeros((2, len(taxonomy), len(taxonomy)), np.int64)
+    counts = CellCounts(taxonomy)
+    confusion = np.zeros((len(taxonomy), len(taxonomy)), np.int64)
     for number, field in enumerate(fields, start=1):
         segmentation = trained.segment(field.image)
         assert field.instances is not None  # the working copy has them
         classes, instances = field.class_map(taxonomy), field.instances
-        cells = find_cells(segmentation)
-        detection += match_cells(instances, cells)
-        cell_counts += cell_confusion(instances, cells, classes, segmentation.classes, len(taxonomy))
         confusion += confusion_matrix(classes, segmentation.classes, len(taxonomy))
         curves.add(classes, segmentation.probabilities)
         row = _measure_field(classes, instances, segmentation)
-        rows.append({"field": field.id, "patient": field.patient, "cells": int(cells.max(initial=0)), **row})
+        rows.append(
+            {"field": field.id, "patient": field.patient, "cells": counts.add(field, segmentation), **row}
+        )
         maps[field.id] = _as_png(segmentation.classes)
         progress("measuring", number, len(fields), float("nan"))
     error, bins = curves.calibration()
     figures = {
         "fields": rows,
-        "detection": {
-            **asdict(detection),
-            "f1": detection.f1,
-            "panoptic_quality": detection.panoptic_quality,
-        },
+        **counts.figures(),
         "confusion": confusion.tolist(),
-        "cell_confusion": cell_counts.tolist(),
-        "cell_recall": cell_recall(cell_counts).tolist(),
         "roc": [
             {
                 "false_positive_rate": _thinned(curve.false_positive_rate),
