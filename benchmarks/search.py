@@ -64,7 +64,11 @@ def main(given: argparse.Namespace) -> int:
 
     def keep() -> dict[str, Any]:
         rows = [row for job in jobs if job.is_done(given.run) for row in rows_of(given.run, job)]
-        summary = {"plan": conditions(plan), **sum_up([*begun, *rows], plan)}
+        summary = {
+            "plan": conditions(plan),
+            "splits_begun_elsewhere": sorted(elsewhere),
+            **sum_up([*begun, *rows], plan),
+        }
         write_json(given.run / "search.json", summary)
         return summary
 
