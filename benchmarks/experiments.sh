@@ -62,6 +62,7 @@ python "$(dirname "$0")/found_errors.py" "$results/binary-touching-2400/found-er
 drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-3600" --folds 5 \
   --steps 3600 --validate-every 600 "${crops[@]}" --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest
 keep binary-touching-3600
+python "$(dirname "$0")/found_errors.py" "$results/binary-touching-3600/found-errors.json" "$runs/binary-touching-3600"
 
 # Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
 compose composed-160 40 1

@@ -1,17 +1,18 @@
 """Find the dU-Net that does best on new patients: python benchmarks/search.py RUN DATA XU2017 [--help]
 
 DATA has composed fields of four patients, XU2017 their single real cells. Every variant is trained on two
-patients and tested on the other two. Its score is the mean of the Dice of the classes that a patient has and
-of the mean recall of their single cells. What is good for a patient is told by the score on the other one, of
-trainings without both, so that no cell of theirs has a say.
+patients and tested on the other two. Its score is the mean of the Dice of background and the classes that a
+patient has and of the mean recall of their single cells. What is good for a patient is told by the score on
+the other one, of trainings without both, so that no cell of theirs has a say.
 
 To save time, all variants are trained on the first and the last split only, which hold out every patient
-once. On the others those go on that are good for a patient held out: no more than `MARGIN` behind the best.
-Another dU-Net than the default is chosen only where it is better by more than chance.
+once. On the others the default goes on, and what is good for a patient held out: no more than `MARGIN` behind
+the best on the patient who was held out together with them. Another dU-Net than the default is chosen only
+where it is better by more than chance; the three tests a patient can show large leads only.
 
 RUN/search.json has all figures after every training, and the choice when all is done. What RUN has is not
 trained again. Another machine's search.json can be given as `--begun`: splits that it has of all variants are
-taken from it. No split is mixed of two machines.
+taken from it. No split is mixed by it.
 """
 
 from __future__ import annotations
@@ -176,6 +177,7 @@ def rows_of(run: Path, job: Job) -> list[dict[str, Any]]:
                 "patient": patient,
                 "also_without": other,
                 **{figure: round(value, 4) for figure, value in values.items()},
+                "fit_seconds": result["fit_seconds"],
             }
         )
     return rows
