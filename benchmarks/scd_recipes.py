@@ -1,79 +1,121 @@
-"""Choose how `scd` is trained: python benchmarks/scd_recipes.py OUT.json RECIPE_FOLDER...
+"""Choose how `scd` is trained: python benchmarks/scd_recipes.py OUT.json RECIPE...
 
-Every folder has, for each patient, a run that never saw them and what `drepano evaluate` wrote of their crops
-and of composed fields of their cells, as `train_shipped.sh` leaves them. A patient's own crops have no say in
-the choice for them: it is the recipe that gave more of the others' crops the right class. The figures of
-that choice are what new patients may expect.
+A RECIPE is a folder that has, for each patient, a run that never saw them and what `drepano evaluate` wrote of
+their crops and of composed fields of their cells, as `train_shipped.sh` leaves them; or an earlier OUT.json, whose
+recipes are taken over as they are. A patient's own crops have no say in the choice for them: it is the recipe
+that gave more of the others' crops the right class. The figures of that choice are what new patients may expect.
 """
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.stats import ttest_1samp
 from shipped_metrics import crop_tables, inner_validation
 
 from drepano.experiments import summarise_crops
 from drepano.io import write_json
 
+Patients = dict[str, dict[str, Any]]
 
-def main(out: Path, folders: list[Path]) -> None:
-    tables = {folder.name: crop_tables(folder) for folder in folders}
-    patients = sorted(next(iter(tables.values())))
+
+def main(out: Path, sources: list[Path]) -> None:
+    recipes: dict[str, Patients] = {}
+    for source in sources:
+        recipes |= earlier(source) if source.suffix == ".json" else {source.name: measured(source)}
+    patients = sorted(next(iter(recipes.values())))
     chosen = {
-        patient: best(tables, [other for other in patients if other != patient]) for patient in patients
+        patient: best(recipes, [other for other in patients if other != patient]) for patient in patients
     }
     write_json(
         out,
         {
             "recipes": {
-                folder.name: {
-                    **figures([tables[folder.name][patient] for patient in patients]),
-                    "patients": {
-                        patient: {
-                            **figures([tables[folder.name][patient]]),
-                            **of_composed_fields(folder, patient),
-                            **inner_validation(folder, patient),
-                        }
-                        for patient in patients
-                    },
-                }
-                for folder in folders
+                name: {**figures(list(of.values())), "patients": of} for name, of in recipes.items()
             },
-            "chosen": best(tables, patients),
+            "differences": {
+                f"{later} - {earlier}": differences(recipes[later], recipes[earlier])
+                for earlier, later in pairwise(recipes)
+            },
+            "chosen": best(recipes, patients),
             "chosen_without": chosen,
-            "of_the_chosen": figures([tables[recipe][patient] for patient, recipe in chosen.items()]),
+            "of_the_chosen": figures([recipes[recipe][patient] for patient, recipe in chosen.items()]),
         },
     )
 
 
-def best(tables: dict[str, dict[str, pd.DataFrame]], patients: list[str]) -> str:
+def earlier(path: Path) -> dict[str, Patients]:
+    return {name: recipe["patients"] for name, recipe in json.loads(path.read_text())["recipes"].items()}
+
+
+def measured(folder: Path) -> Patients:
+    """Of every patient what the network that never saw them did with their crops and fields."""
+    patients = {}
+    for patient, table in crop_tables(folder).items():
+        summary = summarise_crops(table)
+        fields = json.loads((folder / f"fields-dunet-{patient}.json").read_text())
+        patients[patient] = {
+            "crops_right": round(summary["right"], 4),
+            "mean_recall": round(summary["mean_recall"], 4),
+            "confusion": summary["confusion"],
+            # 0 for Dic+Ovl of MGH184_61915, who has none
+            "composed_fields_dice": {name: round(value, 4) for name, value in fields["dice"].items()},
+            "composed_fields_f1": round(fields["f1"], 4),
+            "composed_fields_count_error": round(fields["mean_count_error"], 4),
+            **inner_validation(folder, patient),
+        }
+    return patients
+
+
+def best(recipes: dict[str, Patients], patients: list[str]) -> str:
     """The recipe with the largest share of these patients' crops right."""
 
     def right(recipe: str) -> float:
-        return figures([tables[recipe][patient] for patient in patients])["crops_right"]
+        return figures([recipes[recipe][patient] for patient in patients])["crops_right"]
 
-    return max(tables, key=right)
+    return max(recipes, key=right)
 
 
-def of_composed_fields(folder: Path, patient: str) -> dict[str, Any]:
-    """Dice of every class (0 for Dic+Ovl of MGH184_61915, who has none), F1 of cells, error of the count."""
-    measured = json.loads((folder / f"fields-dunet-{patient}.json").read_text())
-    return {
-        "composed_fields_dice": {name: round(value, 4) for name, value in measured["dice"].items()},
-        "composed_fields_f1": round(measured["f1"], 4),
-        "composed_fields_count_error": round(measured["mean_count_error"], 4),
+def figures(patients: list[dict[str, Any]]) -> dict[str, float]:
+    """Of the crops of these patients together."""
+    crops = [
+        {"true": true, "predicted": predicted}
+        for patient in patients
+        for true, row in patient["confusion"].items()
+        for predicted, count in row.items()
+        for _ in range(count)
+    ]
+    summary = summarise_crops(pd.DataFrame(crops))
+    return {"crops_right": round(summary["right"], 4), "mean_recall": round(summary["mean_recall"], 4)}
+
+
+def differences(first: Patients, second: Patients) -> dict[str, dict[str, float]]:
+    """Mean over patients of what the first is ahead by, with Student's 95 % interval over them."""
+
+    def dice(patient: dict[str, Any]) -> float:
+        return sum(patient["composed_fields_dice"].values()) / len(patient["composed_fields_dice"])
+
+    kinds = {
+        "crops_right": lambda patient: patient["crops_right"],
+        "mean_recall": lambda patient: patient["mean_recall"],
+        "composed_fields_dice": dice,
+        "composed_fields_f1": lambda patient: patient["composed_fields_f1"],
+        "composed_fields_count_error": lambda patient: patient["composed_fields_count_error"],
     }
-
-
-def figures(tables: list[pd.DataFrame]) -> dict[str, Any]:
-    summary = summarise_crops(pd.concat(tables, ignore_index=True))
-    return {
-        "crops_right": round(summary["right"], 4),
-        "mean_recall": round(summary["mean_recall"], 4),
-    }
+    compared = {}
+    for kind, of in kinds.items():
+        ahead = [of(first[patient]) - of(second[patient]) for patient in first]
+        interval = ttest_1samp(ahead, 0).confidence_interval(0.95)
+        compared[kind] = {
+            "mean": round(sum(ahead) / len(ahead), 4),
+            "low": round(float(interval.low), 4),
+            "high": round(float(interval.high), 4),
+        }
+    return compared
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
+    main(Path(sys.argv[1]), [Path(source) for source in sys.argv[2:]])

@@ -33,6 +33,8 @@ scd() { # scd RECIPE NAME PATIENTS: a five-class network trained on the composed
     sparse) train "scd-$1/$2" "$runs/composed" --patients "$3" --steps 1500 --validate-every 250 ;;
     dense) train "scd-$1/$2" "$runs/composed" "$runs/composed-densely" --patients "$3" --steps 7500 --crop-size 128 \
       --validate-every 1500 ;;
+    wide) train "scd-$1/$2" "$runs/composed" "$runs/composed-densely" --patients "$3" --steps 7500 --crop-size 128 \
+      --validate-every 1500 --width 16 ;;
   esac
 }
 
@@ -50,13 +52,14 @@ fold() { # fold RECIPE PATIENT: leave PATIENT out, then classify that patient's 
 
 # The recipe that gives more crops of patients not trained on the right class is taken (results/scd-recipes.json says
 # what it would have been without each patient). dU-Net was chosen over U-Net before (results/scd-choice.json).
-for recipe in sparse dense; do
+for recipe in sparse dense wide; do
   (for patient in JH172 JH18361915; do fold $recipe $patient; done) &
   for patient in MGH184_61915 JH1766915; do fold $recipe $patient; done
   wait
 done
-python "$here/scd_recipes.py" "$here/results/scd-recipes.json" "$runs/scd-sparse" "$runs/scd-dense"
-scd dense scd "${patients// /,}" &
+python "$here/scd_recipes.py" "$here/results/scd-recipes.json" "$runs/scd-sparse" "$runs/scd-dense" "$runs/scd-wide"
+chosen=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["chosen"])' "$here/results/scd-recipes.json")
+scd "${chosen#scd-}" scd "${patients// /,}" &
 
 rbc() { # rbc WEIGHT STEPS NAME ARGUMENTS...: cell or background, with that weight where two cells meet
   train "$3" "$data/bbbc041seg/train" "$runs/dense" --binary --steps "$2" --crop-size 128 \
@@ -81,10 +84,10 @@ drepano models publish "$runs/rbc-20-7500-all/model.safetensors" --name rbc --ne
   --out "$runs/rbc/model.safetensors"
 drepano evaluate "$runs/rbc/model.safetensors" "$data/bbbc041seg/val" --out "$runs/fields-rbc.json" >/dev/null
 
-python "$here/shipped_metrics.py" "$runs/scd-dense" "$runs/fields-rbc.json" "$here/results"
+python "$here/shipped_metrics.py" "$runs/$chosen" "$runs/fields-rbc.json" "$here/results"
 for name in rbc scd; do
   weights=$runs/rbc/model.safetensors confusion=()
-  [ "$name" = rbc ] || { weights=$runs/scd-dense/scd/model.safetensors; confusion=(--confusion "$here/results/scd-confusion.json"); }
+  [ "$name" = rbc ] || { weights=$runs/$chosen/scd/model.safetensors; confusion=(--confusion "$here/results/scd-confusion.json"); }
   drepano models publish "$weights" --name "$name" "${confusion[@]}" \
     --metrics "$here/results/$name-metrics.json" \
     --out "$here/../src/drepano/models/shipped/$name.safetensors"
