@@ -1,9 +1,10 @@
 """Choose how `scd` is trained: python benchmarks/scd_recipes.py OUT.json RECIPE...
 
-A RECIPE is a folder that has, for each patient, a run that never saw them and what `drepano evaluate` wrote of
-their crops and of composed fields of their cells, as `train_shipped.sh` leaves them; or an earlier OUT.json, whose
-recipes are taken over as they are. A patient's own crops have no say in the choice for them: it is the recipe
-that gave more of the others' crops the right class. The figures of that choice are what new patients may expect.
+A RECIPE is a folder that has, for each patient, a run that never saw them and what `drepano evaluate` wrote
+of their crops and of composed fields of their cells, as `train_shipped.sh` leaves them; or an earlier
+OUT.json, whose recipes are taken over as they are. A patient's own crops have no say in the choice for them:
+it is the recipe that gave more of the others' crops the right class. The figures of that choice are what new
+patients may expect.
 """
 
 import json
@@ -33,9 +34,7 @@ def main(out: Path, sources: list[Path]) -> None:
     write_json(
         out,
         {
-            "recipes": {
-                name: {**figures(list(of.values())), "patients": of} for name, of in recipes.items()
-            },
+            "recipes": {name: {**figures(list(of.values())), "patients": of} for name, of in recipes.items()},
             "differences": {
                 f"{later} - {earlier}": differences(recipes[later], recipes[earlier])
                 for earlier, later in pairwise(recipes)
