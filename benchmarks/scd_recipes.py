@@ -13,11 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from scipy.stats import ttest_1samp
 from shipped_metrics import crop_tables, inner_validation
 
 from drepano.experiments import summarise_crops
+from drepano.experiments.statistics import paired_difference
 from drepano.io import write_json
 
 Patients = dict[str, dict[str, Any]]
@@ -26,7 +27,7 @@ Patients = dict[str, dict[str, Any]]
 def main(out: Path, sources: list[Path]) -> None:
     recipes: dict[str, Patients] = {}
     for source in sources:
-        recipes |= earlier(source) if source.suffix == ".json" else {source.name: measured(source)}
+        recipes |= taken_over(source) if source.suffix == ".json" else {source.name: measured(source)}
     patients = sorted(next(iter(recipes.values())))
     chosen = {
         patient: best(recipes, [other for other in patients if other != patient]) for patient in patients
@@ -46,7 +47,7 @@ def main(out: Path, sources: list[Path]) -> None:
     )
 
 
-def earlier(path: Path) -> dict[str, Patients]:
+def taken_over(path: Path) -> dict[str, Patients]:
     return {name: recipe["patients"] for name, recipe in json.loads(path.read_text())["recipes"].items()}
 
 
@@ -92,28 +93,23 @@ def figures(patients: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def differences(first: Patients, second: Patients) -> dict[str, dict[str, float]]:
-    """Mean over patients of what the first is ahead by, with Student's 95 % interval over them."""
-
-    def dice(patient: dict[str, Any]) -> float:
-        return sum(patient["composed_fields_dice"].values()) / len(patient["composed_fields_dice"])
-
-    kinds = {
-        "crops_right": lambda patient: patient["crops_right"],
-        "mean_recall": lambda patient: patient["mean_recall"],
-        "composed_fields_dice": dice,
-        "composed_fields_f1": lambda patient: patient["composed_fields_f1"],
-        "composed_fields_count_error": lambda patient: patient["composed_fields_count_error"],
-    }
+    """Mean over patients, each with trainings of their own, of the first's lead, and its 95 % interval."""
     compared = {}
-    for kind, of in kinds.items():
-        ahead = [of(first[patient]) - of(second[patient]) for patient in first]
-        interval = ttest_1samp(ahead, 0).confidence_interval(0.95)
-        compared[kind] = {
-            "mean": round(sum(ahead) / len(ahead), 4),
-            "low": round(float(interval.low), 4),
-            "high": round(float(interval.high), 4),
-        }
+    for kind in compared_figures(next(iter(first.values()))):
+        one, other = (
+            {patient: np.array([compared_figures(of)[kind]]) for patient, of in recipe.items()}
+            for recipe in (first, second)
+        )
+        itself = {patient: patient for patient in one}
+        difference = paired_difference(one, other, patients=itself, folds=itself)
+        compared[kind] = {end: round(getattr(difference, end), 4) for end in ("mean", "low", "high")}
     return compared
+
+
+def compared_figures(patient: dict[str, Any]) -> dict[str, float]:
+    kinds = ("crops_right", "mean_recall", "composed_fields_f1", "composed_fields_count_error")
+    dice = float(np.mean(list(patient["composed_fields_dice"].values())))
+    return {"composed_fields_dice": dice, **{kind: patient[kind] for kind in kinds}}
 
 
 if __name__ == "__main__":
