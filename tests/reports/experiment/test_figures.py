@@ -93,6 +93,11 @@ def test_validation_has_a_panel_a_method_and_a_line_a_training(panels):
     assert (len(first.lines), len(second.lines)) == (2, 1)
 
 
+def test_a_single_look_at_the_validation_fields_can_be_seen(panels):
+    (panel,) = panels(figures.draw_validation, {"unet": [{"steps": [20], "losses": [0.5]}]})
+    assert panel.lines[0].get_marker() == "."
+
+
 def test_maps_show_field_truth_and_every_method_in_the_colours_of_the_classes(panels):
     image = np.full((2, 3, 3), 9, np.uint8)
     true, map_of_unet = np.array([[0, 1, 2], [3, 4, 0]], np.uint8), np.array([[4, 3, 2], [1, 0, 0]], np.uint8)

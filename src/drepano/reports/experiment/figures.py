@@ -87,7 +87,7 @@ def draw_calibration(summary: dict[str, Any]) -> bytes:
 
 
 def draw_validation(curves: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]) -> bytes:
-    """Loss on the inner validation fields during training, a thin line a job: has it flattened?
+    """Loss on the inner validation fields during training, a thin line with a dot a look for every job: has it flattened?
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def draw_validation(curves: Mapping[str, Sequence[Mapping[str, Sequence[float]]]
     for number, (panel, (method, lines)) in enumerate(zip(panels, curves.items(), strict=True)):
         colour = _COLOURS[number % len(_COLOURS)]
         for line in lines:
-            panel.plot(line["steps"], line["losses"], color=colour, linewidth=0.8, alpha=0.7)
+            panel.plot(line["steps"], line["losses"], ".-", color=colour, linewidth=0.8, alpha=0.7)
         panel.set(title=METHODS[method], xlabel="step", ylabel="validation loss", yscale="log")
         panel.set_ylim(0.9 * min(losses), 1.1 * max(losses))
     return _as_png(figure)
