@@ -87,7 +87,7 @@ def draw_calibration(summary: dict[str, Any]) -> bytes:
 
 
 def draw_validation(curves: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]) -> bytes:
-    """Loss on the inner validation fields during training, a thin line with a dot a look for every job: has it flattened?
+    """Loss on the inner validation fields during training, a line a job, a dot a look: has it flattened?
 
     Parameters
     ----------
