@@ -197,6 +197,10 @@ class TestCompare:
         assert result.exit_code == 1
         assert list(summary(tmp_path / "out")["methods"]) == ["unet", "dunet"]
         assert (tmp_path / "out" / "maps.png").is_file()
+        (note,) = [
+            line for line in summary(tmp_path / "out")["conditions"] if line.startswith("Not finished")
+        ]
+        assert note.startswith("Not finished: U-Net 1 of 2, dU-Net 1 of 2 jobs; means are of those")
 
     def test_the_traceback_of_an_error_that_nobody_foresaw_is_kept(self, data, tmp_path, monkeypatch):
         def broken(*_):

@@ -15,8 +15,9 @@ CLASSES = ("background", "cell")
 def test_methods_are_compared_in_pairs_on_the_fields_of_both(plan, results, of):
     differences = method_differences(of(results, "dunet", "unet"), plan)
     dice = next(d for d in differences if d["figure"] == "dice")
-    assert (dice["first"], dice["second"], dice["fields"], dice["unit"]) == ("dunet", "unet", 3, "fields")
-    assert dice["mean"] == pytest.approx(np.mean([0.9 - 0.85, 0.9 - 0.7, 0.9 - 0.6]))
+    assert (dice["first"], dice["second"], dice["fields"], dice["unit"]) == ("dunet", "unet", 2, "fields")
+    assert dice["mean"] == pytest.approx(np.mean([0.9 - 0.85, 0.9 - 0.6]))
+    assert dice["left_out"] == 1
     assert dice["words"].startswith("dU-Net ")
 
 
@@ -38,6 +39,27 @@ def test_a_class_that_one_seed_is_not_asked_for_is_nobodys_gain(plan, field, res
     assert dice["fields"] == 2
     assert dice["left_out"] == 1
     assert "2 fields, without 1 value of an absent class" in dice["words"]
+
+
+def test_an_empty_map_has_no_distance_and_its_field_is_left_out_and_counted(plan, field, result):
+    """Were only its seed left out, the other seed's distance would stand for both."""
+
+    def with_distance(value):
+        return {**field("a", 0.8), "hausdorff95": [1.0, value]}
+
+    results = [
+        result("dunet", "fold-1", 0, [with_distance(5.0), field("b", 0.8)]),
+        result("dunet", "fold-1", 1, [with_distance(None), field("b", 0.8)]),
+        result("unet", "fold-1", 0, [with_distance(9.0), field("b", 0.8)]),
+    ]
+    distance = next(d for d in method_differences(results, plan) if d["figure"] == "hausdorff95")
+    assert (distance["mean"], distance["fields"], distance["left_out"]) == (0.0, 1, 1)
+
+
+def test_a_seed_that_has_not_run_in_a_fold_is_no_value_left_out(plan, results, of):
+    differences = method_differences(of(results[:3] + results[4:], "dunet", "unet"), plan)
+    joined = next(d for d in differences if d["figure"] == "joined")
+    assert (joined["fields"], joined["left_out"]) == (3, 0)
 
 
 def test_single_crops_are_compared_over_patients(plan, field, result, of, crop):

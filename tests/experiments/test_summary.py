@@ -106,7 +106,16 @@ def test_crops_count_as_right_over_all_patients_together(plan, field, result, of
         result("unet", "fold-2", 0, [field("c", 0.8)], crops=crops[:1]),
     ]
     summary = summarise_methods(of(both, "unet"), plan.classes)["unet"]["crops"]
-    assert summary == {"crops": 5, "right": [0.8], "mean_recall": [0.5]}
+    assert summary == {"crops": [5], "right": [0.8], "mean_recall": [0.5]}
+
+
+def test_crops_are_counted_for_each_seed(plan, field, result, of):
+    crops = [{"crop": "c", "true": "cell", "predicted": "cell"}]
+    seeds = [
+        result("unet", "fold-1", seed, [field("a", 0.8)], crops=crops * count)
+        for seed, count in ((0, 3), (1, 1))
+    ]
+    assert summarise_methods(seeds, plan.classes)["unet"]["crops"]["crops"] == [3, 1]
 
 
 def test_a_learning_curve_has_a_point_a_size(results, of):

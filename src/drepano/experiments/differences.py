@@ -101,15 +101,16 @@ def _difference(
     methods and all their seeds: a class that only one of them is asked for would count as that one's gain.
     """
     sides = [_by_field(results, figure) for results in (first, second)]
+    seeds = [sorted({result["job"]["seed"] for result in results}) for results in (first, second)]
     values: list[dict[str, NDArray[np.float64]]] = [{}, {}]
     left_out = 0
     for field in [field for field in sides[0] if field in sides[1]]:
-        rows = np.concatenate([side[field] for side in sides])
-        defined = ~np.isnan(rows[~np.isnan(rows).all(axis=1)]).any(axis=0)
+        defined = ~np.isnan([row for side in sides for row in side[field].values()]).any(axis=0)
         left_out += int((~defined).sum())
         if defined.any():
-            for value, side in zip(values, sides, strict=True):
-                value[field] = side[field][:, defined].mean(axis=1)
+            for value, side, of_side in zip(values, sides, seeds, strict=True):
+                means = {seed: row[defined].mean() for seed, row in side[field].items()}
+                value[field] = np.array([means.get(seed, np.nan) for seed in of_side])
     folds = {id_: split.fold for split in plan.splits for id_ in split.test}
     try:
         difference = paired_difference(values[0], values[1], plan.patients, folds)
@@ -134,21 +135,20 @@ def _as_json(
     }
 
 
-def _by_field(results: Sequence[Result], figure: str) -> dict[str, NDArray[np.float64]]:
-    """Of every field the figure, (seeds, classes); one column where it is one number, NaN without any."""
-    values: dict[str, dict[int, list[float]]] = defaultdict(dict)
+def _by_field(results: Sequence[Result], figure: str) -> dict[str, dict[int, NDArray[np.float64]]]:
+    """Of every field and seed the figure of each class, (classes,); of one number, (1,), NaN where undefined.
+
+    In binary the background's is left out.
+    """
+    values: dict[str, dict[int, NDArray[np.float64]]] = defaultdict(dict)
     for result in results:
         for field in result["fields"]:
             if figure in (*ERRORS, TOGETHER):
                 row = [count_errors(field, figure)]
             else:
                 row = [number(value) for value in field[figure]]
-            values[field["field"]][result["job"]["seed"]] = row[1:] if len(row) == 2 else row
-    seeds = sorted({result["job"]["seed"] for result in results})
-    return {
-        field: np.array([of_seed.get(seed, [np.nan] * len(next(iter(of_seed.values())))) for seed in seeds])
-        for field, of_seed in values.items()
-    }
+            values[field["field"]][result["job"]["seed"]] = np.array(row[1:] if len(row) == 2 else row)
+    return dict(values)
 
 
 def curve_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:

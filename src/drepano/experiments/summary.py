@@ -203,10 +203,10 @@ def _mean_roc(curves: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
 
 
 def _crops(results: Sequence[Result]) -> dict[str, Any]:
-    """Share of single crops given the right class, and mean recall, over all patients, a value a seed."""
+    """How many single crops, the share given the right class, and mean recall, a value a seed."""
     of_seeds = [summarise_crops(crops) for _, crops in crops_table(results).groupby("seed")]
     return {
-        "crops": of_seeds[0]["crops"],
+        "crops": [one["crops"] for one in of_seeds],
         "right": [one["right"] for one in of_seeds],
         "mean_recall": [one["mean_recall"] for one in of_seeds],
     }

@@ -86,8 +86,27 @@ def test_every_class_of_table_3_stands_under_its_name_and_the_papers_below(summa
     dice = five["methods"]["unet"]["overlap"]["dice"]
     for name in (*SCD.classes, "average"):
         assert rows["U-Net"][name].startswith(f"{dice[name]['mean']:.3f} ±")
-    paper = ["0.996", "0.867", "0.547", "0.469", "0.620", "0.700"]
+    paper = [
+        "0.996 ± 0.001",
+        "0.867 ± 0.010",
+        "0.547 ± 0.047",
+        "0.469 ± 0.058",
+        "0.620 ± 0.040",
+        "0.700 ± 0.012",
+    ]
     assert list(rows["- the paper's"].values())[1:] == paper
+
+
+@pytest.mark.parametrize(
+    ("figure", "heading", "digits", "paper"),
+    [("jaccard", "Jaccard", 3, "0.664 ± 0.011"), ("hausdorff", "Hausdorff, px", 1, "100.2 ± 7.9")],
+)
+def test_table_3_has_jaccard_and_hausdorff_too(summary, figure, heading, digits, paper):
+    five = summary(SCD.classes, "dunet")
+    rows = table(comparison_markdown(five), f"{heading} of each class (Table III)")
+    grl = five["methods"]["dunet"]["overlap"][figure]["Grl"]["mean"]
+    assert rows["dU-Net"]["Grl"].startswith(f"{grl:.{digits}f} ±")
+    assert rows["- the paper's"]["average"] == paper
 
 
 @pytest.mark.parametrize(
@@ -102,8 +121,11 @@ def test_the_papers_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_cla
 ):
     rows = table(comparison_markdown(summary(classes, "dunet")), "Cell errors (Tables II and IV)")
     paper = rows["- the paper's, by hand"]
-    assert [paper[head] for head in ("I, joined a fold", "II, artefacts a fold")] == ["31.8", "6.0"]
-    assert (paper[third], paper[other]) == ("13.4", "")
+    assert [paper[head] for head in ("I, joined a fold", "II, artefacts a fold")] == [
+        "31.8 ± 3.6",
+        "6.0 ± 2.1",
+    ]
+    assert (paper[third], paper[other]) == ("13.4 ± 2.4", "")
     assert paper["I + II + III a fold"] == "51.2"
 
 
@@ -119,7 +141,7 @@ def test_folds_without_a_figure_are_counted_beside_it(summary):
 def test_classes_that_neither_map_nor_truth_have_are_counted(summary):
     five = summary(SCD.classes, "unet")
     five["methods"]["unet"]["overlap"]["dice"]["Grl"]["fields_without"] = 4
-    assert "neither they nor the truth have the class: U-Net Grl 4 of 9." in comparison_markdown(five)
+    assert "neither map nor truth have the class: U-Net Grl 4 of 9." in comparison_markdown(five)
 
 
 def test_comparisons_with_an_interval_are_counted_apart(summary):

@@ -163,9 +163,25 @@ def _conditions(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
         f"Splits: {len(plan.splits)}, by {plan.group}; {training} training and {test} test fields.",
         *_tested_patients(plan),
         *plan.notes,
+        *_unfinished(plan, ran),
         *_trainings(plan, ran),
         *_labelled_elsewhere(ran),
         *_versions(ran),
+    ]
+
+
+def _unfinished(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Methods some of whose jobs failed, or were not run yet."""
+    missing = [
+        f"{METHODS[name]} {method['jobs']} of {len(plan.splits) * len(method['seeds'])}"
+        for name, method in ran.items()
+        if method["jobs"] < len(plan.splits) * len(method["seeds"])
+    ]
+    if not missing:
+        return []
+    return [
+        f"Not finished: {', '.join(missing)} jobs; means are of those, so their splits may be easier or "
+        "harder than other methods'. Comparisons in pairs are on the fields of both."
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan, nan
 from typing import Any
 
-from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_DICE
+from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_OVERLAP
 from drepano.methods import METHODS
 from drepano.taxonomy import SCD
 
@@ -36,8 +36,12 @@ def comparison_markdown(summary: dict[str, Any]) -> str:
     binary = len(classes) == 2
     parts = [
         _conditions(summary),
-        _binary_overlap(methods, classes[1]) if binary else _multi_class_dice(methods, classes),
-        "" if binary else _distances(methods, classes),
+        *(
+            [_binary_overlap(methods, classes[1])]
+            if binary
+            else [_of_classes(methods, classes, figure) for figure in MULTI_CLASS_OVERLAP]
+        ),
+        "" if binary else _averages(methods),
         _cell_errors(methods, binary),
         _detection(methods),
         _cell_confusion(methods, classes),
@@ -117,40 +121,45 @@ def _binary_overlap(methods: dict[str, Any], cell: str) -> str:
     return f"## Overlap and distance of cells (Table I)\n\n{_table(head, rows)}"
 
 
-def _multi_class_dice(methods: dict[str, Any], classes: Sequence[str]) -> str:
-    columns = [*classes, "average"]
+def _of_classes(methods: dict[str, Any], classes: Sequence[str], figure: str) -> str:
+    columns, digits = [*classes, "average"], _digits(figure)
     rows = []
     for name, method in methods.items():
-        dice = method["overlap"]["dice"]
-        rows.append([METHODS[name], *(_mean_sd(dice[column]) for column in columns)])
-        if name in MULTI_CLASS_DICE and tuple(classes) == SCD.classes:
-            rows.append(["- the paper's", *(f"{value:.3f}" for value in MULTI_CLASS_DICE[name])])
-    absent = [
-        f"{METHODS[name]} {column} {dice[column]['fields_without']} of {dice[column]['fields']}"
-        for name, dice in ((name, method["overlap"]["dice"]) for name, method in methods.items())
-        for column in classes
-        if dice[column]["fields_without"]
+        overlap = method["overlap"][figure]
+        rows.append([METHODS[name], *(_mean_sd(overlap[column], digits) for column in columns)])
+        paper = MULTI_CLASS_OVERLAP[figure].get(name)
+        if paper and tuple(classes) == SCD.classes:
+            rows.append(["- the paper's", *(_plus_minus(*value, digits) for value in paper)])
+    why = (
+        "the map or the truth lacks the class"
+        if figure == "hausdorff"
+        else "neither map nor truth have the class"
+    )
+    return (
+        f"## {_OVERLAP[figure]} of each class (Table III)\n\n{_table(['method', *columns], rows)}\n\n"
+        f"Left out, since {why}: {', '.join(_left_out(methods, classes, figure)) or 'none'}. "
+        "A class without any in a fold is left out of that fold's average."
+    )
+
+
+def _left_out(methods: dict[str, Any], classes: Sequence[str], figure: str) -> list[str]:
+    """Of how many fields the figure of a class is not defined, in words."""
+    return [
+        f"{METHODS[name]} {column} {entry['fields_without']} of {entry['fields']}"
+        for name, method in methods.items()
+        for column, entry in ((column, method["overlap"][figure][column]) for column in classes)
+        if entry["fields_without"]
     ]
-    return (
-        f"## Dice of each class (Table III)\n\n{_table(['method', *columns], rows)}\n\n"
-        f"Maps left out, since neither they nor the truth have the class: {', '.join(absent) or 'none'}."
-    )
 
 
-def _distances(methods: dict[str, Any], classes: Sequence[str]) -> str:
-    figures = ("jaccard", "hausdorff", "hausdorff95", "surface_dice")
-    rows = []
-    for name, method in methods.items():
-        of_classes = [method["overlap"]["hausdorff"][c] for c in classes]
-        without, there = (sum(entry[key] for entry in of_classes) for key in ("fields_without", "fields"))
-        means = (_mean_sd(method["overlap"][f]["average"], _digits(f)) for f in figures)
-        rows.append([METHODS[name], *means, f"{without} of {there}"])
-    table = _table(["method", *(_OVERLAP[f] for f in figures), "classes of a field without distance"], rows)
-    return (
-        f"## Averages over the {len(classes)} classes\n\n{table}\n\n"
-        "A class that is absent from a field or from its map has no distance there and is left out; a class "
-        "without any in a fold is left out of that fold's average."
-    )
+def _averages(methods: dict[str, Any]) -> str:
+    """Of what the paper does not have."""
+    figures = ("hausdorff95", "surface_dice")
+    rows = [
+        [METHODS[name], *(_mean_sd(method["overlap"][f]["average"], _digits(f)) for f in figures)]
+        for name, method in methods.items()
+    ]
+    return f"## Averages over the classes\n\n{_table(['method', *(_OVERLAP[f] for f in figures)], rows)}"
 
 
 def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
@@ -165,8 +174,8 @@ def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
         if name in CELL_ERRORS:
             third = "incomplete" if binary else "misclassified"
             paper = dict(zip(("joined", "artefacts", third), CELL_ERRORS[name], strict=True))
-            paper["together"] = sum(paper.values())
-            per_fold = [f"{paper[error]:.1f}" if error in paper else "" for error in _ERRORS]
+            paper["together"] = (sum(mean for mean, _ in paper.values()), nan)
+            per_fold = [_plus_minus(*paper[error], 1) if error in paper else "" for error in _ERRORS]
             rows.append(["- the paper's, by hand", *per_fold, *[""] * len(_ERRORS)])
     return f"## Cell errors (Tables II and IV)\n\n{_table(head, rows)}"
 
@@ -249,7 +258,7 @@ def _crops(methods: dict[str, Any]) -> str:
     rows = [
         [
             METHODS[name],
-            str(crops["crops"]),
+            ", ".join(map(str, dict.fromkeys(crops["crops"]))),
             ", ".join(f"{100 * value:.1f}" for value in crops["right"]),
             ", ".join(f"{100 * value:.1f}" for value in crops["mean_recall"]),
         ]
