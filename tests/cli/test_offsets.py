@@ -17,7 +17,8 @@ from drepano.errors import DrepanoError
 from drepano.models import create, save_model
 
 runner = CliRunner()
-FILES = {"offsets.json", "sampling.png", "layers.png", "magnitude.png"}
+FILES = {"offsets.json", "magnitudes.npz", "tables.md", "report.html"}
+FILES |= {"sampling.png", "layers.png", "magnitude.png"}
 
 
 def save(path: Path, name: str, make_card) -> Path:
@@ -66,6 +67,19 @@ def test_it_writes_three_figures_and_what_they_show_of_fourteen_layers(
         assert np.array(layer["positions"]).shape == (9, 2)
         assert layer["positions_in_image"] != layer["grid_in_image"]
         assert layer["mean_magnitude"] > 0
+    assert "| B.2 | 8 | 16 to 8 |" in (folder / "tables.md").read_text()
+    assert (folder / "report.html").read_text().count("data:image/png") == 3
+
+
+def test_the_map_of_magnitudes_can_be_read_back(field: Path, dunet: Path, tmp_path: Path) -> None:
+    run(field, "20,30", dunet, tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "offsets.json").read_text())
+    with np.load(tmp_path / "out" / "magnitudes.npz", allow_pickle=False) as magnitudes:
+        assert list(magnitudes) == [layer["name"] for layer in summary["layers"]]
+        for layer in summary["layers"]:
+            of_layer = magnitudes[layer["name"]]
+            assert of_layer.shape == (-(-60 // layer["stride"]), -(-80 // layer["stride"]))
+            assert of_layer.mean() == pytest.approx(layer["mean_magnitude"], rel=1e-5)
 
 
 def test_of_a_unet_the_regular_grid_is_drawn(field: Path, tmp_path: Path, make_card) -> None:

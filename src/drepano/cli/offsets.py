@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +14,9 @@ from drepano.cli.console import out
 def offsets(
     image: Annotated[Path, typer.Argument(help="Image file of a field.")],
     at: Annotated[str, typer.Option(help="The pixel: row and column, Y,X.", metavar="Y,X")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for the figures and offsets.json.")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for the figures, what they show, and a page.")
+    ],
     model: Annotated[
         str,
         typer.Option(
@@ -33,9 +33,9 @@ def offsets(
     At most 512 x 512 px around the pixel, at the network's scale, go through the network.
     """
     from drepano.experiments.offsets import summarise_offsets, trace_offsets
-    from drepano.io import ensure_writable_folder, read_image, write_bytes, write_text
+    from drepano.io import read_image
     from drepano.models import find_weights, load_network
-    from drepano.reports.sampling import draw_layers, draw_magnitudes, draw_sampling
+    from drepano.reports.sampling import write_sampling
     from drepano.training import versions
 
     pixel = _pixel(at)
@@ -49,16 +49,9 @@ def offsets(
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "versions": versions(),
     }
-    ensure_writable_folder(folder)
-    # Every position on a line of its own.
-    text = re.sub(r"\[\s+([-\d.]+),\s+([-\d.]+)\s+\]", r"[\1, \2]", json.dumps(summary, indent=2))
-    write_text(folder / "offsets.json", text)
     magnitudes = {layer.name: layer.magnitudes for layer in trace.layers}
-    write_bytes(folder / "sampling.png", draw_sampling(summary, pixels))
-    write_bytes(folder / "layers.png", draw_layers(summary, pixels))
-    write_bytes(folder / "magnitude.png", draw_magnitudes(summary, magnitudes, pixels))
-    for name in ("offsets.json", "sampling.png", "layers.png", "magnitude.png"):
-        out.print(f"wrote {folder / name}")
+    for path in write_sampling(folder, summary, magnitudes, pixels):
+        out.print(f"wrote {path}")
 
 
 def _pixel(at: str) -> tuple[int, int]:

@@ -1,16 +1,21 @@
-"""Figures of where a pixel's kernels sample, as PNG (the paper's figures 4 and 6)."""
+"""Where a pixel's kernels sample: what was traced, figures (the paper's 4 and 6) and a page."""
 
 from __future__ import annotations
 
 import io
+import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drepano.io import ensure_writable_folder, write_bytes, write_text
+from drepano.reports.experiment.page import write_page
 from drepano.reports.lettering import printable, shorten
 
 if TYPE_CHECKING:
@@ -39,6 +44,77 @@ _PANELS = {
     **{"B.1": (3, 1), "B.2": (3, 2)},
 }
 """Row and column of every layer: down on the left, up on the right, as the paper's figure 2 has them."""
+
+
+def write_sampling(
+    folder: Path,
+    summary: Mapping[str, Any],
+    magnitudes: Mapping[str, NDArray[np.float32]],
+    image: NDArray[np.uint8],
+) -> list[Path]:
+    """Data first: ``offsets.json``, ``magnitudes.npz``; of these ``tables.md``, figures and ``report.html``.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is not there.
+    summary : mapping
+        From `drepano.experiments.offsets.summarise_offsets`.
+    magnitudes : mapping of str to (H, W) float32 array
+        Of every layer, see `draw_magnitudes`; an array each of the ``npz``.
+    image : (H, W, 3) uint8 array
+
+    Returns
+    -------
+    list of Path
+        All files, in the order written.
+
+    Raises
+    ------
+    OutputError
+        If the folder or a file cannot be written.
+    """
+    ensure_writable_folder(folder)
+    # Every position on a line of its own.
+    text = re.sub(r"\[\s+([-\d.]+),\s+([-\d.]+)\s+\]", r"[\1, \2]", json.dumps(summary, indent=2))
+    write_text(folder / "offsets.json", text)
+    arrays: dict[str, Any] = dict(magnitudes)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    write_bytes(folder / "magnitudes.npz", packed.getvalue())
+    markdown = sampling_markdown(summary)
+    write_text(folder / "tables.md", markdown)
+    drawn = {
+        "sampling": ("What the pixel is made of", draw_sampling(summary, image)),
+        "layers": ("Where every layer samples for it", draw_layers(summary, image)),
+        "magnitude": ("How far every layer shifts its taps", draw_magnitudes(summary, magnitudes, image)),
+    }
+    for name, (_, png) in drawn.items():
+        write_bytes(folder / f"{name}.png", png)
+    write_page(folder / "report.html", markdown, dict(drawn.values()))
+    names = ["offsets.json", "magnitudes.npz", "tables.md", *(f"{name}.png" for name in drawn), "report.html"]
+    return [folder / name for name in names]
+
+
+def sampling_markdown(summary: Mapping[str, Any]) -> str:
+    """Conditions, and of every layer how far it shifts its taps; from `summarise_offsets`."""
+    y, x = summary["pixel"]
+    scope = "a regular grid" if summary["scope"] is None else f"scope {summary['scope']:g} px"
+    lines = [
+        f"# Where {summary['model']} samples for row {y}, column {x} of {summary['image']}",
+        "",
+        f"- {summary['network']}, {scope}. {summary['window']['about']}",
+        f"- Saturated: |tanh| of the offset above {summary['saturated_above']:g}.",
+        "",
+        "| layer | stride | channels | mean shift, px of its feature map | saturated |",
+        "| --- | --: | --: | --: | --: |",
+    ]
+    lines += [
+        f"| {layer['name']} | {layer['stride']} | {layer['in_channels']} to {layer['out_channels']} "
+        f"| {layer['mean_magnitude']:.3f} | {100 * layer['saturated_share']:.1f} % |"
+        for layer in summary["layers"]
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def draw_sampling(summary: Mapping[str, Any], image: NDArray[np.uint8]) -> bytes:
