@@ -74,7 +74,8 @@ rbc 20 20000 rbc-20-20000
 # the count: weight 20, 7500 steps, neck 0.75 (by version 0.4; since then 0.7 is 0.003 ahead).
 # Cells of 64 px and crops of 176 px did worse (F1 0.953, not 0.970), and so did a line between cells twice as wide
 # (0.960; with cells of 64 px 0.962): such lines part touching cells by themselves, without parting at necks 0.960
-# instead of 0.938, but also whole ones. Those runs are only in rbc-choice.json.
+# instead of 0.938, but also whole ones. Twice the width, tried with 2500 steps, has 0.957 where width 8 has 0.953 (with
+# the best neck of each 0.957 and 0.958). Those runs are only in rbc-choice.json.
 python "$here/inner_validation.py" "$here/results/rbc-choice.json" "$data/bbbc041seg/train" "$runs/dense" -- \
   "$runs/rbc-1-2500" "$runs/rbc-20-2500" "$runs/rbc-20-7500" "$runs/rbc-20-20000"
 # It is then trained again, on the inner validation fields too.
