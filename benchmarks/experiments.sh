@@ -58,7 +58,7 @@ drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/bi
 keep binary-touching-2400
 python "$(dirname "$0")/found_errors.py" "$results/binary-touching-2400/found-errors.json" "$runs/binary-touching-2400"
 
-# All methods of the paper with six times the steps of the first; benchmarks/README.md says which are done.
+# All methods of the paper with six times the steps of the first.
 drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-3600" --folds 5 \
   --steps 3600 --validate-every 600 "${crops[@]}" --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest
 keep binary-touching-3600
