@@ -38,7 +38,7 @@ def test_a_class_that_one_seed_is_not_asked_for_is_nobodys_gain(plan, field, res
     assert dice["mean"] == 0
     assert dice["fields"] == 2
     assert dice["left_out"] == 1
-    assert "2 fields, without 1 value of an absent class" in dice["words"]
+    assert "2 fields, without 1 value that is not defined" in dice["words"]
 
 
 def test_an_empty_map_has_no_distance_and_its_field_is_left_out_and_counted(plan, field, result):

@@ -170,9 +170,9 @@ def in_words(
     if difference.unit == "patients":
         fields += f" of {difference.units} patient{'s' if difference.units > 1 else ''}"
     if difference.left_out == 1:
-        fields += ", without 1 value of an absent class"
+        fields += ", without 1 value that is not defined"
     elif difference.left_out:
-        fields += f", without {difference.left_out} values of absent classes"
+        fields += f", without {difference.left_out} values that are not defined"
     if np.isnan(difference.low):
         single = "training of each" if difference.units > 1 else difference.unit.removesuffix("s")
         return (

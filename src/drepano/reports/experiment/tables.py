@@ -159,7 +159,8 @@ def _averages(methods: dict[str, Any]) -> str:
         [METHODS[name], *(_mean_sd(method["overlap"][f]["average"], _digits(f)) for f in figures)]
         for name, method in methods.items()
     ]
-    return f"## Averages over the classes\n\n{_table(['method', *(_OVERLAP[f] for f in figures)], rows)}"
+    table = _table(["method", *(_OVERLAP[f] for f in figures)], rows)
+    return f"## Averages over the classes\n\n{table}\n\nHD95 is left out where the Hausdorff distance is."
 
 
 def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
