@@ -86,6 +86,14 @@ def test_a_learning_curve_goes_up_in_numbers_of_fields_not_of_letters(panels):
     assert (list(x), list(y)) == ([9, 20, 100], [0.7, 0.8, 0.9])
 
 
+def test_thousandths_do_not_look_like_a_rise(panels):
+    one_seed = {"sd_over_seeds": float("nan")}
+    points = {"10": {"mean": 0.974, **one_seed}, "20": {"mean": 0.976, **one_seed}}
+    (panel,) = panels(figures.draw_learning_curve, {"curves": {"unet": points}})
+    low, high = panel.get_ylim()
+    assert (round(low, 6), round(high, 6)) == (0.965, 0.985)
+
+
 def test_validation_has_a_panel_a_method_and_a_line_a_training(panels):
     curve = {"steps": [1, 2], "losses": [0.5, 0.4]}
     first, second = panels(figures.draw_validation, {"dunet": [curve, curve], "unet": [curve]})

@@ -150,6 +150,8 @@ def test_comparisons_with_an_interval_are_counted_apart(summary):
     assert "2 comparisons, 1 of them with an interval of its own" in comparison_markdown(binary)
     binary["differences"] = [{"words": "so", "low": 0.1}] * 2
     assert "2 comparisons, each with an interval of its own" in comparison_markdown(binary)
+    binary["differences"] = [{"words": "so", "low": float("nan")}] * 2
+    assert "2 comparisons, none with an interval, so none" in comparison_markdown(binary)
 
 
 def test_a_learning_curve_has_a_column_a_size_and_counts_what_is_left_out():

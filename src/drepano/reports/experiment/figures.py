@@ -22,6 +22,8 @@ _STYLES = ("-", "--", ":", "-.")
 _INCHES, _DOTS = 4.2, 150
 _FEWEST_OF_BIN = 1e-4
 """Share of all pixels."""
+_LEAST_SPAN = 0.02
+"""Of the Dice that a learning curve shows: thousandths shall not look like a rise or a fall."""
 
 
 def draw_roc(summary: dict[str, Any]) -> bytes:
@@ -123,7 +125,9 @@ def draw_learning_curve(summary: dict[str, Any]) -> bytes:
     every = sorted({int(size) for curve in summary["curves"].values() for size in curve})
     panel.set_xticks(every, [str(size) for size in every])
     panel.minorticks_off()
-    panel.set(xlabel="training fields", ylabel="Dice on the test fields")
+    low, high = panel.get_ylim()
+    margin = max(0.0, (_LEAST_SPAN - (high - low)) / 2)
+    panel.set(xlabel="training fields", ylabel="Dice on the test fields", ylim=(low - margin, high + margin))
     panel.legend()
     return _as_png(figure)
 

@@ -279,6 +279,8 @@ def _differences(differences: Sequence[dict[str, Any]]) -> str:
         f"{len(lines)} comparisons, {which} with an interval of its own: of comparisons without any "
         "difference one in twenty would be called more than chance."
     )
+    if with_interval == 0:
+        caution = f"{len(lines)} comparisons, none with an interval, so none can be called more than chance."
     return f"## In pairs, on the same fields\n\n{caution}\n\n" + "\n".join(lines)
 
 
