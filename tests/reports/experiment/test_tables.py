@@ -99,7 +99,7 @@ def test_every_class_of_table_3_stands_under_its_name_and_the_papers_below(summa
 
 @pytest.mark.parametrize(
     ("figure", "heading", "digits", "paper"),
-    [("jaccard", "Jaccard", 3, "0.664 ± 0.011"), ("hausdorff", "Hausdorff, px", 1, "100.2 ± 7.9")],
+    [("jaccard", "Jaccard", 3, "0.664 ± 0.011"), ("hausdorff", "Hausdorff distance in px", 1, "100.2 ± 7.9")],
 )
 def test_table_3_has_jaccard_and_hausdorff_too(summary, figure, heading, digits, paper):
     five = summary(SCD.classes, "dunet")

@@ -123,6 +123,7 @@ def _binary_overlap(methods: dict[str, Any], cell: str) -> str:
 
 def _of_classes(methods: dict[str, Any], classes: Sequence[str], figure: str) -> str:
     columns, digits = [*classes, "average"], _digits(figure)
+    name_of_figure = _OVERLAP[figure].replace(", px", " distance in px")
     rows = []
     for name, method in methods.items():
         overlap = method["overlap"][figure]
@@ -136,7 +137,7 @@ def _of_classes(methods: dict[str, Any], classes: Sequence[str], figure: str) ->
         else "neither map nor truth have the class"
     )
     return (
-        f"## {_OVERLAP[figure]} of each class (Table III)\n\n{_table(['method', *columns], rows)}\n\n"
+        f"## {name_of_figure} of each class (Table III)\n\n{_table(['method', *columns], rows)}\n\n"
         f"Left out, since {why}: {', '.join(_left_out(methods, classes, figure)) or 'none'}. "
         "A class without any in a fold is left out of that fold's average."
     )
