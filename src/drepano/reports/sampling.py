@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepano.io import ensure_writable_folder, write_bytes, write_text
-from drepano.reports.experiment.page import write_page
 from drepano.reports.lettering import printable, shorten
+from drepano.reports.page import write_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

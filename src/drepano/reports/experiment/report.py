@@ -28,8 +28,8 @@ from drepano.experiments.working_copy import open_working_copy
 from drepano.io import write_bytes, write_json, write_text
 from drepano.methods import METHODS
 from drepano.reports.experiment import figures
-from drepano.reports.experiment.page import write_page
 from drepano.reports.experiment.tables import comparison_markdown, learning_curve_markdown
+from drepano.reports.page import write_page
 
 SUMMARY, PER_FIELD, PER_CROP = "summary.json", "fields.csv", "crops.csv"
 TABLES, PAGE = "tables.md", "report.html"

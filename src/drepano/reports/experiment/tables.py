@@ -275,12 +275,13 @@ def _differences(differences: Sequence[dict[str, Any]]) -> str:
         return ""
     lines = [f"- {difference['words']}" for difference in differences]
     with_interval = sum(not isnan(difference["low"]) for difference in differences)
-    which = "each" if with_interval == len(lines) else f"{with_interval} of them"
-    caution = (
-        f"{len(lines)} comparisons, {which} with an interval of its own: of comparisons without any "
-        "difference one in twenty would be called more than chance."
-    )
-    if with_interval == 0:
+    if with_interval:
+        which = "each" if with_interval == len(lines) else f"{with_interval} of them"
+        caution = (
+            f"{len(lines)} comparisons, {which} with an interval of its own: of comparisons without any "
+            "difference one in twenty would be called more than chance."
+        )
+    else:
         caution = f"{len(lines)} comparisons, none with an interval, so none can be called more than chance."
     return f"## In pairs, on the same fields\n\n{caution}\n\n" + "\n".join(lines)
 

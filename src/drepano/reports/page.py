@@ -1,4 +1,4 @@
-"""The report of an experiment: one HTML file that needs nothing else."""
+"""Tables and figures of an experiment, or of offsets, on one HTML page that needs nothing else."""
 
 from __future__ import annotations
 
