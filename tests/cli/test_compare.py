@@ -23,6 +23,7 @@ from drepano.cli.main import app
 from drepano.datasets import write_simulated_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments import jobs
+from drepano.experiments.plan import read_plan
 from drepano.reports.experiment import write_comparison
 
 BUDGET = ["--steps", "2", "--batch-size", "2", "--crop-size", "32", "--validate-every", "1"]
@@ -193,14 +194,16 @@ class TestCompare:
             real(experiment, job, *others, **options)
 
         monkeypatch.setattr(jobs, "run_job", one_fold_each)
-        result = compare(data, tmp_path / "out")
+        result = compare(data, tmp_path / "out", methods="unet,dunet,dunet-scope-0")
         assert result.exit_code == 1
         assert list(summary(tmp_path / "out")["methods"]) == ["unet", "dunet"]
         assert (tmp_path / "out" / "maps.png").is_file()
         (note,) = [
             line for line in summary(tmp_path / "out")["conditions"] if line.startswith("Not finished")
         ]
-        assert note.startswith("Not finished: U-Net 1 of 2, dU-Net 1 of 2 jobs; means are of those")
+        assert note.startswith(
+            "Not finished: U-Net 1 of 2, dU-Net 1 of 2, dU-Net, scope 0 0 of 2 jobs; means are of those"
+        )
 
     def test_the_traceback_of_an_error_that_nobody_foresaw_is_kept(self, data, tmp_path, monkeypatch):
         def broken(*_):
@@ -318,7 +321,7 @@ class TestCompare:
         shutil.copytree(out, alone)
         for path in alone.glob("jobs/*/*/*/maps/*"):
             path.unlink()
-        write_comparison(alone, ["region-growing"])
+        write_comparison(alone, asked_for(alone, "region-growing"))
         width = [Image.open(folder / "maps.png").width for folder in (out, alone)]
         assert width[0] > width[1]
 
@@ -353,7 +356,7 @@ class TestCompare:
             log = logs / f"version_{version}/metrics.csv"
             log.parent.mkdir(exist_ok=True)
             pd.DataFrame({"step": [version], "validation_loss": [1.0 / (1 + version)]}).to_csv(log)
-        write_comparison(out, ["unet"])
+        write_comparison(out, asked_for(out, "unet"))
         assert summary(out)["validation"]["unet"][0]["steps"] == list(range(12))
 
     def test_the_page_says_whether_networks_were_trained_long_enough(self, finished, tmp_path):
@@ -363,7 +366,7 @@ class TestCompare:
         for place, losses in of_seed.items():
             for log in out.glob(f"jobs/{place}/training/logs/*/metrics.csv"):
                 pd.DataFrame({"step": range(len(losses)), "validation_loss": losses}).to_csv(log)
-        write_comparison(out, ["unet", "dunet"])
+        write_comparison(out, asked_for(out, "unet", "dunet"))
         table = (out / "tables.md").read_text().split("## Jobs")[1].split("## ")[0]
         changes = {line.split(" | ")[0]: line.split(" | ")[-1] for line in table.splitlines() if "|" in line}
         assert changes["| dU-Net"] == "-20.0 % |"
@@ -421,8 +424,12 @@ class TestCompare:
         assert len(versions_shown(out)) == 1
 
 
+def asked_for(out, *methods):
+    return read_plan(out).jobs(methods, [0], ())
+
+
 def versions_shown(out):
-    write_comparison(out, ["unet", "dunet"])
+    write_comparison(out, asked_for(out, "unet", "dunet"))
     return [line for line in summary(out)["conditions"] if line.startswith("Versions")]
 
 

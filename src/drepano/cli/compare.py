@@ -91,7 +91,7 @@ def compare(
     names = _fit_for(names, plan.classes)
     jobs = plan.jobs(names, numbers, once)
     failed = _run(folder, jobs, processes, crops=crops, ilastik_project=ilastik_project)
-    _finish(failed, write_comparison, folder, names)
+    _finish(failed, write_comparison, folder, jobs)
 
 
 def learning_curve(
@@ -134,8 +134,9 @@ def learning_curve(
         lambda infos, classes: split(infos, _numbers("--sizes", sizes), test, group, classes, seed=0),
     )
     names = _fit_for(names, plan.classes)
-    failed = _run(folder, plan.jobs(names, numbers, ()), processes, ilastik_project=ilastik_project)
-    _finish(failed, write_learning_curve, folder, names)
+    jobs = plan.jobs(names, numbers, ())
+    failed = _run(folder, jobs, processes, ilastik_project=ilastik_project)
+    _finish(failed, write_learning_curve, folder, jobs)
 
 
 def _plan(
@@ -232,12 +233,13 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
 
 
 def _finish(
-    failed: int, write: Callable[[Path, Sequence[str]], Path], folder: Path, names: list[str]
+    failed: int, write: Callable[[Path, Sequence[Job]], Path], folder: Path, jobs: Sequence[Job]
 ) -> None:
     from drepano.experiments.plan import JOBS, RESULT
 
-    if any(path for name in names for path in (folder / JOBS / name).glob(f"*/*/{RESULT}")):
-        out.print(f"wrote {write(folder, names)}")
+    methods = {job.method for job in jobs}
+    if any(path for name in methods for path in (folder / JOBS / name).glob(f"*/*/{RESULT}")):
+        out.print(f"wrote {write(folder, jobs)}")
     if failed:
         err.print(f"{failed} jobs failed; run the same command again to try them once more")
         raise typer.Exit(1)

@@ -15,7 +15,7 @@ from PIL import Image
 from drepano.datasets import FieldDataset
 from drepano.experiments.differences import curve_differences, method_differences
 from drepano.experiments.jobs import MAPS, TRAINING
-from drepano.experiments.plan import FIELDS, JOBS, PLAN, RESULT, Plan, read_plan
+from drepano.experiments.plan import FIELDS, JOBS, PLAN, RESULT, Job, Plan, read_plan
 from drepano.experiments.results import (
     crops_table,
     fields_table,
@@ -35,15 +35,15 @@ SUMMARY, PER_FIELD, PER_CROP = "summary.json", "fields.csv", "crops.csv"
 TABLES, PAGE = "tables.md", "report.html"
 
 
-def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
+def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
     """Tables I to IV, ROC, confusion matrices, validation curves and maps of what is finished so far.
 
     Parameters
     ----------
     experiment : Path
         Folder of `drepano compare`.
-    methods : sequence of str
-        In the order in which they are shown.
+    jobs : sequence of Job
+        All that were asked for, whether they have a result or not; their methods are shown in this order.
 
     Returns
     -------
@@ -55,12 +55,12 @@ def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
     DrepanoError
         If the folder has no plan, or cannot be written.
     """
-    plan = read_plan(experiment)
+    plan, methods = read_plan(experiment), _methods(jobs)
     results = read_results(experiment, methods)
     of_methods = summarise_methods(results, plan.classes)
     summary: dict[str, Any] = {
         "title": f"Methods compared on {plan.data['name']}",
-        "conditions": _conditions(plan, of_methods),
+        "conditions": _conditions(plan, of_methods, jobs),
         "budget": asdict(plan.budget),
         "splits": [asdict(split) for split in plan.splits],
         "classes": list(plan.classes),
@@ -95,14 +95,14 @@ def write_comparison(experiment: Path, methods: Sequence[str]) -> Path:
     return _write_pages(experiment, markdown, drawn)
 
 
-def write_learning_curve(experiment: Path, methods: Sequence[str]) -> Path:
+def write_learning_curve(experiment: Path, jobs: Sequence[Job]) -> Path:
     """Dice by number of training fields, as table and figure; see `write_comparison`."""
-    plan = read_plan(experiment)
+    plan, methods = read_plan(experiment), _methods(jobs)
     results = read_results(experiment, methods)
     ran = {name: provenance(of_method) for name, of_method in results_by_method(results).items()}
     summary: dict[str, Any] = {
         "title": f"Learning curve on {plan.data['name']}",
-        "conditions": _conditions(plan, ran),
+        "conditions": _conditions(plan, ran, jobs),
         "budget": asdict(plan.budget),
         "splits": [asdict(split) for split in plan.splits],
         "methods": ran,
@@ -150,8 +150,13 @@ def _write_pages(experiment: Path, markdown: str, drawn: Mapping[str, tuple[str,
     return experiment / PAGE
 
 
-def _conditions(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What readers of the tables must know, a sentence each; `ran` has the `provenance` of every method."""
+def _methods(jobs: Sequence[Job]) -> list[str]:
+    return list(dict.fromkeys(job.method for job in jobs))
+
+
+def _conditions(plan: Plan, ran: Mapping[str, Mapping[str, Any]], jobs: Sequence[Job]) -> list[str]:
+    """What readers of the tables must know, a sentence each; `ran` has the `provenance` of every method that
+    has a result, `jobs` are all that were asked for."""
     sizes = [len(split.training) for split in plan.splits], [len(split.test) for split in plan.splits]
     training, test = (
         f"{min(side)} to {max(side)}" if min(side) < max(side) else str(min(side)) for side in sizes
@@ -163,20 +168,21 @@ def _conditions(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
         f"Splits: {len(plan.splits)}, by {plan.group}; {training} training and {test} test fields.",
         *_tested_patients(plan),
         *plan.notes,
-        *_unfinished(plan, ran),
+        *_unfinished(plan, ran, jobs),
         *_trainings(plan, ran),
         *_labelled_elsewhere(ran),
         *_versions(ran),
     ]
 
 
-def _unfinished(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _unfinished(plan: Plan, ran: Mapping[str, Mapping[str, Any]], jobs: Sequence[Job]) -> list[str]:
     """Methods some of whose jobs failed, or were not run yet."""
-    missing = [
-        f"{METHODS[name]} {method['jobs']} of {len(plan.splits) * len(method['seeds'])}"
-        for name, method in ran.items()
-        if method["jobs"] < len(plan.splits) * len(method["seeds"])
-    ]
+    missing = []
+    for name in _methods(jobs):
+        done, seeds = (ran[name]["jobs"], ran[name]["seeds"]) if name in ran else (0, [])
+        wanted = len(plan.splits) * len({*seeds, *(job.seed for job in jobs if job.method == name)})
+        if done < wanted:
+            missing.append(f"{METHODS[name]} {done} of {wanted}")
     if not missing:
         return []
     return [
