@@ -1,0 +1,274 @@
+"""Train the networks of an experiment side by side on one GPU: python benchmarks/side_by_side.py RUN [--help]
+
+RUN is a folder that `drepano compare` or `learning-curve` has begun. The networks of one split and seed learn
+from the same crops, so one process draws them once for all of its networks, and forward, loss and backward of
+each are one CUDA graph: a GPU computes such small networks faster than their kernels can be launched one by
+one.
+
+Networks, crops, losses, schedule and what is logged are those of `drepano.training`; Lightning is left out,
+and on a GPU Adam is PyTorch's fused one. On a CPU (no graphs, usual Adam) the weights are, bit by bit, those
+that `drepano compare` trains. Folders and results of the jobs are written by drepano itself, so that the same
+`drepano compare`, begun again, finds them done and draws its pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import io
+import json
+import sys
+import time
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from drepano.experiments.jobs import run_job
+from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
+from drepano.experiments.working_copy import open_working_copy
+from drepano.methods import create_method
+from drepano.taxonomy import Taxonomy
+from drepano.training import TrainingConfig
+from drepano.training.module import SegmentationModule
+from drepano.training.samples import TrainingCrops
+from drepano.training.trainer import _SEED_STEP, _VALIDATION_CROPS, CHECKPOINT
+
+fit = importlib.import_module("drepano.training.fit")  # the name in the package is the function's
+
+LOGGED_EVERY = 10
+LARGEST_DIFFERENCE = 1e-2
+"""Of gradients of a graph from those without it, relative to the largest; dropout changes them at random."""
+WITH_DROPOUT = ("pspnet", "deeplabv3plus")
+SHARED = (
+    "steps",
+    "batch_size",
+    "crop_size",
+    "augment",
+    "validate_every",
+    "normalisation",
+    "validation_share",
+)
+"""Settings that the networks of a process must have in common."""
+
+
+class Trainee:
+    """One network, its optimiser and its log."""
+
+    def __init__(self, config: TrainingConfig, taxonomy: Taxonomy, device: str) -> None:
+        architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
+        self.network: nn.Module = fit._new_network(architecture, config.seed, None)
+        self.module = SegmentationModule(self.network, config, taxonomy).to(device)
+        self.module.log = self._note
+        optimisers = self.module.configure_optimizers()
+        self._optimiser: torch.optim.Adam = optimisers["optimizer"]
+        self._schedule = optimisers["lr_scheduler"]["scheduler"]
+        for group in self._optimiser.param_groups:
+            group["fused"] = device == "cuda"
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._steps = 0
+        self._losses: list[tuple[int, Tensor]] = []
+        self._noted: dict[str, list[float]] = defaultdict(list)
+        self.rows: list[dict[str, float]] = []
+
+    def _note(self, name: str, value: Any) -> None:
+        self._noted[name].append(float(value))
+
+    def _forward_and_backward(self, images: Tensor, marked: Tensor) -> Tensor:
+        images = images.contiguous(memory_format=torch.channels_last)
+        loss = self.module._loss(self.network(images), marked)
+        loss.backward()
+        return loss.detach()
+
+    def record(self, images: Tensor, marked: Tensor) -> float:
+        """Make the graph, which reads the crops of every step from these tensors.
+
+        Returns how far its gradients are from those without it, relative to the largest.
+        """
+        state = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self.network.zero_grad()
+                self._forward_and_backward(images, marked)
+        torch.cuda.current_stream().wait_stream(side)
+        expected = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        self.network.zero_grad()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._loss = self._forward_and_backward(images, marked)
+        self._graph.replay()
+        found = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        largest = max(gradient.abs().max() for gradient in expected)
+        difference = max((a - b).abs().max() for a, b in zip(expected, found, strict=True)) / largest
+        self.module.load_state_dict(state)  # batch statistics have moved
+        return float(difference)
+
+    def step(self, images: Tensor, marked: Tensor) -> None:
+        if self._graph is None:
+            self.network.zero_grad()
+            loss = self._forward_and_backward(images, marked)
+        else:
+            self._graph.replay()
+            loss = self._loss
+        self._optimiser.step()
+        self._schedule.step()
+        self._steps += 1
+        if self._steps % LOGGED_EVERY == 0:
+            self._losses.append((self._steps - 1, loss.clone()))
+
+    def look(self, batches: list[tuple[Tensor, Tensor]], epoch: int) -> None:
+        """Log the losses since the last look, and what the inner validation fields say."""
+        for step, loss in self._losses:
+            if not torch.isfinite(loss):
+                raise ValueError(f"the loss is {float(loss)} at step {step}")
+            self.rows.append({"epoch": epoch, "step": step, "train_loss": float(loss)})
+        self._losses = []
+        self._noted.clear()
+        self.network.eval()
+        with torch.no_grad():
+            self.module.on_validation_epoch_start()
+            for index, batch in enumerate(batches):
+                self.module.validation_step(batch, index)
+            self.module.on_validation_epoch_end()
+        self.network.train()
+        means = {name: sum(values) / len(values) for name, values in self._noted.items()}
+        self.rows.append({"epoch": epoch, "step": self._steps - 1, **means})
+
+
+def train(
+    run: Path, split: str, seed: int, methods: list[str], device: str
+) -> dict[str, tuple[dict[str, Tensor], list[dict[str, float]]]]:
+    """Weights and log of the network of every method."""
+    plan = read_plan(run)
+    training = open_working_copy(run / FIELDS, plan.patients).with_ids(plan.split(split).training)
+    changes = {"cell_diameter": training.cell_diameter, "seed": seed}
+    configs = [create_method(name, plan.budget).config.model_copy(update=changes) for name in methods]  # type: ignore[attr-defined]
+    config = configs[0]
+    for name in SHARED:
+        if len({getattr(one, name) for one in configs}) > 1:
+            raise ValueError(f"{', '.join(methods)} differ in {name} and cannot learn from the same crops")
+
+    binary = plan.class_taxonomy.classes != training.taxonomy.classes
+    taxonomy = fit._common_taxonomy([training], binary)
+    (fields,), _ = fit._read_fields([training], config, binary, lambda *_: None)
+    kept, held_out = fit._split(training, config)
+    size, epoch = config.batch_size, min(config.validate_every, config.steps)
+
+    def batch(crops: TrainingCrops, first: int) -> tuple[Tensor, Tensor]:
+        images, marked = default_collate([crops[index] for index in range(first, first + size)])
+        return images.to(device), marked.to(device)
+
+    watched = TrainingCrops(
+        [[fields[index] for index in held_out]], config.crop_size, _VALIDATION_CROPS, seed, augment=False
+    )
+    looks = [batch(watched, first) for first in range(0, len(watched), size)]
+    trainees = {name: Trainee(one, taxonomy, device) for name, one in zip(methods, configs, strict=True)}
+    for number in range(config.steps):
+        current, within = divmod(number, epoch)
+        if within == 0:
+            torch.manual_seed(seed + _SEED_STEP * current)
+            crops = TrainingCrops(
+                [[fields[index] for index in kept]],
+                *(config.crop_size, epoch * size, seed, current * epoch * size, config.augment),
+            )
+        images, marked = batch(crops, within * size)
+        if number == 0:
+            shown = images, marked
+            for name, trainee in trainees.items() if device == "cuda" else ():
+                difference = trainee.record(*shown)
+                if difference > LARGEST_DIFFERENCE and name not in WITH_DROPOUT:
+                    raise ValueError(f"{name}: gradients of its graph differ by {difference:.1g}")
+        shown[0].copy_(images)
+        shown[1].copy_(marked)
+        for trainee in trainees.values():
+            trainee.step(*shown)
+        if within + 1 == epoch:
+            for trainee in trainees.values():
+                trainee.look(looks, current)
+    return {
+        name: ({key: tensor.cpu() for key, tensor in trainee.network.state_dict().items()}, trainee.rows)
+        for name, trainee in trainees.items()
+    }
+
+
+def finish(
+    run: Path, job: Job, weights: dict[str, Tensor], rows: list[dict[str, float]], crops: Path | None
+) -> None:
+    """Let drepano write the job's folder, and measure it, with a network that has learned already."""
+
+    def take_over(network: nn.Module, *others: Any) -> None:
+        folder: Path = others[4]
+        network.load_state_dict(weights)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, sorted({name for row in rows for name in row}))
+        writer.writeheader()
+        writer.writerows(rows)
+        (folder / "logs" / "version_0").mkdir(parents=True, exist_ok=True)
+        (folder / "logs" / "version_0" / "metrics.csv").write_text(table.getvalue())
+        (folder / CHECKPOINT.parent).mkdir(exist_ok=True)
+
+    fit.run_trainer = take_over
+    run_job(run, job, crops)
+    path = job.folder(run) / RESULT
+    path.write_text(json.dumps({**json.loads(path.read_text()), "fit_seconds": None}))
+
+
+def train_and_measure(
+    run: Path, split: str, seed: int, methods: list[str], device: str, crops: Path | None
+) -> str:
+    torch.set_num_threads(1)
+    begin = time.perf_counter()
+    for method, (weights, rows) in train(run, split, seed, methods, device).items():
+        finish(run, Job(method, split, seed), weights, rows, crops)
+    return f"{split}, seed {seed}: {', '.join(methods)} in {time.perf_counter() - begin:.0f} s"
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def main(given: argparse.Namespace) -> int:
+    waiting: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for job in read_plan(given.run).jobs(given.methods, given.seeds, given.one_seed):
+        if not job.is_done(given.run):
+            waiting[job.split, job.seed].append(job.method)
+    failed = 0
+    with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
+        running = [
+            pool.submit(train_and_measure, given.run, *key, methods, given.device, given.crops)
+            for key, methods in waiting.items()
+        ]
+        for future in as_completed(running):
+            try:
+                sys.stdout.write(f"{future.result()}\n")
+            except Exception as error:
+                failed += 1
+                sys.stderr.write(f"failed: {type(error).__name__}: {error}\n")
+            sys.stdout.flush()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, metavar="RUN")
+    parser.add_argument("--methods", type=_names, required=True, help="networks only")
+    parser.add_argument("--seeds", type=_numbers, default=[0])
+    parser.add_argument("--one-seed", type=_names, default=[], help="methods that get the first seed only")
+    parser.add_argument("--crops", type=Path, help="xu2017, where the experiment has single crops")
+    parser.add_argument("--processes", type=int, default=16, help="a split and seed each")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    sys.exit(main(parser.parse_args()))
