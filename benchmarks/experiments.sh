@@ -58,9 +58,19 @@ drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/bi
 keep binary-touching-2400
 python "$(dirname "$0")/found_errors.py" "$results/binary-touching-2400/found-errors.json" "$runs/binary-touching-2400"
 
-# All methods of the paper with six times the steps of the first.
-drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-3600" --folds 5 \
-  --steps 3600 --validate-every 600 "${crops[@]}" --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest
+# All methods and controls with six times the steps of the first. `compare` trains what is not there yet: with a GPU
+# the networks are there by then.
+long() {
+  drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-3600" --folds 5 \
+    "${seeds[@]}",pspnet --steps 3600 --validate-every 600 "${crops[@]}" --methods "$1"
+}
+networks=dunet,unet,pspnet,deeplabv3plus,$controls
+if python -c "import torch; raise SystemExit(not torch.cuda.is_available())"; then
+  long region-growing,pixel-forest
+  python "$(dirname "$0")/side_by_side.py" "$runs/binary-touching-3600" --methods "$networks" "${seeds[@]}",pspnet \
+    --processes "$jobs"
+fi
+long "dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest,$controls"
 keep binary-touching-3600
 python "$(dirname "$0")/found_errors.py" "$results/binary-touching-3600/found-errors.json" "$runs/binary-touching-3600"
 
