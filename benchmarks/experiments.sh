@@ -87,7 +87,7 @@ drepano learning-curve "$runs/composed-320" --binary --out "$runs/curve" --sizes
   --seeds 0,1,2 --steps 300 --validate-every 100 "${crops[@]}"
 keep curve
 drepano learning-curve "$runs/composed-320" --binary --out "$runs/curve-1200" --sizes 10,20,40,80,160,250 --test 64 \
-  --steps 1200 --validate-every 200 "${crops[@]}"
+  --seeds 0,1,2 --steps 1200 --validate-every 200 "${crops[@]}"
 keep curve-1200
 
 # The dU-Net that does best on patients not trained on; no test patient has a say in the choice for them.
