@@ -7,8 +7,9 @@ one.
 
 Networks, crops, losses, schedule and what is logged are those of `drepano.training`; Lightning is left out,
 and on a GPU Adam is PyTorch's fused one. On a CPU (no graphs, usual Adam) the weights are, bit by bit, those
-that `drepano compare` trains. Folders and results of the jobs are written by drepano itself, so that the same
-`drepano compare`, begun again, finds them done and draws its pages.
+that `drepano compare` trains, but for networks with dropout (PSPNet, DeepLabV3+), which share their random
+numbers with the others of the process. Folders and results of the jobs are written by drepano itself, so that
+the same `drepano compare`, begun again, finds them done and draws its pages.
 """
 
 from __future__ import annotations
@@ -66,19 +67,21 @@ class Trainee:
         self.network: nn.Module = fit._new_network(architecture, config.seed, None)
         self.module = SegmentationModule(self.network, config, taxonomy).to(device)
         self.module.log = self._note
-        optimisers = self.module.configure_optimizers()
-        self._optimiser: torch.optim.Adam = optimisers["optimizer"]
-        self._schedule = optimisers["lr_scheduler"]["scheduler"]
+        configured = self.module.configure_optimizers()
+        self._optimiser: torch.optim.Adam = configured["optimizer"]
+        self._schedule = configured["lr_scheduler"]["scheduler"]
         for group in self._optimiser.param_groups:
             group["fused"] = device == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._loss_of_graph = torch.empty(0)
         self._steps = 0
         self._losses: list[tuple[int, Tensor]] = []
-        self._noted: dict[str, list[float]] = defaultdict(list)
+        self._noted: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        self._crops = 1
         self.rows: list[dict[str, float]] = []
 
     def _note(self, name: str, value: Any) -> None:
-        self._noted[name].append(float(value))
+        self._noted[name].append((float(value), self._crops))
 
     def _forward_and_backward(self, images: Tensor, marked: Tensor) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -103,7 +106,7 @@ class Trainee:
         self.network.zero_grad()
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._loss = self._forward_and_backward(images, marked)
+            self._loss_of_graph = self._forward_and_backward(images, marked)
         self._graph.replay()
         found = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         largest = max(gradient.abs().max() for gradient in expected)
@@ -117,29 +120,36 @@ class Trainee:
             loss = self._forward_and_backward(images, marked)
         else:
             self._graph.replay()
-            loss = self._loss
+            loss = self._loss_of_graph
         self._optimiser.step()
         self._schedule.step()
         self._steps += 1
         if self._steps % LOGGED_EVERY == 0:
             self._losses.append((self._steps - 1, loss.clone()))
 
-    def look(self, batches: list[tuple[Tensor, Tensor]], epoch: int) -> None:
-        """Log the losses since the last look, and what the inner validation fields say."""
+    def log_losses(self, epoch: int) -> None:
+        """Those since the last time."""
         for step, loss in self._losses:
             if not torch.isfinite(loss):
                 raise ValueError(f"the loss is {float(loss)} at step {step}")
             self.rows.append({"epoch": epoch, "step": step, "train_loss": float(loss)})
         self._losses = []
+
+    def look(self, batches: list[tuple[Tensor, Tensor]], epoch: int) -> None:
+        """Log what the inner validation fields say."""
         self._noted.clear()
         self.network.eval()
         with torch.no_grad():
             self.module.on_validation_epoch_start()
             for index, batch in enumerate(batches):
+                self._crops = len(batch[0])
                 self.module.validation_step(batch, index)
             self.module.on_validation_epoch_end()
         self.network.train()
-        means = {name: sum(values) / len(values) for name, values in self._noted.items()}
+        means = {
+            name: sum(value * crops for value, crops in noted) / sum(crops for _, crops in noted)
+            for name, noted in self._noted.items()
+        }
         self.rows.append({"epoch": epoch, "step": self._steps - 1, **means})
 
 
@@ -163,13 +173,14 @@ def train(
     size, epoch = config.batch_size, min(config.validate_every, config.steps)
 
     def batch(crops: TrainingCrops, first: int) -> tuple[Tensor, Tensor]:
-        images, marked = default_collate([crops[index] for index in range(first, first + size)])
+        last = min(first + size, len(crops))
+        images, marked = default_collate([crops[index] for index in range(first, last)])
         return images.to(device), marked.to(device)
 
     watched = TrainingCrops(
         [[fields[index] for index in held_out]], config.crop_size, _VALIDATION_CROPS, seed, augment=False
     )
-    looks = [batch(watched, first) for first in range(0, len(watched), size)]
+    looks = [batch(watched, first) for first in range(0, len(watched), size)] if held_out else []
     trainees = {name: Trainee(one, taxonomy, device) for name, one in zip(methods, configs, strict=True)}
     for number in range(config.steps):
         current, within = divmod(number, epoch)
@@ -181,16 +192,19 @@ def train(
             )
         images, marked = batch(crops, within * size)
         if number == 0:
-            shown = images, marked
+            shown = images, marked  # where graphs read every step's
             for name, trainee in trainees.items() if device == "cuda" else ():
                 difference = trainee.record(*shown)
-                if difference > LARGEST_DIFFERENCE and name not in WITH_DROPOUT:
+                if not difference <= LARGEST_DIFFERENCE and name not in WITH_DROPOUT:
                     raise ValueError(f"{name}: gradients of its graph differ by {difference:.1g}")
         shown[0].copy_(images)
         shown[1].copy_(marked)
         for trainee in trainees.values():
             trainee.step(*shown)
-        if within + 1 == epoch:
+        if within + 1 == epoch or number + 1 == config.steps:
+            for trainee in trainees.values():
+                trainee.log_losses(current)
+        if within + 1 == epoch and looks:
             for trainee in trainees.values():
                 trainee.look(looks, current)
     return {
@@ -204,8 +218,9 @@ def finish(
 ) -> None:
     """Let drepano write the job's folder, and measure it, with a network that has learned already."""
 
-    def take_over(network: nn.Module, *others: Any) -> None:
-        folder: Path = others[4]
+    def take_over(
+        network: nn.Module, config: Any, taxonomy: Any, groups: Any, held_out: Any, folder: Path, *_: Any
+    ) -> None:
         network.load_state_dict(weights)
         table = io.StringIO()
         writer = csv.DictWriter(table, sorted({name for row in rows for name in row}))
@@ -246,16 +261,17 @@ def main(given: argparse.Namespace) -> int:
             waiting[job.split, job.seed].append(job.method)
     failed = 0
     with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
-        running = [
-            pool.submit(train_and_measure, given.run, *key, methods, given.device, given.crops)
+        running = {
+            pool.submit(train_and_measure, given.run, *key, methods, given.device, given.crops): key
             for key, methods in waiting.items()
-        ]
+        }
         for future in as_completed(running):
             try:
                 sys.stdout.write(f"{future.result()}\n")
             except Exception as error:
                 failed += 1
-                sys.stderr.write(f"failed: {type(error).__name__}: {error}\n")
+                split, seed = running[future]
+                sys.stderr.write(f"failed: all of {split}, seed {seed}: {type(error).__name__}: {error}\n")
             sys.stdout.flush()
     return 1 if failed else 0
 

@@ -202,7 +202,7 @@ class TestCompare:
             line for line in summary(tmp_path / "out")["conditions"] if line.startswith("Not finished")
         ]
         assert note.startswith(
-            "Not finished: U-Net 1 of 2, dU-Net 1 of 2, dU-Net, scope 0 0 of 2 jobs; means are of those"
+            "Not finished: U-Net (1 of 2 jobs); dU-Net (1 of 2 jobs); dU-Net, scope 0 (0 of 2 jobs). Means"
         )
 
     def test_the_traceback_of_an_error_that_nobody_foresaw_is_kept(self, data, tmp_path, monkeypatch):

@@ -182,11 +182,11 @@ def _unfinished(plan: Plan, ran: Mapping[str, Mapping[str, Any]], jobs: Sequence
         done, seeds = (ran[name]["jobs"], ran[name]["seeds"]) if name in ran else (0, [])
         wanted = len(plan.splits) * len({*seeds, *(job.seed for job in jobs if job.method == name)})
         if done < wanted:
-            missing.append(f"{METHODS[name]} {done} of {wanted}")
+            missing.append(f"{METHODS[name]} ({done} of {wanted} jobs)")
     if not missing:
         return []
     return [
-        f"Not finished: {', '.join(missing)} jobs; means are of those, so their splits may be easier or "
+        f"Not finished: {'; '.join(missing)}. Means are of the finished ones, whose splits may be easier or "
         "harder than other methods'. Comparisons in pairs are on the fields of both."
     ]
 

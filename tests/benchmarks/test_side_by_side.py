@@ -1,0 +1,76 @@
+"""``benchmarks/side_by_side.py`` against ``drepano compare``, on a CPU."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from drepano.cli.main import app
+from drepano.datasets import write_simulated_dataset
+
+METHODS = "unet,dunet"
+
+
+@pytest.fixture(scope="module")
+def side_by_side():
+    path = Path(__file__).parents[2] / "benchmarks" / "side_by_side.py"
+    spec = importlib.util.spec_from_file_location("side_by_side", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def runs(side_by_side, tmp_path_factory):
+    """The same experiment trained one by one, and side by side."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_simulated_dataset(folder / "data", fields=4, size=64, cells=3, seed=0)
+    budget = ["--steps", "12", "--batch-size", "3", "--crop-size", "32", "--validate-every", "5"]
+    command = ["compare", folder / "data", "--out", folder / "one-by-one", "--methods", METHODS, "--folds", 2]
+    result = CliRunner().invoke(app, [str(part) for part in [*command, *budget]])
+    assert result.exit_code == 0, result.output
+    shutil.copytree(folder / "one-by-one", folder / "side-by-side")
+    shutil.rmtree(folder / "side-by-side" / "jobs")
+    trainer = side_by_side.fit.run_trainer
+    for split in ("fold-1", "fold-2"):
+        side_by_side.train_and_measure(
+            folder / "side-by-side", split, 0, METHODS.split(","), "cpu", crops=None
+        )
+    side_by_side.fit.run_trainer = trainer
+    return folder / "one-by-one", folder / "side-by-side"
+
+
+@pytest.mark.parametrize("job", [f"{m}/fold-{f}/seed-0" for m in METHODS.split(",") for f in (1, 2)])
+def test_weights_log_and_figures_are_those_of_compare(runs, job):
+    there, here = (run / "jobs" / job for run in runs)
+    expected, found = (load_file(folder / "training/model.safetensors") for folder in (there, here))
+    assert expected.keys() == found.keys()
+    assert all((expected[name] == found[name]).all() for name in expected)
+    log, same = (pd.read_csv(folder / "training/logs/version_0/metrics.csv") for folder in (there, here))
+    pd.testing.assert_frame_equal(same[log.columns], log, rtol=1e-5)
+    first, second = (json.loads((folder / "result.json").read_text()) for folder in (there, here))
+    assert second.pop("fit_seconds") is None
+    del first["fit_seconds"]
+    assert first == second
+
+
+def test_what_is_done_is_not_trained_again_and_compare_finds_all_of_it(side_by_side, runs, capsys):
+    given = argparse.Namespace(
+        run=runs[1], methods=["unet"], seeds=[0], one_seed=[], crops=None, processes=1, device="cpu"
+    )
+    before = [path.stat().st_mtime_ns for path in sorted(runs[1].glob("jobs/*/*/*/result.json"))]
+    assert side_by_side.main(given) == 0
+    assert before == [path.stat().st_mtime_ns for path in sorted(runs[1].glob("jobs/*/*/*/result.json"))]
+
+
+def test_methods_that_need_other_crops_are_refused(side_by_side, runs):
+    with pytest.raises(ValueError, match="dunet, dunet-unaugmented differ in augment"):
+        side_by_side.train(runs[1], "fold-1", 0, ["dunet", "dunet-unaugmented"], "cpu")
