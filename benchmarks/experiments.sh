@@ -89,6 +89,9 @@ keep curve
 drepano learning-curve "$runs/composed-320" --binary --out "$runs/curve-1200" --sizes 10,20,40,80,160,250 --test 64 \
   --seeds 0,1,2 --steps 1200 --validate-every 200 "${crops[@]}"
 keep curve-1200
+drepano learning-curve "$runs/composed-160" --group patient --out "$runs/curve-five" --sizes 15,30,60,120 --test 40 \
+  --steps 1000 --validate-every 200 "${crops[@]}"
+keep curve-five
 
 # The dU-Net that does best on patients not trained on; no test patient has a say in the choice for them.
 python "$(dirname "$0")/search.py" "$runs/search" "$runs/composed-160" "$data/xu2017" --jobs "$jobs"
