@@ -239,7 +239,6 @@ def finish(
 def train_and_measure(
     run: Path, split: str, seed: int, methods: list[str], device: str, crops: Path | None
 ) -> str:
-    torch.set_num_threads(1)
     begin = time.perf_counter()
     for method, (weights, rows) in train(run, split, seed, methods, device).items():
         finish(run, Job(method, split, seed), weights, rows, crops)
@@ -260,7 +259,7 @@ def main(given: argparse.Namespace) -> int:
         if not job.is_done(given.run):
             waiting[job.split, job.seed].append(job.method)
     failed = 0
-    with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(given.processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         running = {
             pool.submit(train_and_measure, given.run, *key, methods, given.device, given.crops): key
             for key, methods in waiting.items()

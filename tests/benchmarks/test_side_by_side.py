@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -30,8 +31,10 @@ def side_by_side():
 
 @pytest.fixture(scope="module")
 def runs(side_by_side, tmp_path_factory):
-    """The same experiment trained one by one, and side by side."""
+    """One experiment trained one by one, and side by side; with one thread, since weights depend on it."""
     folder = tmp_path_factory.mktemp("runs")
+    threads, trainer = torch.get_num_threads(), side_by_side.fit.run_trainer
+    torch.set_num_threads(1)
     write_simulated_dataset(folder / "data", fields=4, size=64, cells=3, seed=0)
     budget = ["--steps", "12", "--batch-size", "3", "--crop-size", "32", "--validate-every", "5"]
     command = ["compare", folder / "data", "--out", folder / "one-by-one", "--methods", METHODS, "--folds", 2]
@@ -39,11 +42,11 @@ def runs(side_by_side, tmp_path_factory):
     assert result.exit_code == 0, result.output
     shutil.copytree(folder / "one-by-one", folder / "side-by-side")
     shutil.rmtree(folder / "side-by-side" / "jobs")
-    trainer = side_by_side.fit.run_trainer
     for split in ("fold-1", "fold-2"):
         side_by_side.train_and_measure(
             folder / "side-by-side", split, 0, METHODS.split(","), "cpu", crops=None
         )
+    torch.set_num_threads(threads)
     side_by_side.fit.run_trainer = trainer
     return folder / "one-by-one", folder / "side-by-side"
 
