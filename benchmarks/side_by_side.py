@@ -33,7 +33,9 @@ from torch.utils.data import default_collate
 
 from drepano.experiments.jobs import run_job
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
+from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
+from drepano.io import ensure_writable_folder, write_text
 from drepano.methods import create_method
 from drepano.taxonomy import Taxonomy
 from drepano.training import TrainingConfig
@@ -160,7 +162,7 @@ def train(
     plan = read_plan(run)
     training = open_working_copy(run / FIELDS, plan.patients).with_ids(plan.split(split).training)
     changes = {"cell_diameter": training.cell_diameter, "seed": seed}
-    configs = [create_method(name, plan.budget).config.model_copy(update=changes) for name in methods]  # type: ignore[attr-defined]
+    configs = [create_method(name, plan.budget).config.model_copy(update=changes) for name in methods]
     config = configs[0]
     for name in SHARED:
         if len({getattr(one, name) for one in configs}) > 1:
@@ -188,7 +190,11 @@ def train(
             torch.manual_seed(seed + _SEED_STEP * current)
             crops = TrainingCrops(
                 [[fields[index] for index in kept]],
-                *(config.crop_size, epoch * size, seed, current * epoch * size, config.augment),
+                config.crop_size,
+                count=epoch * size,
+                seed=seed,
+                start=current * epoch * size,
+                augment=config.augment,
             )
         images, marked = batch(crops, within * size)
         if number == 0:
@@ -226,14 +232,15 @@ def finish(
         writer = csv.DictWriter(table, sorted({name for row in rows for name in row}))
         writer.writeheader()
         writer.writerows(rows)
-        (folder / "logs" / "version_0").mkdir(parents=True, exist_ok=True)
-        (folder / "logs" / "version_0" / "metrics.csv").write_text(table.getvalue())
-        (folder / CHECKPOINT.parent).mkdir(exist_ok=True)
+        logs = folder / "logs" / "version_0"
+        ensure_writable_folder(logs)
+        write_text(logs / "metrics.csv", table.getvalue())
+        ensure_writable_folder(folder / CHECKPOINT.parent)
 
     fit.run_trainer = take_over
     run_job(run, job, crops)
     path = job.folder(run) / RESULT
-    path.write_text(json.dumps({**json.loads(path.read_text()), "fit_seconds": None}))
+    write_text(path, json.dumps({**read_result(path), "fit_seconds": None}))
 
 
 def train_and_measure(
