@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
+from drepano.errors import DrepanoError
 from drepano.experiments.jobs import run_job
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
@@ -293,4 +294,7 @@ if __name__ == "__main__":
     parser.add_argument("--crops", type=Path, help="xu2017, where the experiment has single crops")
     parser.add_argument("--processes", type=int, default=16, help="a split and seed each")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    sys.exit(main(parser.parse_args()))
+    try:
+        sys.exit(main(parser.parse_args()))
+    except DrepanoError as error:
+        sys.exit(f"error: {error}")
