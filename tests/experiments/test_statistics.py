@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drepano.experiments.statistics import in_words, paired_difference
+from drepano.experiments.statistics import in_words, paired_difference, verdict
 
 
 def figures(values, seeds=1):
@@ -122,6 +122,7 @@ def test_without_a_field_in_common_it_is_refused():
 class TestWords:
     def test_more_than_chance_names_the_better_one(self):
         larger = paired_difference(figures([0.9] * 10), figures([0.8] * 10), NOBODY, FOLDS)
+        assert (verdict(larger, True), verdict(larger, False)) == ("better", "worse")
         assert in_words("A", "B", "Dice", larger, True).startswith(
             "A is better than B in Dice by more than chance: +0.1000"
         )
@@ -129,8 +130,10 @@ class TestWords:
 
     def test_an_interval_that_holds_0_says_that_they_cannot_be_told_apart(self):
         same = paired_difference(figures([0.9, 0.7] * 10), figures([0.7, 0.9] * 10), NOBODY, FOLDS)
+        assert verdict(same, True) == verdict(same, False) == "not told apart"
         assert in_words("A", "B", "Dice", same, True).startswith("A and B cannot be told apart in Dice")
 
     def test_one_unit_tells_no_interval(self):
         one = paired_difference(figures([0.9]), figures([0.7]), NOBODY, FOLDS)
+        assert verdict(one, True) == "no interval"
         assert "tells no interval" in in_words("A", "B", "Dice", one, True)

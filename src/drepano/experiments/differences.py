@@ -24,7 +24,7 @@ from drepano.experiments.results import (
     results_by_method,
     training_fields,
 )
-from drepano.experiments.statistics import Difference, in_words, paired_difference
+from drepano.experiments.statistics import Difference, in_words, paired_difference, verdict
 from drepano.methods import METHODS
 
 _FIGURES = {
@@ -54,7 +54,7 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
     Returns
     -------
     list of dict
-        A `Difference` each, with the figure, the two methods, and ``words``.
+        A `Difference` each, with the figure, the two methods, ``verdict`` and ``words``.
     """
     by_method = results_by_method(results)
     differences = []
@@ -125,13 +125,15 @@ def _as_json(
     label, thing = (_CROPS_IN_WORDS, "crop") if figure == _CROPS else (_FIGURES[figure], "field")
     if figure in PER_CLASS and len(plan.classes) > 2:
         label = f"average {label}"
+    larger_is_better = figure not in _SMALLER_IS_BETTER
     return {
         "figure": figure,
         "first": names[0],
         "second": names[1],
         **asdict(difference),
         "more_than_chance": difference.more_than_chance,
-        "words": in_words(*titles, label, difference, figure not in _SMALLER_IS_BETTER, thing),
+        "verdict": verdict(difference, larger_is_better),
+        "words": in_words(*titles, label, difference, larger_is_better, thing),
     }
 
 

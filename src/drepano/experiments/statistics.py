@@ -11,6 +11,8 @@ from scipy.stats import t as student
 
 _REPETITIONS = 10_000
 _LEVEL = 0.95
+BETTER, WORSE, NOT_TOLD_APART, NO_INTERVAL = "better", "worse", "not told apart", "no interval"
+"""What can be said of the first of two methods against the second."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,15 @@ def _mean_over_fields(
     return means
 
 
+def verdict(difference: Difference, larger_is_better: bool) -> str:
+    """`BETTER` or `WORSE` where the first differs from the second by more than chance, else why it is not."""
+    if np.isnan(difference.low):
+        return NO_INTERVAL
+    if not difference.more_than_chance:
+        return NOT_TOLD_APART
+    return BETTER if (difference.mean > 0) == larger_is_better else WORSE
+
+
 def in_words(
     first: str,
     second: str,
@@ -173,16 +184,14 @@ def in_words(
         fields += ", without 1 value that is not defined"
     elif difference.left_out:
         fields += f", without {difference.left_out} values that are not defined"
-    if np.isnan(difference.low):
+    said = verdict(difference, larger_is_better)
+    if said == NO_INTERVAL:
         single = "training of each" if difference.units > 1 else difference.unit.removesuffix("s")
         return (
             f"{first} and {second} differ in {figure} by {difference.mean:+.4f} ({fields}); "
             f"a single {single} tells no interval."
         )
     size = f"{difference.mean:+.4f} (95 % interval {difference.low:+.4f} to {difference.high:+.4f}, {fields})"
-    if not difference.more_than_chance:
+    if said == NOT_TOLD_APART:
         return f"{first} and {second} cannot be told apart in {figure}: {size}."
-    better = (difference.mean > 0) == larger_is_better
-    return (
-        f"{first} is {'better' if better else 'worse'} than {second} in {figure} by more than chance: {size}."
-    )
+    return f"{first} is {said} than {second} in {figure} by more than chance: {size}."

@@ -144,16 +144,6 @@ def test_classes_that_neither_map_nor_truth_have_are_counted(summary):
     assert "neither map nor truth have the class: U-Net Grl 4 of 9." in comparison_markdown(five)
 
 
-def test_comparisons_with_an_interval_are_counted_apart(summary):
-    binary = summary(BINARY.classes, "unet")
-    binary["differences"] = [{"words": "so", "low": 0.1}, {"words": "so", "low": float("nan")}]
-    assert "2 comparisons, 1 of them with an interval of its own" in comparison_markdown(binary)
-    binary["differences"] = [{"words": "so", "low": 0.1}] * 2
-    assert "2 comparisons, each with an interval of its own" in comparison_markdown(binary)
-    binary["differences"] = [{"words": "so", "low": float("nan")}] * 2
-    assert "2 comparisons, none with an interval, so none" in comparison_markdown(binary)
-
-
 def test_a_learning_curve_has_a_column_a_size_and_counts_what_is_left_out():
     def point(mean, without=0):
         return {"mean": mean, "sd_over_seeds": 0.01, "fields_without": without, "fields": 9}

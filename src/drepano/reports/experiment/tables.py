@@ -8,6 +8,8 @@ from typing import Any
 
 from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_OVERLAP
 from drepano.methods import METHODS
+from drepano.reports.experiment.markdown import markdown_table
+from drepano.reports.experiment.pairs import pairs_of_methods, pairs_of_sizes
 from drepano.taxonomy import SCD
 
 _OVERLAP = {
@@ -48,7 +50,7 @@ def comparison_markdown(summary: dict[str, Any]) -> str:
         _auc(methods, classes),
         _cost(methods, summary["validation"]),
         _crops(methods),
-        _differences(summary["differences"]),
+        pairs_of_methods(summary["differences"], len(classes)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -65,7 +67,7 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
                 *("" if p is None else _plus_minus(p["mean"], p["sd_over_seeds"]) for p in of_sizes),
             ]
         )
-    table = _table(["training fields", *map(str, sizes)], rows)
+    table = markdown_table(["training fields", *map(str, sizes)], rows)
     text = (
         "Dice on the same test fields; mean and standard deviation over seeds. One order of the training "
         "fields was drawn, and larger sets hold the smaller ones: how much the draw matters is not known, so "
@@ -84,7 +86,7 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
         "## Learning curve (the paper's Fig. 7)",
         text,
         table,
-        _differences(summary["differences"]),
+        pairs_of_sizes(summary["differences"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -118,7 +120,7 @@ def _binary_overlap(methods: dict[str, Any], cell: str) -> str:
                 ),
             ]
         )
-    return f"## Overlap and distance of cells (Table I)\n\n{_table(head, rows)}"
+    return f"## Overlap and distance of cells (Table I)\n\n{markdown_table(head, rows)}"
 
 
 def _of_classes(methods: dict[str, Any], classes: Sequence[str], figure: str) -> str:
@@ -137,7 +139,7 @@ def _of_classes(methods: dict[str, Any], classes: Sequence[str], figure: str) ->
         else "neither map nor truth have the class"
     )
     return (
-        f"## {name_of_figure} of each class (Table III)\n\n{_table(['method', *columns], rows)}\n\n"
+        f"## {name_of_figure} of each class (Table III)\n\n{markdown_table(['method', *columns], rows)}\n\n"
         f"Left out, since {why}: {', '.join(_left_out(methods, classes, figure)) or 'none'}. "
         "A class without any in a fold is left out of that fold's average."
     )
@@ -160,7 +162,7 @@ def _averages(methods: dict[str, Any]) -> str:
         [METHODS[name], *(_mean_sd(method["overlap"][f]["average"], _digits(f)) for f in figures)]
         for name, method in methods.items()
     ]
-    table = _table(["method", *(_OVERLAP[f] for f in figures)], rows)
+    table = markdown_table(["method", *(_OVERLAP[f] for f in figures)], rows)
     return f"## Averages over the classes\n\n{table}\n\nHD95 is left out where the Hausdorff distance is."
 
 
@@ -179,7 +181,7 @@ def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
             paper["together"] = (sum(mean for mean, _ in paper.values()), nan)
             per_fold = [_plus_minus(*paper[error], 1) if error in paper else "" for error in _ERRORS]
             rows.append(["- the paper's, by hand", *per_fold, *[""] * len(_ERRORS)])
-    return f"## Cell errors (Tables II and IV)\n\n{_table(head, rows)}"
+    return f"## Cell errors (Tables II and IV)\n\n{markdown_table(head, rows)}"
 
 
 def _detection(methods: dict[str, Any]) -> str:
@@ -195,7 +197,7 @@ def _detection(methods: dict[str, Any]) -> str:
     ]
     names = next(iter(methods.values()))["cell_recall"]
     head = ["method", "F1", "panoptic quality", "count error a field", *(f"recall of {n}" for n in names)]
-    return f"## Cells found, at an overlap (IoU) of 0.5\n\n{_table(head, rows)}"
+    return f"## Cells found, at an overlap (IoU) of 0.5\n\n{markdown_table(head, rows)}"
 
 
 def _cell_confusion(methods: dict[str, Any], classes: Sequence[str]) -> str:
@@ -208,7 +210,8 @@ def _cell_confusion(methods: dict[str, Any], classes: Sequence[str]) -> str:
         for true, counts in zip(("nothing", *classes[1:]), method["cell_confusion"], strict=True)
     ]
     head = ["method", "true", "missed", *(f"called {name}" for name in classes[1:])]
-    return f"## Cells of each class and what they were called, all folds and seeds\n\n{_table(head, rows)}"
+    table = markdown_table(head, rows)
+    return f"## Cells of each class and what they were called, all folds and seeds\n\n{table}"
 
 
 def _auc(methods: dict[str, Any], classes: Sequence[str]) -> str:
@@ -222,7 +225,7 @@ def _auc(methods: dict[str, Any], classes: Sequence[str]) -> str:
         for name, method in methods.items()
     ]
     head = ["method", *(f"AUC {name}" for name in names), "calibration error"]
-    return f"## ROC and calibration of pixels (Fig. 5)\n\n{_table(head, rows)}"
+    return f"## ROC and calibration of pixels (Fig. 5)\n\n{markdown_table(head, rows)}"
 
 
 def _cost(methods: dict[str, Any], validation: dict[str, list[dict[str, list[float]]]]) -> str:
@@ -243,7 +246,7 @@ def _cost(methods: dict[str, Any], validation: dict[str, list[dict[str, list[flo
         "to the last, mean over trainings. Far below 0, more steps would have helped; near 0 they may still, "
         "since the learning rate ends there."
     )
-    return f"## Jobs\n\n{_table(head, rows)}\n\n{text if validation else ''}".rstrip()
+    return f"## Jobs\n\n{markdown_table(head, rows)}\n\n{text if validation else ''}".rstrip()
 
 
 def _last_change(curves: Sequence[Sequence[float]]) -> str:
@@ -267,23 +270,7 @@ def _crops(methods: dict[str, Any]) -> str:
         for name, crops in with_crops.items()
     ]
     head = ["method", "crops", "right, %, a seed", "mean recall, %, a seed"]
-    return f"## Single real crops of patients not trained on\n\n{_table(head, rows)}"
-
-
-def _differences(differences: Sequence[dict[str, Any]]) -> str:
-    if not differences:
-        return ""
-    lines = [f"- {difference['words']}" for difference in differences]
-    with_interval = sum(not isnan(difference["low"]) for difference in differences)
-    if with_interval:
-        which = "each" if with_interval == len(lines) else f"{with_interval} of them"
-        caution = (
-            f"{len(lines)} comparisons, {which} with an interval of its own: of comparisons without any "
-            "difference one in twenty would be called more than chance."
-        )
-    else:
-        caution = f"{len(lines)} comparisons, none with an interval, so none can be called more than chance."
-    return f"## In pairs, on the same fields\n\n{caution}\n\n" + "\n".join(lines)
+    return f"## Single real crops of patients not trained on\n\n{markdown_table(head, rows)}"
 
 
 def _digits(figure: str) -> int:
@@ -302,8 +289,3 @@ def _plus_minus(mean: float, sd: float, digits: int = 3) -> str:
     if isnan(mean):
         return "none"
     return f"{mean:.{digits}f}" if isnan(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,148 @@
+"""Methods in pairs as Markdown tables: the first against all others in sight, all other pairs folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+from typing import Any
+
+from drepano.experiments.statistics import BETTER, NO_INTERVAL, WORSE
+from drepano.methods import METHODS
+from drepano.reports.experiment.markdown import markdown_table
+from drepano.reports.wording import plural
+
+_FIGURES = {
+    "dice": ("Dice", 4),
+    "together": ("errors I + II + III a field", 2),
+    "crops": ("share of crops right", 4),
+    "hausdorff": ("Hausdorff, px", 2),
+    "hausdorff95": ("HD95, px", 2),
+    "joined": ("errors I a field", 2),
+    "artefacts": ("errors II a field", 2),
+    "incomplete": ("errors III, incomplete, a field", 2),
+    "misclassified": ("errors III, two classes, a field", 2),
+}
+"""Heading and decimal places of what methods are compared in."""
+
+
+def pairs_of_methods(differences: Sequence[dict[str, Any]], classes: int) -> str:
+    """A table for every method but the last, with a row for each that follows it; empty without any pair.
+
+    Parameters
+    ----------
+    differences : sequence of dict
+        From `drepano.experiments.differences.method_differences`.
+    classes : int
+        Background included.
+    """
+    if not differences:
+        return ""
+    first, *others = dict.fromkeys(difference["first"] for difference in differences)
+    parts = [
+        *_heading(differences),
+        "The figure of the method in the heading less that of the method of the row, and its 95 % interval. "
+        "Better and worse are said of the former, where the difference is more than chance."
+        + (" Dice and distances are averages over the classes." if classes > 2 else ""),
+        *_against_others(first, differences),
+        _conditions(differences),
+    ]
+    if others:
+        parts += ["<details><summary>All other pairs</summary>"]
+        parts += [part for name in others for part in _against_others(name, differences)]
+        parts += ["</details>"]
+    return "\n\n".join(parts)
+
+
+def pairs_of_sizes(differences: Sequence[dict[str, Any]]) -> str:
+    """A row for every pair of a learning curve, of which either is a method and a number of fields.
+
+    Parameters
+    ----------
+    differences : sequence of dict
+        From `drepano.experiments.differences.curve_differences`.
+    """
+    if not differences:
+        return ""
+    rows = [[_title(one["first"]), _title(one["second"]), _cell(one)] for one in differences]
+    return "\n\n".join(
+        [
+            *_heading(differences),
+            "The Dice of the first less that of the second, and its 95 % interval. Better and worse are "
+            "said of the first, where the difference is more than chance.",
+            markdown_table(["first", "second", "difference in Dice"], rows),
+            _conditions(differences),
+        ]
+    )
+
+
+def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """With a word of caution."""
+    with_interval = sum(one["verdict"] != NO_INTERVAL for one in differences)
+    if with_interval:
+        which = "each" if with_interval == len(differences) else f"{with_interval} of them"
+        caution = (
+            f"{len(differences)} comparisons, {which} with an interval of its own: of comparisons without "
+            "any difference one in twenty would be called more than chance."
+        )
+    else:
+        caution = (
+            f"{len(differences)} comparisons, none with an interval, so none can be called more than chance."
+        )
+    return "## In pairs, on the same fields", caution
+
+
+def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    of_first = [one for one in differences if one["first"] == name]
+    figures = [figure for figure in _FIGURES if any(one["figure"] == figure for one in of_first)]
+    cells = {(one["second"], one["figure"]): _cell(one) for one in of_first}
+    seconds = dict.fromkeys(one["second"] for one in of_first)
+    rows = [[_title(second), *(cells.get((second, figure), "") for figure in figures)] for second in seconds]
+    return f"### {_title(name)} against", markdown_table(
+        ["", *(_FIGURES[figure][0] for figure in figures)], rows
+    )
+
+
+def _title(name: str) -> str:
+    """Of a method, or of a point of a learning curve: "dunet with 10 fields"."""
+    method, *size = name.split(" ", maxsplit=1)
+    return " ".join([METHODS[method], *size])
+
+
+def _cell(difference: dict[str, Any]) -> str:
+    """Such as "**better**: +0.0149<br>+0.0126 to +0.0171", in two lines since such tables are wide."""
+    digits, verdict = _FIGURES[difference["figure"]][1], difference["verdict"]
+    said = f"**{verdict}**" if verdict in (BETTER, WORSE) else verdict
+    size = f"{said}: {difference['mean']:+.{digits}f}"
+    if isnan(difference["low"]):
+        return size
+    return f"{size}<br>{difference['low']:+.{digits}f} to {difference['high']:+.{digits}f}"
+
+
+def _conditions(differences: Sequence[dict[str, Any]]) -> str:
+    """How many fields and crops the pairs have in common, and what is left out of them."""
+    common = dict.fromkeys(_in_common(one) for one in differences)
+    sentences = [f"In common the two of a pair have {', '.join(common)}."]
+    figures = dict.fromkeys(one["figure"] for one in differences if one["left_out"])
+    if figures:
+        counts = {
+            figure: [one["left_out"] for one in differences if one["figure"] == figure] for figure in figures
+        }
+        left_out = (
+            f"{_FIGURES[figure][0]}: {_range(of_figure)} a pair" for figure, of_figure in counts.items()
+        )
+        sentences.append(
+            "Left out are values of a class in a field that are not defined for a training of either of the "
+            f"two ({'; '.join(left_out)})."
+        )
+    return " ".join(sentences)
+
+
+def _in_common(difference: dict[str, Any]) -> str:
+    thing = "crop" if difference["figure"] == "crops" else "field"
+    text = plural(difference["fields"], thing)
+    return f"{text} of {plural(difference['units'], 'patient')}" if difference["unit"] == "patients" else text
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
