@@ -27,13 +27,12 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "pspnet-imagenet": {"network": "pspnet", "network_options": {"pretrained": True}},
     "deeplabv3plus-imagenet": {"network": "deeplabv3plus", "network_options": {"pretrained": True}},
     # Controls: as many parameters as dU-Net; many more; no shifts; shifts that are not learned; nnU-Net's
-    # architecture, and the same with dU-Net's channels.
+    # architecture.
     "unet-width-10": {"network": "unet", "network_options": {"width": 10}},
     "unet-width-32": {"network": "unet", "network_options": {"width": 32}},
     "dunet-scope-0": {"network": "dunet", "network_options": {"scope": 0.0}},
     "dunet-frozen": {"network": "dunet", "network_options": {"frozen_offsets": True}},
     "dynunet": {"network": "dynunet"},
-    "dynunet-width-8": {"network": "dynunet", "network_options": {"width": 8}},
     # One thing changed at a time, to find the best dU-Net.
     "dunet-scope-1": {"network": "dunet", "network_options": {"scope": 1.0}},
     "dunet-scope-4": {"network": "dunet", "network_options": {"scope": 4.0}},
@@ -58,7 +57,6 @@ METHODS: dict[str, str] = {
     "dunet-scope-0": "dU-Net, scope 0",
     "dunet-frozen": "dU-Net, frozen offsets",
     "dynunet": "DynUNet (nnU-Net)",
-    "dynunet-width-8": "DynUNet, width 8",
     "dunet-scope-1": "dU-Net, scope 1",
     "dunet-scope-4": "dU-Net, scope 4",
     "dunet-scope-7": "dU-Net, scope 7",
