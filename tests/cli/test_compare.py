@@ -163,7 +163,9 @@ class TestCompare:
 
     def test_jobs_side_by_side_give_the_same_figures(self, data, finished, tmp_path):
         out = tmp_path / "out"
-        assert compare(data, out, "--jobs", "2", methods="unet").exit_code == 0
+        result = compare(data, out, "--jobs", "2", methods="unet")
+        assert result.exit_code == 0
+        assert "training: 4 of 4" in result.stderr.splitlines()  # two jobs of two steps
         ours, theirs = (
             json.loads((folder / "jobs/unet/fold-1/seed-0/result.json").read_text())["confusion"]
             for folder in (out, finished)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isnan
+from time import monotonic
 
 from rich.console import Console
 from rich.progress import (
@@ -22,6 +23,8 @@ from rich.text import Text
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
+_LINE_EVERY = 60.0
+"""Seconds between two lines of a stage."""
 _STYLES = {"note": "yellow", "warning": "yellow"}
 
 
@@ -46,24 +49,27 @@ def progress_bar() -> Iterator[Progress]:
 
 
 @contextmanager
-def stage_progress(every: int = 100) -> Iterator[Callable[[str, int, int, float], None]]:
-    """A callable for `drepano.training.fit`: a bar a stage, or a line now and then without a terminal.
+def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
+    """A callable for `drepano.training.fit`: a bar a stage; without a terminal a line a minute and at its end.
 
     A stage that begins again has its bar begin again.
     """
     with progress_bar() as progress:
         tasks: dict[str, TaskID] = {}
         last: dict[str, int] = {}
+        said: dict[str, float] = {}
 
         def show(stage: str, done: int, total: int, loss: float) -> None:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=total)
+                said[stage] = monotonic()
             elif done <= last[stage]:
                 progress.reset(tasks[stage], total=total)
             last[stage] = done
             text = stage if isnan(loss) else f"{stage}, loss {loss:.3f}"
             progress.update(tasks[stage], completed=done, description=text)
-            if not err.is_terminal and (done % every == 0 or done == total):
+            if not err.is_terminal and (done in (0, total) or monotonic() - said[stage] >= _LINE_EVERY):
+                said[stage] = monotonic()
                 err.print(f"{text}: {done} of {total}")
 
         yield show

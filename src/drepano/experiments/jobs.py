@@ -8,11 +8,13 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from math import nan
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -25,7 +27,7 @@ from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_bytes, write_text
-from drepano.methods import create_method
+from drepano.methods import NetworkMethod, create_method
 from drepano.training import TrainingConfig, can_resume, versions, versions_of_run
 from drepano.training.trainer import Progress
 
@@ -33,6 +35,8 @@ TRAINING = "training"
 MAPS = "maps"
 FAILURE = "failure.txt"
 """Where a job leaves the traceback of an error that nobody foresaw."""
+_LOOK_EVERY = 1.0
+"""Seconds between looks at how far several jobs are."""
 
 
 def run_job(
@@ -121,7 +125,7 @@ def run_jobs(
     crops, ilastik_project : Path, optional
         See `run_job`.
     progress : callable
-        Of the job that runs, where only one does at a time.
+        Of the job that runs; of several at a time, the steps that all networks have been trained.
 
     Returns
     -------
@@ -161,14 +165,30 @@ def _results(
             yield job, _attempt(experiment, job, {**options, "progress": progress})
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process, (threads,)) as pool:
-        running = {pool.submit(_attempt, experiment, job, options): job for job in jobs}
+    context = get_context("spawn")
+    trained: Synchronized[int] = context.Value("q", 0)
+    budget = read_plan(experiment).budget
+    methods = [create_method(job.method, budget, options["ilastik_project"]) for job in jobs]
+    steps = [budget.steps if isinstance(method, NetworkMethod) else 0 for method in methods]
+    shown = 0
+    with ProcessPoolExecutor(processes, context, _begin_process, (threads, trained)) as pool:
+        running = {
+            pool.submit(_attempt_and_count, experiment, job, options, of_job): job
+            for job, of_job in zip(jobs, steps, strict=True)
+        }
         try:
-            for future in as_completed(running):
-                try:
-                    yield running[future], future.result()
-                except BrokenProcessPool:
-                    yield running[future], "a process was killed, perhaps for memory; use fewer --jobs"
+            while running:
+                ended = wait(running, _LOOK_EVERY, FIRST_COMPLETED).done
+                if trained.value > shown:
+                    shown = trained.value
+                    progress("training", shown, sum(steps), nan)
+                for future in ended:
+                    job = running.pop(future)
+                    try:
+                        reason = future.result()
+                    except BrokenProcessPool:
+                        reason = "a process was killed, perhaps for memory; use fewer --jobs"
+                    yield job, reason
         except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun
             pool.shutdown(wait=False, cancel_futures=True)
             for process in active_children():
@@ -176,10 +196,16 @@ def _results(
             raise
 
 
-def _begin_process(threads: int) -> None:
+_trained: Synchronized[int]
+"""Of a process for jobs: the steps that it and the others have trained."""
+
+
+def _begin_process(threads: int, trained: Synchronized[int]) -> None:
     """Of a process for jobs: its share of the cores, and an end with the process that began it."""
     import torch
 
+    global _trained
+    _trained = trained
     torch.set_num_threads(threads)
     parent = parent_process()
     if parent is not None:
@@ -189,6 +215,22 @@ def _begin_process(threads: int) -> None:
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)
+
+
+def _attempt_and_count(experiment: Path, job: Job, options: dict[str, Any], steps: int) -> str | None:
+    """`_attempt` in a process for jobs; in the end all of its `steps` are counted, whatever became of it."""
+    counted = 0
+
+    def count(stage: str, done: int, *_: object) -> None:
+        nonlocal counted
+        if stage == "training":
+            with _trained.get_lock():
+                _trained.value += done - counted
+            counted = done
+
+    reason = _attempt(experiment, job, {**options, "progress": count})
+    count("training", steps)
+    return reason
 
 
 def _attempt(experiment: Path, job: Job, options: dict[str, Any]) -> str | None:

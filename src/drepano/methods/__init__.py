@@ -16,7 +16,15 @@ from drepano.methods.region_growing import RegionGrowing
 from drepano.models.compare import check_installed, download_notice
 from drepano.training import make_config
 
-__all__ = ["METHODS", "Budget", "Method", "TrainedMethod", "create_method", "download_notices"]
+__all__ = [
+    "METHODS",
+    "Budget",
+    "Method",
+    "NetworkMethod",
+    "TrainedMethod",
+    "create_method",
+    "download_notices",
+]
 
 # What is not as in the preset "default" of training.
 _NETWORKS: dict[str, dict[str, Any]] = {

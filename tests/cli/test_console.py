@@ -1,0 +1,49 @@
+"""How commands show progress where standard error is no terminal, as in a log."""
+
+from __future__ import annotations
+
+from math import nan
+
+import pytest
+from rich.console import Console
+
+from drepano.cli import console
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds since the start, to be set by hand."""
+    time = [0.0]
+    monkeypatch.setattr(console, "monotonic", lambda: time[0])
+    return time
+
+
+@pytest.fixture
+def log(monkeypatch, capsys):
+    """Makes standard error no terminal; returns its lines so far."""
+    monkeypatch.setattr(console, "err", Console(stderr=True, force_terminal=False, soft_wrap=True))
+    return lambda: capsys.readouterr().err.splitlines()
+
+
+def test_a_stage_has_a_line_a_minute_and_one_at_its_end(clock, log):
+    with console.stage_progress() as progress:
+        for step in range(1, 8):
+            clock[0] += 20
+            progress("training", step, 7, 0.5)
+    assert log() == [f"training, loss 0.500: {step} of 7" for step in (4, 7)]
+
+
+def test_a_stage_that_begins_with_nothing_done_says_so(clock, log):
+    with console.stage_progress() as progress:
+        progress("jobs", 0, 8, nan)
+        progress("jobs", 1, 8, nan)
+    assert log() == ["jobs: 0 of 8"]
+
+
+def test_stages_have_minutes_of_their_own(clock, log):
+    with console.stage_progress() as progress:
+        progress("reading", 1, 9, nan)
+        clock[0] += 61
+        progress("training", 1, 9, nan)
+        progress("reading", 2, 9, nan)
+    assert log() == ["reading: 2 of 9"]
