@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from drepano.io import ensure_writable_folder, write_bytes, write_text
 from drepano.reports.lettering import printable, shorten
+from drepano.reports.markdown import markdown_table
 from drepano.reports.page import write_page
 
 if TYPE_CHECKING:
@@ -100,19 +101,25 @@ def sampling_markdown(summary: Mapping[str, Any]) -> str:
     """Conditions, and of every layer how far it shifts its taps; from `summarise_offsets`."""
     y, x = summary["pixel"]
     scope = "a regular grid" if summary["scope"] is None else f"scope {summary['scope']:g} px"
+    rows = [
+        [
+            layer["name"],
+            str(layer["stride"]),
+            f"{layer['in_channels']} to {layer['out_channels']}",
+            f"{layer['mean_magnitude']:.3f}",
+            f"{100 * layer['saturated_share']:.1f} %",
+        ]
+        for layer in summary["layers"]
+    ]
     lines = [
         f"# Where {summary['model']} samples for row {y}, column {x} of {summary['image']}",
         "",
         f"- {summary['network']}, {scope}. {summary['window']['about']}",
         f"- Saturated: |tanh| of the offset above {summary['saturated_above']:g}.",
         "",
-        "| layer | stride | channels | mean shift, px of its feature map | saturated |",
-        "| --- | --: | --: | --: | --: |",
-    ]
-    lines += [
-        f"| {layer['name']} | {layer['stride']} | {layer['in_channels']} to {layer['out_channels']} "
-        f"| {layer['mean_magnitude']:.3f} | {100 * layer['saturated_share']:.1f} % |"
-        for layer in summary["layers"]
+        markdown_table(
+            ["layer", "stride", "channels", "mean shift, px of its feature map", "saturated"], rows
+        ),
     ]
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, WORSE
 from drepano.methods import METHODS
-from drepano.reports.experiment.markdown import markdown_table
+from drepano.reports.markdown import markdown_table
 from drepano.reports.wording import plural
 
 _FIGURES = {
