@@ -50,9 +50,9 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
-    """A callable for `drepano.training.fit`: a bar a stage; without a terminal a line a minute and at its end.
+    """A callable for `drepano.training.fit`: a bar a stage, or a line a minute and at its end.
 
-    A stage that begins again has its bar begin again.
+    Lines are for standard error that is no terminal. A stage that begins again has its bar begin again.
     """
     with progress_bar() as progress:
         tasks: dict[str, TaskID] = {}

@@ -8,8 +8,8 @@ from typing import Any
 
 from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_OVERLAP
 from drepano.methods import METHODS
-from drepano.reports.markdown import markdown_table
 from drepano.reports.experiment.pairs import pairs_of_methods, pairs_of_sizes
+from drepano.reports.markdown import markdown_table
 from drepano.taxonomy import SCD
 
 _OVERLAP = {
