@@ -52,7 +52,7 @@ drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/bi
 keep binary-touching-2400
 python "$(dirname "$0")/found_errors.py" "$results/binary-touching-2400/found-errors.json" "$runs/binary-touching-2400"
 
-# All methods and controls with six times the steps of the first. `compare` trains what is not there yet: with a GPU
+# All methods and controls, with more steps still. `compare` trains what is not there yet: with a GPU
 # the networks are there by then.
 long() {
   drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-3600" --folds 5 \

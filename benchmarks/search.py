@@ -39,10 +39,10 @@ from drepano.experiments.jobs import run_jobs
 from drepano.experiments.plan import FIELDS, RESULT, Job, Plan, keep_plan, make_plan, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.splits import Split, Splits
-from drepano.experiments.statistics import in_words, paired_difference
+from drepano.experiments.statistics import BETTER, paired_difference, verdict
 from drepano.experiments.working_copy import survey, write_working_copy
 from drepano.io import write_json
-from drepano.methods import METHODS, Budget
+from drepano.methods import Budget
 
 DEFAULT = "dunet"
 VARIANTS = (
@@ -244,16 +244,16 @@ def ahead_of_default(results: pd.DataFrame, variants: Sequence[str]) -> dict[str
             continue
         difference = paired_difference(own, default, patients, splits)
         differences[variant] = {
-            "mean": round(difference.mean, 4),
-            "more_than_chance": difference.more_than_chance,
-            "words": in_words(METHODS[variant], METHODS[DEFAULT], "score", difference, True, "test"),
+            **{name: round(getattr(difference, name), 4) for name in ("mean", "low", "high")},
+            "tests": difference.fields,
+            "verdict": verdict(difference, larger_is_better=True),
         }
     return differences
 
 
 def best(differences: dict[str, dict[str, Any]]) -> str:
     """The variant furthest ahead of the default by more than chance; the default where none is."""
-    leads = {variant: value["mean"] for variant, value in differences.items() if value["more_than_chance"]}
+    leads = {variant: value["mean"] for variant, value in differences.items() if value["verdict"] == BETTER}
     leads[DEFAULT] = 0.0
     return max(leads, key=lambda variant: leads[variant])
 

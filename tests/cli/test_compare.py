@@ -116,9 +116,10 @@ class TestCompare:
             summary(finished)["methods"]["dunet"]["overlap"]["dice"]["Dic+Ovl"]["mean"], abs=1e-4
         )
 
-    def test_pairs_are_compared_in_words(self, finished):
-        words = [difference["words"] for difference in summary(finished)["differences"]]
-        assert any("U-Net" in sentence and "average Dice" in sentence for sentence in words)
+    def test_pairs_say_whether_they_can_be_told_apart(self, finished):
+        pairs = {(one["first"], one["second"]) for one in summary(finished)["differences"]}
+        assert pairs == {("unet", "dunet")}
+        assert "### U-Net against" in (finished / "tables.md").read_text()
 
     def test_what_is_finished_is_not_done_again_and_methods_can_be_added(self, data, finished):
         before = {path: path.stat().st_mtime_ns for path in finished.glob("jobs/*/*/*/result.json")}

@@ -50,9 +50,10 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
-    """A callable for `drepano.training.fit`: a bar a stage, or a line a minute and at its end.
+    """A callable for `drepano.training.fit` that shows a bar a stage.
 
-    Lines are for standard error that is no terminal. A stage that begins again has its bar begin again.
+    A stage that begins again has its bar begin again. Where standard error is no terminal a stage has a line
+    with nothing done, then one a minute, and one at its end.
     """
     with progress_bar() as progress:
         tasks: dict[str, TaskID] = {}

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from drepano.experiments.plan import Plan
 from drepano.experiments.results import (
     ERRORS,
-    PER_CLASS,
     TOGETHER,
     Result,
     count_errors,
@@ -24,22 +23,22 @@ from drepano.experiments.results import (
     results_by_method,
     training_fields,
 )
-from drepano.experiments.statistics import Difference, in_words, paired_difference, verdict
-from drepano.methods import METHODS
+from drepano.experiments.statistics import Difference, paired_difference, verdict
 
-_FIGURES = {
-    "dice": "Dice",
-    "hausdorff": "Hausdorff distance in px",
-    "hausdorff95": "HD95 in px",
-    "joined": "errors I (joined cells) a field",
-    "artefacts": "errors II (artefacts) a field",
-    "incomplete": "errors III (incomplete cells) a field",
-    "misclassified": "errors III (cells of two classes) a field",
-    TOGETHER: "errors I to III together a field",
-}
+_FIGURES = (
+    "dice",
+    "hausdorff",
+    "hausdorff95",
+    "joined",
+    "artefacts",
+    "incomplete",
+    "misclassified",
+    TOGETHER,
+)
 """What methods are compared in on fields, pair by pair."""
-_CROPS, _CROPS_IN_WORDS = "crops", "the share of single crops given the right class"
-_SMALLER_IS_BETTER = {"hausdorff", "hausdorff95", *ERRORS, TOGETHER}
+CROPS = "crops"
+"""What they are compared in on single crops: the share that is given the right class."""
+_LARGER_IS_BETTER = {"dice", CROPS}
 
 
 def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:
@@ -54,7 +53,7 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
     Returns
     -------
     list of dict
-        A `Difference` each, with the figure, the two methods, ``verdict`` and ``words``.
+        A `Difference` each, with the figure, the two methods and the ``verdict`` on the first.
     """
     by_method = results_by_method(results)
     differences = []
@@ -64,13 +63,11 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
         for first, second in combinations(by_method, 2):
             difference = _difference(by_method[first], by_method[second], figure, plan)
             if difference is not None:
-                titles = METHODS[first], METHODS[second]
-                differences.append(_as_json(figure, (first, second), titles, difference, plan))
+                differences.append(_as_json(figure, (first, second), difference))
     for first, second in combinations(by_method, 2):
         difference = _crop_difference(by_method[first], by_method[second])
         if difference is not None:
-            titles = METHODS[first], METHODS[second]
-            differences.append(_as_json(_CROPS, (first, second), titles, difference, plan))
+            differences.append(_as_json(CROPS, (first, second), difference))
     return differences
 
 
@@ -119,21 +116,13 @@ def _difference(
     return replace(difference, left_out=left_out)
 
 
-def _as_json(
-    figure: str, names: tuple[str, str], titles: tuple[str, str], difference: Difference, plan: Plan
-) -> dict[str, Any]:
-    label, thing = (_CROPS_IN_WORDS, "crop") if figure == _CROPS else (_FIGURES[figure], "field")
-    if figure in PER_CLASS and len(plan.classes) > 2:
-        label = f"average {label}"
-    larger_is_better = figure not in _SMALLER_IS_BETTER
+def _as_json(figure: str, names: tuple[str, str], difference: Difference) -> dict[str, Any]:
     return {
         "figure": figure,
         "first": names[0],
         "second": names[1],
         **asdict(difference),
-        "more_than_chance": difference.more_than_chance,
-        "verdict": verdict(difference, larger_is_better),
-        "words": in_words(*titles, label, difference, larger_is_better, thing),
+        "verdict": verdict(difference, figure in _LARGER_IS_BETTER),
     }
 
 
@@ -172,8 +161,7 @@ def curve_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, A
         difference = _difference(by_point[first, fewer], by_point[second, more], "dice", plan)
         if difference is not None:
             names = f"{first} with {_fields(fewer)}", f"{second} with {_fields(more)}"
-            titles = f"{METHODS[first]} with {_fields(fewer)}", f"{METHODS[second]} with {_fields(more)}"
-            differences.append(_as_json("dice", names, titles, difference, plan))
+            differences.append(_as_json("dice", names, difference))
     return differences
 
 

@@ -10,11 +10,11 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from ctypes import Array, c_int64
 from dataclasses import asdict
 from math import nan
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -27,9 +27,9 @@ from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_bytes, write_text
-from drepano.methods import NetworkMethod, create_method
+from drepano.methods import create_method, is_network
 from drepano.training import TrainingConfig, can_resume, versions, versions_of_run
-from drepano.training.trainer import Progress
+from drepano.training.trainer import STAGE, Progress
 
 TRAINING = "training"
 MAPS = "maps"
@@ -150,7 +150,7 @@ def run_jobs(
             )
     failed = []
     options = {"crops": crops, "ilastik_project": ilastik_project}
-    for job, reason in _results(experiment, waiting, processes, options, progress):
+    for job, reason in _results(experiment, waiting, processes, budget.steps, options, progress):
         if reason is not None:
             failed.append(job)
         done(job, reason)
@@ -158,30 +158,33 @@ def run_jobs(
 
 
 def _results(
-    experiment: Path, jobs: Sequence[Job], processes: int, options: dict[str, Any], progress: Progress
+    experiment: Path,
+    jobs: Sequence[Job],
+    processes: int,
+    steps: int,
+    options: dict[str, Any],
+    progress: Progress,
 ) -> Iterator[tuple[Job, str | None]]:
+    """Jobs as they end, each with the reason where it failed; `steps` are those of a network's training."""
     if processes == 1:
         for job in jobs:
             yield job, _attempt(experiment, job, {**options, "progress": progress})
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
     context = get_context("spawn")
-    trained: Synchronized[int] = context.Value("q", 0)
-    budget = read_plan(experiment).budget
-    methods = [create_method(job.method, budget, options["ilastik_project"]) for job in jobs]
-    steps = [budget.steps if isinstance(method, NetworkMethod) else 0 for method in methods]
-    shown = 0
+    trained = context.RawArray(c_int64, len(jobs))
+    wanted, shown = steps * sum(is_network(job.method) for job in jobs), 0
     with ProcessPoolExecutor(processes, context, _begin_process, (threads, trained)) as pool:
         running = {
-            pool.submit(_attempt_and_count, experiment, job, options, of_job): job
-            for job, of_job in zip(jobs, steps, strict=True)
+            pool.submit(_attempt_and_count, experiment, job, options, number, steps): job
+            for number, job in enumerate(jobs)
         }
         try:
             while running:
                 ended = wait(running, _LOOK_EVERY, FIRST_COMPLETED).done
-                if trained.value > shown:
-                    shown = trained.value
-                    progress("training", shown, sum(steps), nan)
+                if sum(trained) > shown:
+                    shown = sum(trained)
+                    progress(STAGE, shown, wanted, nan)
                 for future in ended:
                     job = running.pop(future)
                     try:
@@ -196,11 +199,11 @@ def _results(
             raise
 
 
-_trained: Synchronized[int]
-"""Of a process for jobs: the steps that it and the others have trained."""
+_trained: Array[c_int64]
+"""Of a process for jobs: the steps that each job, its own and others', has trained."""
 
 
-def _begin_process(threads: int, trained: Synchronized[int]) -> None:
+def _begin_process(threads: int, trained: Array[c_int64]) -> None:
     """Of a process for jobs: its share of the cores, and an end with the process that began it."""
     import torch
 
@@ -217,19 +220,18 @@ def _end_with(parent: BaseProcess) -> None:
     os._exit(1)
 
 
-def _attempt_and_count(experiment: Path, job: Job, options: dict[str, Any], steps: int) -> str | None:
-    """`_attempt` in a process for jobs; in the end all of its `steps` are counted, whatever became of it."""
-    counted = 0
+def _attempt_and_count(
+    experiment: Path, job: Job, options: dict[str, Any], number: int, steps: int
+) -> str | None:
+    """`_attempt` in a process for jobs; in the end all steps of a network count, whatever became of it."""
 
     def count(stage: str, done: int, *_: object) -> None:
-        nonlocal counted
-        if stage == "training":
-            with _trained.get_lock():
-                _trained.value += done - counted
-            counted = done
+        if stage == STAGE:
+            _trained[number] = done
 
     reason = _attempt(experiment, job, {**options, "progress": count})
-    count("training", steps)
+    if is_network(job.method):
+        _trained[number] = steps
     return reason
 
 

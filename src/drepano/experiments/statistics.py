@@ -11,8 +11,8 @@ from scipy.stats import t as student
 
 _REPETITIONS = 10_000
 _LEVEL = 0.95
-BETTER, WORSE, NOT_TOLD_APART, NO_INTERVAL = "better", "worse", "not told apart", "no interval"
-"""What can be said of the first of two methods against the second."""
+BETTER, WORSE = "better", "worse"
+NOT_TOLD_APART, NO_INTERVAL = "not told apart", "no interval"
 
 
 @dataclass(frozen=True)
@@ -160,38 +160,21 @@ def _mean_over_fields(
 
 
 def verdict(difference: Difference, larger_is_better: bool) -> str:
-    """`BETTER` or `WORSE` where the first differs from the second by more than chance, else why it is not."""
+    """What can be said of the first of two methods against the second.
+
+    Parameters
+    ----------
+    difference : Difference
+    larger_is_better : bool
+        Of the figure that they differ in.
+
+    Returns
+    -------
+    str
+        `BETTER` or `WORSE` by more than chance; `NOT_TOLD_APART`; `NO_INTERVAL` where nothing can be said.
+    """
     if np.isnan(difference.low):
         return NO_INTERVAL
     if not difference.more_than_chance:
         return NOT_TOLD_APART
     return BETTER if (difference.mean > 0) == larger_is_better else WORSE
-
-
-def in_words(
-    first: str,
-    second: str,
-    figure: str,
-    difference: Difference,
-    larger_is_better: bool,
-    thing: str = "field",
-) -> str:
-    """One sentence that says whether the difference is more than chance; `thing` has the figure."""
-    fields = f"{difference.fields} {thing}s"
-    if difference.unit == "patients":
-        fields += f" of {difference.units} patient{'s' if difference.units > 1 else ''}"
-    if difference.left_out == 1:
-        fields += ", without 1 value that is not defined"
-    elif difference.left_out:
-        fields += f", without {difference.left_out} values that are not defined"
-    said = verdict(difference, larger_is_better)
-    if said == NO_INTERVAL:
-        single = "training of each" if difference.units > 1 else difference.unit.removesuffix("s")
-        return (
-            f"{first} and {second} differ in {figure} by {difference.mean:+.4f} ({fields}); "
-            f"a single {single} tells no interval."
-        )
-    size = f"{difference.mean:+.4f} (95 % interval {difference.low:+.4f} to {difference.high:+.4f}, {fields})"
-    if said == NOT_TOLD_APART:
-        return f"{first} and {second} cannot be told apart in {figure}: {size}."
-    return f"{first} is {said} than {second} in {figure} by more than chance: {size}."

@@ -118,3 +118,8 @@ def download_notices(names: Sequence[str]) -> list[str]:
     chosen = [_NETWORKS[name] for name in names if name in _NETWORKS]
     notices = (download_notice(one["network"], one.get("network_options", {})) for one in chosen)
     return [notice for notice in notices if notice is not None]
+
+
+def is_network(name: str) -> bool:
+    """Whether the method called `name` trains a network, with the budget of the comparison."""
+    return name in _NETWORKS

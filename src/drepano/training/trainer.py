@@ -20,6 +20,8 @@ from drepano.training.samples import PreparedField, TrainingCrops
 
 Progress = Callable[[str, int, int, float], None]
 """Called with what is being done, how much of it, out of how much, and the last loss (NaN before any)."""
+STAGE = "training"
+"""What the optimiser's steps are called there."""
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 _VALIDATION_CROPS = 32
@@ -107,7 +109,7 @@ def run_trainer(
     class Report(Callback):
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             loss = trainer.callback_metrics.get("train_loss", float("nan"))
-            progress("training", trainer.global_step, config.steps, float(loss))
+            progress(STAGE, trainer.global_step, config.steps, float(loss))
 
     for logger in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(logger).setLevel(logging.ERROR)

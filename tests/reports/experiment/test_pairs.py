@@ -101,11 +101,16 @@ def test_it_is_said_on_what_and_what_is_left_out():
         ],
         classes=5,
     )
-    assert "have 90 fields of 4 patients, 915 crops of 4 patients." in markdown
-    assert "(Dice: 2 to 27 a pair)" in markdown
+    assert "in common 90 fields of 4 patients and 915 crops of 4 patients." in markdown
+    assert "(Dice: 2 to 27 values a pair)" in markdown
     assert "averages over the classes" in markdown
     assert "averages over the classes" not in pairs_of_methods(THREE, classes=2)
     assert "Left out" not in pairs_of_methods(THREE, classes=2)
+
+
+def test_pairs_with_fewer_fields_in_common_are_a_range():
+    fewer = difference("dunet", "pspnet", "better", fields=72)
+    assert "in common 72 to 90 fields." in pairs_of_methods([*THREE, fewer], classes=2)
 
 
 def test_a_learning_curve_has_a_row_a_pair():

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
+from drepano.experiments.differences import CROPS
+from drepano.experiments.results import TOGETHER
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, WORSE
 from drepano.methods import METHODS
 from drepano.reports.markdown import markdown_table
@@ -13,8 +15,8 @@ from drepano.reports.wording import plural
 
 _FIGURES = {
     "dice": ("Dice", 4),
-    "together": ("errors I + II + III a field", 2),
-    "crops": ("share of crops right", 4),
+    TOGETHER: ("errors I + II + III a field", 2),
+    CROPS: ("share of crops right", 4),
     "hausdorff": ("Hausdorff, px", 2),
     "hausdorff95": ("HD95, px", 2),
     "joined": ("errors I a field", 2),
@@ -26,7 +28,7 @@ _FIGURES = {
 
 
 def pairs_of_methods(differences: Sequence[dict[str, Any]], classes: int) -> str:
-    """A table for every method but the last, with a row for each that follows it; empty without any pair.
+    """A table for every method with those that follow it in the comparison; empty without any pair.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def pairs_of_sizes(differences: Sequence[dict[str, Any]]) -> str:
 
 
 def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
-    """With a word of caution."""
+    """The section's, and how many of so many comparisons chance alone would tell apart."""
     with_interval = sum(one["verdict"] != NO_INTERVAL for one in differences)
     if with_interval:
         which = "each" if with_interval == len(differences) else f"{with_interval} of them"
@@ -92,6 +94,7 @@ def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
 
 
 def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """Heading and table of the pairs of which a method is the first: a row a method, a column a figure."""
     of_first = [one for one in differences if one["first"] == name]
     figures = [figure for figure in _FIGURES if any(one["figure"] == figure for one in of_first)]
     cells = {(one["second"], one["figure"]): _cell(one) for one in of_first}
@@ -120,15 +123,15 @@ def _cell(difference: dict[str, Any]) -> str:
 
 def _conditions(differences: Sequence[dict[str, Any]]) -> str:
     """How many fields and crops the pairs have in common, and what is left out of them."""
-    common = dict.fromkeys(_in_common(one) for one in differences)
-    sentences = [f"In common the two of a pair have {', '.join(common)}."]
+    sentences = [f"The two of a pair have in common {_in_common(differences)}."]
     figures = dict.fromkeys(one["figure"] for one in differences if one["left_out"])
     if figures:
         counts = {
             figure: [one["left_out"] for one in differences if one["figure"] == figure] for figure in figures
         }
         left_out = (
-            f"{_FIGURES[figure][0]}: {_range(of_figure)} a pair" for figure, of_figure in counts.items()
+            f"{_FIGURES[figure][0]}: {_range(of_figure, 'value')} a pair"
+            for figure, of_figure in counts.items()
         )
         sentences.append(
             "Left out are values of a class in a field that are not defined for a training of either of the "
@@ -137,12 +140,24 @@ def _conditions(differences: Sequence[dict[str, Any]]) -> str:
     return " ".join(sentences)
 
 
-def _in_common(difference: dict[str, Any]) -> str:
-    thing = "crop" if difference["figure"] == "crops" else "field"
-    text = plural(difference["fields"], thing)
-    return f"{text} of {plural(difference['units'], 'patient')}" if difference["unit"] == "patients" else text
+def _in_common(differences: Sequence[dict[str, Any]]) -> str:
+    """Such as "72 to 90 fields of 4 patients and 915 crops of 4 patients"."""
+    kinds = {
+        "field": [one for one in differences if one["figure"] != CROPS],
+        "crop": [one for one in differences if one["figure"] == CROPS],
+    }
+    parts = []
+    for noun, of_kind in kinds.items():
+        if of_kind:
+            part = _range([one["fields"] for one in of_kind], noun)
+            by_patient = of_kind[0]["unit"] == "patients"
+            parts.append(
+                f"{part} of {_range([one['units'] for one in of_kind], 'patient')}" if by_patient else part
+            )
+    return " and ".join(parts)
 
 
-def _range(numbers: Sequence[int]) -> str:
+def _range(numbers: Sequence[int], noun: str) -> str:
+    """Such as "2 to 27 fields", or "1 field" where all are one."""
     low, high = min(numbers), max(numbers)
-    return str(low) if low == high else f"{low} to {high}"
+    return plural(low, noun) if low == high else f"{low} to {plural(high, noun)}"

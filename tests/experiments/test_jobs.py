@@ -1,0 +1,75 @@
+"""How far several jobs at a time are, and that one which fails stops no other; more in ``test_compare.py``."""
+
+from __future__ import annotations
+
+from ctypes import c_int64
+
+import pytest
+
+from drepano.datasets import open_dataset, write_simulated_dataset
+from drepano.experiments import jobs
+from drepano.experiments.jobs import run_jobs
+from drepano.experiments.plan import FIELDS, Job, keep_plan, make_plan
+from drepano.experiments.splits import cross_validation
+from drepano.experiments.working_copy import survey, write_working_copy
+from drepano.methods import Budget
+from drepano.taxonomy import BINARY
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """What processes have trained, of two jobs."""
+    steps = (c_int64 * 2)()
+    monkeypatch.setattr(jobs, "_trained", steps, raising=False)
+    return steps
+
+
+def attempt(monkeypatch, tmp_path, method, *told):
+    """A job that tells its progress, fails, and is the second of two; a network's training has 9 steps."""
+
+    def fail(experiment, job, options):
+        for stage, done in told:
+            options["progress"](stage, done, 9, 0.5)
+        return "no luck"
+
+    monkeypatch.setattr(jobs, "_attempt", fail)
+    return jobs._attempt_and_count(tmp_path, Job(method, "fold-1", 0), {}, number=1, steps=9)
+
+
+def test_steps_of_training_are_counted_and_other_stages_are_not(trained, monkeypatch, tmp_path):
+    attempt(monkeypatch, tmp_path, "pixel-forest", ("training", 4), ("measuring", 7))
+    assert list(trained) == [0, 4]
+
+
+@pytest.mark.parametrize("told", [(), (("training", 4),)])
+def test_a_network_that_ended_early_has_no_steps_left(trained, monkeypatch, tmp_path, told):
+    assert attempt(monkeypatch, tmp_path, "unet", *told) == "no luck"
+    assert list(trained) == [0, 9]
+
+
+def test_a_method_without_a_network_has_no_steps(trained, monkeypatch, tmp_path):
+    attempt(monkeypatch, tmp_path, "region-growing")
+    assert list(trained) == [0, 0]
+
+
+def test_of_two_at_a_time_one_that_fails_does_not_stop_the_other(tmp_path):
+    write_simulated_dataset(tmp_path / "data", fields=4, size=64, cells=3, seed=0)
+    dataset, run = open_dataset(tmp_path / "data"), tmp_path / "run"
+    infos, fingerprint = survey(dataset, BINARY, lambda *_: None)
+    splits = cross_validation(infos, 2, "field", BINARY.classes, seed=0)
+    run.mkdir()
+    keep_plan(run, make_plan("compare", dataset, BINARY, fingerprint, Budget(2, 2, 32, 1), splits, None))
+    write_working_copy(dataset, run / FIELDS, lambda *_: None)
+    good, bad = Job("unet", "fold-1", 0), Job("unet", "no-such-fold", 0)
+    ended, shown = {}, []
+    failed = run_jobs(
+        run,
+        [bad, good],
+        2,
+        lambda job, reason: ended.update({job: reason}),
+        progress=lambda *p: shown.append(p),
+    )
+    assert failed == [bad]
+    assert ended[good] is None
+    assert "no-such-fold" in ended[bad]
+    assert shown[-1][:3] == ("training", 4, 4)
