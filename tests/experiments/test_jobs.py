@@ -1,4 +1,4 @@
-"""How far several jobs at a time are, and that one which fails stops no other; more in ``test_compare.py``."""
+"""How far several jobs at a time are, and one of them that fails; more in ``test_compare.py``."""
 
 from __future__ import annotations
 
