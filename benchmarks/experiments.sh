@@ -75,6 +75,11 @@ drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --ou
   --methods "dunet,unet,pspnet,deeplabv3plus,pixel-forest,$controls"
 keep five
 
+# Whether twice the steps change what the longest training of all methods says of the two.
+drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five-8000" --folds 5 \
+  --steps 8000 --validate-every 800 "${crops[@]}" --methods dunet,unet
+keep five-8000
+
 # Figure 7: cells of composed fields against the number of training fields.
 compose composed-320 80 2
 drepano learning-curve "$runs/composed-320" --binary --out "$runs/curve-1200" --sizes 10,20,40,80,160,250 --test 64 \
