@@ -74,6 +74,17 @@ class TestCompare:
             (sides,) = json.loads((run_folder / "splits.json").read_text()).values()
             assert sorted(sides["training"] + sides["validation"]) == sorted(split["training"])
 
+    def test_without_instance_maps_it_is_said_what_true_cells_are(self, data, tmp_path):
+        shutil.copytree(data, tmp_path / "data")
+        shutil.rmtree(tmp_path / "data/instances")
+        config = tmp_path / "data/dataset.toml"
+        lines = [line for line in config.read_text().splitlines() if not line.startswith("instances")]
+        config.write_text("\n".join(lines))
+        result = compare(tmp_path / "data", tmp_path / "out", "--binary", methods="region-growing")
+        note = "4 of 4 fields have no instance maps: what touches in their class maps is one true cell"
+        assert note in result.stderr
+        assert note in (tmp_path / "out/tables.md").read_text()
+
     def test_splits_settings_and_versions_are_kept(self, finished):
         plan = json.loads((finished / "plan.json").read_text())
         tested = [id_ for split in plan["splits"] for id_ in split["test"]]
@@ -132,8 +143,10 @@ class TestCompare:
     def test_methods_that_are_not_asked_for_are_in_no_table(self, data, finished, tmp_path):
         out = tmp_path / "out"
         shutil.copytree(finished, out)
-        assert compare(data, out, methods="dunet").exit_code == 0
+        result = compare(data, out, methods="dunet")
+        assert result.exit_code == 0
         assert set(pd.read_csv(out / "fields.csv")["method"]) == {"dunet"}
+        assert "note: not asked for, and so on no page: unet" in result.stderr
         assert list(summary(out)["methods"]) == ["dunet"]
 
     def test_a_damaged_result_is_named(self, data, finished, tmp_path):

@@ -89,8 +89,8 @@ def test_a_class_that_a_side_lacks_is_noted():
     infos = [FieldInfo(f"f{i}", None, (100, 10 if i == 0 else 0)) for i in range(4)]
     notes = cross_validation(infos, 2, "field", CLASSES, 0).notes
     assert sorted(note.split(": ")[1] for note in notes) == [
-        "no test field has class cell; maps that have it there get a Dice of 0 for it; all else about it is "
-        "left out of that fold.",
+        "no test field has class cell; maps that have it there get a Dice, Jaccard and surface Dice of "
+        "0 for it; all else about it is left out of that fold.",
         "no training field has class cell; no method can learn it there.",
     ]
 

@@ -235,10 +235,13 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
 def _finish(
     failed: int, write: Callable[[Path, Sequence[Job]], Path], folder: Path, jobs: Sequence[Job]
 ) -> None:
-    from drepano.experiments.plan import JOBS, RESULT
+    from drepano.experiments.plan import finished_methods
 
-    methods = {job.method for job in jobs}
-    if any(path for name in methods for path in (folder / JOBS / name).glob(f"*/*/{RESULT}")):
+    asked, finished = {job.method for job in jobs}, finished_methods(folder)
+    others = [name for name in finished if name not in asked]
+    if others:
+        say("note", f"not asked for, and so on no page: {', '.join(others)}; what they have is kept")
+    if asked & set(finished):
         out.print(f"wrote {write(folder, jobs)}")
     if failed:
         err.print(f"{failed} jobs failed; run the same command again to try them once more")

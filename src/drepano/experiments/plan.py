@@ -12,7 +12,7 @@ from drepano.datasets import FieldDataset
 from drepano.errors import DrepanoError
 from drepano.experiments.splits import Split, Splits
 from drepano.io import ensure_writable_folder, write_text
-from drepano.methods import Budget
+from drepano.methods import METHODS, Budget
 from drepano.taxonomy import Taxonomy
 
 FIELDS, JOBS, PLAN, RESULT = "fields", "jobs", "plan.json", "result.json"
@@ -52,7 +52,7 @@ class Plan:
     budget : Budget
     splits : tuple of Split
     notes : tuple of str
-        What is special about the splits.
+        What is special about the splits, and about the true cells.
     crops : str, optional
         Data set of single crops that are classified too, and how many it has.
     """
@@ -114,9 +114,24 @@ def make_plan(
         patients={source.id: source.patient for source in dataset.sources},
         budget=budget,
         splits=splits.splits,
-        notes=splits.notes,
+        notes=(*splits.notes, *_unnumbered_cells(dataset)),
         crops=crops,
     )
+
+
+def _unnumbered_cells(dataset: FieldDataset) -> list[str]:
+    count = sum(source.instances is None for source in dataset.sources)
+    if count == 0:
+        return []
+    return [
+        f"{count} of {len(dataset)} fields have no instance maps: what touches in their class maps is one "
+        "true cell, so that a map which joins such cells makes no error I there."
+    ]
+
+
+def finished_methods(experiment: Path) -> list[str]:
+    """Methods, of those that are known, some job of which has a result."""
+    return [name for name in METHODS if any((experiment / JOBS / name).glob(f"*/*/{RESULT}"))]
 
 
 def prepare_folder(experiment: Path) -> None:

@@ -84,7 +84,9 @@ def cross_validation(
         If there are fewer than two fields, fewer than two folds, or fields without a patient to hold out.
     """
     if len(fields) < _FEWEST_FIELDS:
-        raise DrepanoError(f"{len(fields)} labelled fields: cross-validation needs at least {_FEWEST_FIELDS}")
+        raise DrepanoError(
+            f"{len(fields)} of the fields labelled: cross-validation needs at least {_FEWEST_FIELDS}"
+        )
     if folds < 2:
         raise DrepanoError(f"folds={folds}: cross-validation needs at least 2")
     notes = []
@@ -222,7 +224,8 @@ def _missing_classes(
     ]
     consequences = {
         "training": "no method can learn it there",
-        "test": "maps that have it there get a Dice of 0 for it; all else about it is left out of that fold",
+        "test": "maps that have it there get a Dice, Jaccard and surface Dice of 0 for it; all else about it "
+        "is left out of that fold",
     }
     for split in splits:
         for side, ids in (("training", split.training), ("test", split.test)):

@@ -34,6 +34,10 @@ def summary(entry):
             "methods": {name: of_method(classes, entry) for name in methods},
             "validation": {},
             "differences": [],
+            "splits": [
+                {"name": "fold-1", "training": ["c"], "test": ["a", "b"]},
+                {"name": "fold-2", "training": ["a", "b"], "test": ["c"]},
+            ],
         }
 
     return make
@@ -144,6 +148,19 @@ def test_classes_that_neither_map_nor_truth_have_are_counted(summary):
     assert "neither map nor truth have the class: U-Net Grl 4 of 9." in comparison_markdown(five)
 
 
+def test_fields_without_a_figure_are_counted_in_table_1(summary):
+    binary = summary(BINARY.classes, "unet")
+    overlap = binary["methods"]["unet"]["overlap"]
+    overlap["dice"]["cell"]["fields_without"], overlap["hausdorff"]["cell"]["fields_without"] = 1, 2
+    row = table(comparison_markdown(binary), "Overlap and distance of cells (Table I)")["U-Net"]
+    assert (row["fields without Dice"], row["fields without distance"]) == ("1 of 9", "2 of 9")
+
+
+def test_test_fields_of_every_split_are_named(summary):
+    markdown = comparison_markdown(summary(BINARY.classes, "unet"))
+    assert "| fold-1 | 1 | a, b |\n| fold-2 | 2 | c |" in markdown
+
+
 def test_a_learning_curve_has_a_column_a_size_and_counts_what_is_left_out():
     def point(mean, without=0):
         return {"mean": mean, "sd_over_seeds": 0.01, "fields_without": without, "fields": 9}
@@ -153,9 +170,10 @@ def test_a_learning_curve_has_a_column_a_size_and_counts_what_is_left_out():
         "conditions": [],
         "curves": {"dunet": {"10": point(0.7), "20": point(0.8, 3)}, "unet": {"20": point(0.6)}},
         "differences": [],
+        "splits": [{"name": "fields-10", "training": ["c"], "test": ["a"]}],
     }
     markdown = learning_curve_markdown(summary)
     rows = table(markdown, "Learning curve (the paper's Fig. 7)")
     assert [rows["dU-Net"][size] for size in ("10", "20")] == ["0.700 ± 0.010", "0.800 ± 0.010"]
     assert [rows["U-Net"][size] for size in ("10", "20")] == ["", "0.600 ± 0.010"]
-    assert "neither map nor truth have the class: dU-Net with 20 3 of 9." in markdown
+    assert "neither map nor truth have the class: dU-Net with 20: 3 of 9." in markdown

@@ -42,7 +42,9 @@ def draw_roc(summary: dict[str, Any]) -> bytes:
         panel.set(xlim=(0, 1), ylim=(0, 1.01), title=name, xlabel="false positive rate")
         panel.set_ylabel("true positive rate")
         if panel.lines:
-            panel.legend(title="AUC", fontsize=7, title_fontsize=7, loc="lower right")
+            panel.legend(
+                title="AUC", fontsize=7, title_fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5)
+            )
     return _as_png(figure)
 
 

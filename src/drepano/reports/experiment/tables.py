@@ -51,6 +51,7 @@ def comparison_markdown(summary: dict[str, Any]) -> str:
         _cost(methods, summary["validation"]),
         _crops(methods),
         pairs_of_methods(summary["differences"], len(classes)),
+        _splits(summary["splits"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -74,7 +75,7 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
         "intervals between different numbers of fields are too narrow."
     )
     absent = [
-        f"{METHODS[name]} with {size} {point['fields_without']} of {point['fields']}"
+        f"{METHODS[name]} with {size}: {point['fields_without']} of {point['fields']}"
         for name, curve in summary["curves"].items()
         for size, point in curve.items()
         if point["fields_without"]
@@ -87,6 +88,7 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
         text,
         table,
         pairs_of_sizes(summary["differences"]),
+        _splits(summary["splits"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -100,6 +102,7 @@ def _binary_overlap(methods: dict[str, Any], cell: str) -> str:
     head = [
         "method",
         *_OVERLAP.values(),
+        "fields without Dice",
         "fields without distance",
         "paper: Dice",
         "paper: Jaccard",
@@ -113,14 +116,20 @@ def _binary_overlap(methods: dict[str, Any], cell: str) -> str:
             [
                 METHODS[name],
                 *(_mean_sd(overlap[figure][cell], _digits(figure)) for figure in _OVERLAP),
-                f"{overlap['hausdorff'][cell]['fields_without']} of {overlap['hausdorff'][cell]['fields']}",
+                *(
+                    f"{overlap[figure][cell]['fields_without']} of {overlap[figure][cell]['fields']}"
+                    for figure in ("dice", "hausdorff")
+                ),
                 *(
                     _plus_minus(*paper[figure], _digits(figure)) if figure in paper else ""
                     for figure in ("dice", "jaccard", "hausdorff")
                 ),
             ]
         )
-    return f"## Overlap and distance of cells (Table I)\n\n{markdown_table(head, rows)}"
+    return (
+        f"## Overlap and distance of cells (Table I)\n\n{markdown_table(head, rows)}\n\n"
+        "A field without cells in map and truth has no Dice, one without cells in either no distance."
+    )
 
 
 def _of_classes(methods: dict[str, Any], classes: Sequence[str], figure: str) -> str:
@@ -181,7 +190,11 @@ def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
             paper["together"] = (sum(mean for mean, _ in paper.values()), nan)
             per_fold = [_plus_minus(*paper[error], 1) if error in paper else "" for error in _ERRORS]
             rows.append(["- the paper's, by hand", *per_fold, *[""] * len(_ERRORS)])
-    return f"## Cell errors (Tables II and IV)\n\n{markdown_table(head, rows)}"
+    third = "incomplete cells (Table II)" if binary else "cells of two classes (Table IV)"
+    return (
+        f"## Cell errors (Tables II and IV)\n\n{markdown_table(head, rows)}\n\n"
+        f"Errors III of I + II + III are {third}."
+    )
 
 
 def _detection(methods: dict[str, Any]) -> str:
@@ -271,6 +284,13 @@ def _crops(methods: dict[str, Any]) -> str:
     ]
     head = ["method", "crops", "right, %, a seed", "mean recall, %, a seed"]
     return f"## Single real crops of patients not trained on\n\n{markdown_table(head, rows)}"
+
+
+def _splits(splits: Sequence[dict[str, Any]]) -> str:
+    """The test fields of every split by name, folded away."""
+    rows = [[split["name"], str(len(split["training"])), ", ".join(split["test"])] for split in splits]
+    table = markdown_table(["split", "training fields", "test fields"], rows)
+    return f"<details><summary>The test fields of every split</summary>\n\n{table}\n\n</details>"
 
 
 def _digits(figure: str) -> int:
