@@ -158,7 +158,7 @@ def test_fields_without_a_figure_are_counted_in_table_1(summary):
 
 def test_test_fields_of_every_split_are_named(summary):
     markdown = comparison_markdown(summary(BINARY.classes, "unet"))
-    assert "| fold-1 | 1 | a, b |\n| fold-2 | 2 | c |" in markdown
+    assert "- fold-1, 1 training field: a, b\n- fold-2, 2 training fields: c\n" in markdown
 
 
 def test_a_learning_curve_has_a_column_a_size_and_counts_what_is_left_out():

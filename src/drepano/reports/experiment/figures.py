@@ -29,7 +29,7 @@ _LEAST_SPAN = 0.02
 def draw_roc(summary: dict[str, Any]) -> bytes:
     """ROC of every class of cells, a line a method (the paper's Fig. 5)."""
     classes = summary["classes"][1:]
-    figure, panels = _panels(len(classes))
+    figure, panels = _panels(len(classes), legend=True)
     for place, (panel, name) in enumerate(zip(panels, classes, strict=True), start=1):
         for number, (method, results) in enumerate(summary["methods"].items()):
             roc, auc = results["roc"][place], results["auc"][name]["mean"]
@@ -73,8 +73,7 @@ def draw_calibration(summary: dict[str, Any]) -> bytes:
 
     Bins with less than one in 10 000 of a method's pixels say nothing and are left out.
     """
-    figure, (panel,) = _panels(1)
-    figure.set_figwidth(1.7 * _INCHES)
+    figure, (panel,) = _panels(1, legend=True)
     panel.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
     lowest = 1.0
     for number, (method, results) in enumerate(summary["methods"].items()):
@@ -159,13 +158,15 @@ def draw_maps(
     return _as_png(figure)
 
 
-def _panels(count: int, square: bool = False) -> tuple[Figure, list[Any]]:
+def _panels(count: int, square: bool = False, legend: bool = False) -> tuple[Figure, list[Any]]:
+    """`legend` leaves room for one at the right of every panel."""
     from matplotlib.figure import Figure
 
-    columns = min(count, 3)
+    columns = min(count, 2 if legend else 3)
     rows = -(-count // columns)
+    width = _INCHES * (1.8 if legend else 1)
     height = _INCHES * (0.9 if square else 0.85)
-    figure = Figure(figsize=(_INCHES * columns, height * rows), layout="constrained", dpi=_DOTS)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=_DOTS)
     panels = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for unused in panels[count:]:
         unused.set_axis_off()

@@ -73,7 +73,10 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
     typical, hardest = _typical_and_hardest(results, plan.classes)
     drawn = {
-        "roc": ("ROC of pixels, logarithmic towards 0, mean over folds and seeds", figures.draw_roc(summary)),
+        "roc": (
+            "ROC of pixels, linear up to 0.001 and logarithmic from there, mean over folds and seeds",
+            figures.draw_roc(summary),
+        ),
         "confusion": (
             "Confusion of pixels, all folds and seeds together",
             figures.draw_confusion(summary),

@@ -10,6 +10,7 @@ from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_O
 from drepano.methods import METHODS
 from drepano.reports.experiment.pairs import pairs_of_methods, pairs_of_sizes
 from drepano.reports.markdown import markdown_table
+from drepano.reports.wording import plural
 from drepano.taxonomy import SCD
 
 _OVERLAP = {
@@ -288,9 +289,12 @@ def _crops(methods: dict[str, Any]) -> str:
 
 def _splits(splits: Sequence[dict[str, Any]]) -> str:
     """The test fields of every split by name, folded away."""
-    rows = [[split["name"], str(len(split["training"])), ", ".join(split["test"])] for split in splits]
-    table = markdown_table(["split", "training fields", "test fields"], rows)
-    return f"<details><summary>The test fields of every split</summary>\n\n{table}\n\n</details>"
+    lines = [
+        f"- {split['name']}, {plural(len(split['training']), 'training field')}: {', '.join(split['test'])}"
+        for split in splits
+    ]
+    head = "<details><summary>The test fields of every split</summary>"
+    return "\n\n".join([head, "\n".join(lines), "</details>"])
 
 
 def _digits(figure: str) -> int:
