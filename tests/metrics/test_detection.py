@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics.functional.detection import panoptic_quality
 
 from drepano.metrics import Detection, cell_confusion, cell_recall, match_cells
 
@@ -51,6 +53,21 @@ def test_without_any_cell_nothing_is_defined():
 
 def test_counts_of_fields_add_up():
     assert Detection(1, 2, 3, 0.5) + Detection(2, 0, 1, 1.75) == Detection(3, 2, 4, 2.25)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_torchmetrics_agrees_on_random_maps(seed):
+    rng = np.random.default_rng(seed)
+    places = [(*rng.integers(0, (50, 90)), *rng.integers(6, 14, 2)) for _ in range(12)]
+    moved = [(top + rng.integers(0, 4), left + rng.integers(0, 4), *size) for top, left, *size in places]
+    true, predicted = squares(*places, shape=(70, 110)), squares(*moved[2:], shape=(70, 110))
+    pairs = [torch.from_numpy(np.stack([cells > 0, cells], axis=-1))[None] for cells in (predicted, true)]
+    of_classes = panoptic_quality(*pairs, {1}, {0}, return_sq_and_rq=True, return_per_class=True)
+    quality, _, recognised = of_classes[0]
+    ours = match_cells(true, predicted)
+    assert 0 < ours.matched < 12
+    assert ours.f1 == pytest.approx(float(recognised))
+    assert ours.panoptic_quality == pytest.approx(float(quality))
 
 
 def test_shapes_that_differ_are_refused():
