@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepano.io import ensure_writable_folder, write_bytes, write_text
+from drepano.methods import METHODS
 from drepano.reports.lettering import printable, shorten
 from drepano.reports.markdown import markdown_table
 from drepano.reports.page import write_page
@@ -114,7 +115,9 @@ def sampling_markdown(summary: Mapping[str, Any]) -> str:
     lines = [
         f"# Where {summary['model']} samples for row {y}, column {x} of {summary['image']}",
         "",
-        f"- {summary['network']}, {scope}. {summary['window']['about']}",
+        f"- {METHODS[summary['network']]}, {scope}. {summary['window']['about']}",
+        "- Layers: E1 to E3 on the way down, B at the bottom, D3 to D1 on the way up; .1 and .2 are the two "
+        "convolutions of each.",
         f"- Saturated: |tanh| of the offset above {summary['saturated_above']:g}.",
         "",
         markdown_table(
