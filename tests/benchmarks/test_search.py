@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from itertools import combinations
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,12 +14,8 @@ GOOD = {"A": ["dunet-width-16"], "B": ["dunet"], "C": ["dunet-scope-4"], "D": ["
 
 
 @pytest.fixture(scope="module")
-def search():
-    path = Path(__file__).parents[2] / "benchmarks" / "search.py"
-    spec = importlib.util.spec_from_file_location("search", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def search(benchmark_script):
+    return benchmark_script("search")
 
 
 @pytest.fixture

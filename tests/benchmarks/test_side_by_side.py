@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -21,12 +19,8 @@ METHODS = "unet,dunet"
 
 
 @pytest.fixture(scope="module")
-def side_by_side():
-    path = Path(__file__).parents[2] / "benchmarks" / "side_by_side.py"
-    spec = importlib.util.spec_from_file_location("side_by_side", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def side_by_side(benchmark_script):
+    return benchmark_script("side_by_side")
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ __all__ = [
     "METHODS",
     "Budget",
     "Method",
-    "NetworkMethod",
     "TrainedMethod",
     "create_method",
     "download_notices",
+    "is_network",
 ]
 
 # What is not as in the preset "default" of training.
