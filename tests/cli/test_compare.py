@@ -362,7 +362,7 @@ class TestCompare:
         tables = (finished / "tables.md").read_text()
         assert "Settings of training: learning_rate 0.004, schedule one-cycle" in tables
         assert "normalisation contrast" in tables
-        assert "plan.json names the fields of every split" in tables
+        assert "The test fields of every split" in tables
 
     def test_logs_of_an_interrupted_training_are_one_curve(self, finished, tmp_path):
         out = tmp_path / "out"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from drepano.methods import METHODS
 
 
 def drepano(*arguments: str) -> subprocess.CompletedProcess:
@@ -28,6 +31,11 @@ def test_every_command_has_help(command: str) -> None:
     result = drepano(command, "--help")
     assert result.returncode == 0
     assert "Usage" in result.stdout
+
+
+def test_help_of_compare_names_all_methods() -> None:
+    words = re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", drepano("compare", "--help").stdout)
+    assert set(METHODS) <= set(words)
 
 
 def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:

@@ -128,7 +128,12 @@ class TestLearningCurve:
             assert set(small.training) < set(large.training)
             assert not {id_[0] for id_ in large.training} & {id_[0] for id_ in large.test}
 
-    def test_a_single_patient_cannot_be_held_out(self):
+    def test_of_one_patient_only_fields_are_split_and_the_notes_say_so(self):
         infos = [FieldInfo(f"P{i}", "P", (1, 1)) for i in range(20)]
-        with pytest.raises(DrepanoError, match="only one patient"):
-            learning_curve(infos, [10], 5, "patient", CLASSES, 0)
+        result = learning_curve(infos, [10], 5, "patient", CLASSES, 0)
+        assert result.group == "field"
+        assert [split.name for split in result.splits] == ["fields-10"]
+        assert [note.split(":")[0] for note in result.notes] == [
+            "Only one patient",
+            "Split at random over fields",
+        ]

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from drepano.methods import Budget
 
 _PAPER = "dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest"
+_METHODS = (
+    "Separated by commas. The paper's: dunet, unet, pspnet, deeplabv3plus, region-growing, pixel-forest "
+    "(ilastik's features). Controls: unet-width-10, unet-width-32, dunet-scope-0, dunet-frozen, dynunet. "
+    "With your own project: ilastik. With weights to download: pspnet-imagenet, deeplabv3plus-imagenet. "
+    "dU-Net changed in one thing: dunet-scope-1, dunet-scope-4, dunet-scope-7, dunet-width-16, "
+    "dunet-contrast-kept, dunet-cross-entropy, dunet-unaugmented, dunet-touching-20."
+)
 _SIZES = "10,20,40,80,160,250"
 
 Data = Annotated[Path, typer.Argument(help="Folder of a data set with class and instance maps.")]
@@ -41,9 +48,7 @@ Processes = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a ti
 def compare(
     data: Data,
     folder: Out,
-    methods: Annotated[
-        str, typer.Option(help="Separated by commas; an unknown name lists all of them.")
-    ] = _PAPER,
+    methods: Annotated[str, typer.Option(help=_METHODS)] = _PAPER,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
     group: Group = "field",
     binary: Binary = False,
@@ -97,7 +102,7 @@ def compare(
 def learning_curve(
     data: Data,
     folder: Out,
-    methods: Annotated[str, typer.Option(help="Separated by commas.")] = "dunet,unet",
+    methods: Annotated[str, typer.Option(help="Separated by commas; as of `compare`.")] = "dunet,unet",
     sizes: Annotated[str, typer.Option(help="Numbers of training fields, separated by commas.")] = _SIZES,
     test: Annotated[
         int,

@@ -89,11 +89,8 @@ def cross_validation(
         )
     if folds < 2:
         raise DrepanoError(f"folds={folds}: cross-validation needs at least 2")
-    notes = []
     rng = np.random.default_rng(seed)
-    if group == "patient" and len(_fields_of_patients(fields)) == 1:
-        notes.append("Only one patient: fields are split at random instead.")
-        group = "field"
+    group, notes = _group_that_fits(fields, group)
     if group == "patient":
         tests = _by_patient(fields, folds, rng)
     else:
@@ -127,31 +124,29 @@ def learning_curve(
     test : int
         Test fields; with whole patients held out at most so many of each fold.
     group : {"field", "patient"}
-        At random over fields, as in the paper, or a curve for each of up to five folds of whole patients.
+        At random over fields, as in the paper, or a curve for each of up to five folds of whole patients
+        (of one patient only over fields; a note says so).
     classes : sequence of str
     seed : int
 
     Raises
     ------
     DrepanoError
-        If no size is left, a number is not positive, or there are no two patients to hold out, or fields
-        without one.
+        If no size is left, a number is not positive, or there are fields without a patient to hold out.
     """
     if test < 1 or not sizes or min(sizes) < 1:
         raise DrepanoError("learning curve: needs at least one test field and sizes of at least 1")
     rng = np.random.default_rng(seed)
+    group, notes = _group_that_fits(fields, group)
     if group == "patient":
         parts = _by_patient(fields, _FOLDS_OF_CURVE, rng)
-        if len(parts) < 2:
-            raise DrepanoError("learning curve: only one patient, so none can be held out; use --group field")
         prefixes = [f"fold-{number}-" for number in range(1, len(parts) + 1)]
         tests = [_shuffled(part, rng)[:test] for part in parts]
         rests = [_shuffled([f.id for f in fields if f.id not in part], rng) for part in map(set, parts)]
-        notes = []
     else:
         order = _shuffled([field.id for field in fields], rng)
         prefixes, tests, rests = [""], [order[:test]], [order[test:]]
-        notes = _patients_on_both_sides(fields)
+        notes += _patients_on_both_sides(fields)
     most = min(map(len, rests))
     fitting = sorted({size for size in sizes if size <= most})
     if not fitting:
@@ -174,6 +169,13 @@ def learning_curve(
 
 def _shuffled(ids: Sequence[str], rng: np.random.Generator) -> list[str]:
     return [ids[i] for i in rng.permutation(len(ids))]
+
+
+def _group_that_fits(fields: Sequence[FieldInfo], group: str) -> tuple[str, list[str]]:
+    """Fields where there is one patient only, and a note that says so."""
+    if group == "patient" and len(_fields_of_patients(fields)) == 1:
+        return "field", ["Only one patient: fields are split at random instead."]
+    return group, []
 
 
 def _patients_on_both_sides(fields: Sequence[FieldInfo]) -> list[str]:

@@ -15,7 +15,7 @@ from PIL import Image
 from drepano.datasets import FieldDataset
 from drepano.experiments.differences import curve_differences, method_differences
 from drepano.experiments.jobs import MAPS, TRAINING
-from drepano.experiments.plan import FIELDS, JOBS, PLAN, RESULT, Job, Plan, read_plan
+from drepano.experiments.plan import FIELDS, JOBS, RESULT, Job, Plan, read_plan
 from drepano.experiments.results import (
     crops_table,
     fields_table,
@@ -196,7 +196,7 @@ def _unfinished(plan: Plan, ran: Mapping[str, Mapping[str, Any]], jobs: Sequence
 
 def _tested_patients(plan: Plan) -> list[str]:
     if plan.group != "patient":
-        return [f"{PLAN} names the fields of every split."]
+        return []
     tested = (
         f"{split.name} {', '.join(sorted({str(plan.patients[id_]) for id_ in split.test}))}"
         for split in plan.splits
@@ -222,10 +222,11 @@ def _trainings(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if value != usual[name]
     ]
     but = f"; but {'; '.join(others)}" if others else ""
+    single = any(len(split.training) == 1 for split in plan.splits)
+    held_out = "a tenth of the training fields" + (" (none where there is only one)" if single else "")
     return [
         f"Every network: {budget.steps} steps of {budget.batch_size} crops of {budget.crop_size} px, preset "
-        "default, last step; cells of 45 px; a tenth of the training fields is held out to watch, not to "
-        "choose.",
+        f"default, last step; cells of 45 px; {held_out} is held out to watch, not to choose.",
         f"Settings of training: {', '.join(f'{name} {value}' for name, value in usual.items())}{but}.",
     ]
 
