@@ -41,10 +41,23 @@ def test_publish_adds_figures_and_keeps_the_weights(weights: Path, tmp_path: Pat
     metrics, target = tmp_path / "metrics.json", tmp_path / "published.safetensors"
     metrics.write_text(json.dumps([{"name": "Dice", "value": 0.9, "conditions": "ten fields"}]))
     arguments = ["models", "publish", str(weights), "--out", str(target), "--name", "new"]
-    result = runner.invoke(app, [*arguments, "--metrics", str(metrics)])
+    result = runner.invoke(app, [*arguments, "--metrics", str(metrics), "--notes", "for thick smears"])
     assert result.exit_code == 0, result.output
     card = read_card(target)
-    assert (card.name, card.metrics[0].value) == ("new", 0.9)
+    assert (card.name, card.metrics[0].value, card.notes) == ("new", 0.9, "for thick smears")
+
+
+def test_publish_puts_figures_in_place_of_those_there_and_keeps_the_notes(weights, tmp_path) -> None:
+    metrics, source = tmp_path / "metrics.json", weights
+    for number in (1, 2):
+        metrics.write_text(json.dumps([{"name": "Dice", "value": number / 10, "conditions": "ten fields"}]))
+        target = tmp_path / f"{number}.safetensors"
+        arguments = ["models", "publish", str(source), "--out", str(target), "--name", f"version {number}"]
+        notes = ["--notes", "for thick smears"] if number == 1 else []
+        assert runner.invoke(app, [*arguments, "--metrics", str(metrics), *notes]).exit_code == 0
+        source = target
+    card = read_card(target)
+    assert ([metric.value for metric in card.metrics], card.notes) == ([0.2], "for thick smears")
 
 
 def test_publish_can_set_how_narrow_a_neck_parts_cells(weights: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 
@@ -84,12 +85,32 @@ def test_every_option_reaches_the_configuration(data, tmp_path):
 
 
 def test_training_on_some_patients_leaves_the_others_out(data, tmp_path):
-    patients = ["--patients", "simulated-1,simulated-3"]
+    patients = ["--patients", "simulated-1, simulated-3"]
     assert train(data, "--out", tmp_path, *QUICK, "--network", "unet", *patients).exit_code == 0
     assert read_card(tmp_path / "model.safetensors").data[0].patients == ["simulated-1", "simulated-3"]
     splits = json.loads((tmp_path / "splits.json").read_text())["simulated"]
     used = {*splits["training"], *splits["validation"]}
     assert used == {"simulated-1-000001", "simulated-3-000003"}
+
+
+def without_patients(data, folder):
+    shutil.copytree(data, folder)
+    config = folder / "dataset.toml"
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if not line.startswith("patient")))
+    return folder
+
+
+def test_patients_of_data_that_knows_none_are_not_passed_over(data, tmp_path, monkeypatch, capsys):
+    unknown = without_patients(data, tmp_path / "unknown")
+    message, code = message_of(
+        unknown, "--out", tmp_path / "run", "--patients", "P1", monkeypatch=monkeypatch, capsys=capsys
+    )
+    assert code == 1 and "--patients: no data set knows its patients" in message
+    options = ["--out", tmp_path / "run", *QUICK, "--network", "unet", "--patients", "simulated-1"]
+    result = train(data, unknown, *options)
+    assert result.exit_code == 0
+    assert "does not know its patients, and is trained on whole" in result.output
 
 
 @pytest.mark.parametrize(("share", "held_out"), [("0", 0), ("0.4", 2)])
@@ -137,6 +158,7 @@ def test_an_interrupted_run_says_how_to_go_on(data, tmp_path, monkeypatch, capsy
         (["--network", "vnet"], "network 'vnet' is unknown"),
         (["--network", "unet", "--scope", "2"], "network 'unet'"),
         (["--patients", "P9"], "'P9' is not in data set simulated"),
+        (["--patients", ","], "no fields to train on"),
         (["--start-from", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--resume"], "there is no checkpoint to resume from"),
     ],

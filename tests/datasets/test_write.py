@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from drepano.datasets import (
+    new_folder,
     open_dataset,
-    require_new_folder,
     simulate_field,
     simulated_fields,
     write_dataset_config,
@@ -86,9 +86,26 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         write_field(tmp_path / "file", simulate_field(0, (20, 20), cells=0), SCD)
 
 
+@pytest.mark.parametrize("name", ["", "new"])
+def test_a_finished_folder_holds_what_was_written_alone(tmp_path, name):
+    with new_folder(tmp_path / name):
+        (tmp_path / name / "field").write_text("")
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["field"]
+
+
 def test_a_folder_that_holds_anything_is_not_added_to(tmp_path):
-    require_new_folder(tmp_path / "new")
-    require_new_folder(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DrepanoError, match="not an empty folder"):
-        require_new_folder(tmp_path)
+    with pytest.raises(DrepanoError, match="not an empty folder"), new_folder(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_left_unfinished_is_begun_anew(tmp_path):
+    field = simulate_field(0, (20, 20), cells=0)
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path):
+        write_field(tmp_path, replace(field, id="stray"), SCD)
+        raise KeyboardInterrupt
+    with new_folder(tmp_path):
+        write_field(tmp_path, field, SCD)
+        config(tmp_path)
+    assert [source.id for source in open_dataset(tmp_path).sources] == [field.id]

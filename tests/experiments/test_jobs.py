@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctypes import c_int64
+from multiprocessing import active_children
 
 import pytest
 
@@ -52,7 +53,9 @@ def test_a_method_without_a_network_has_no_steps(trained, monkeypatch, tmp_path)
     assert list(trained) == [0, 0]
 
 
-def test_of_two_at_a_time_one_that_fails_does_not_stop_the_other(tmp_path):
+@pytest.fixture
+def run(tmp_path):
+    """An experiment of two folds, two steps a network."""
     write_simulated_dataset(tmp_path / "data", fields=4, size=64, cells=3, seed=0)
     dataset, run = open_dataset(tmp_path / "data"), tmp_path / "run"
     infos, fingerprint = survey(dataset, BINARY, lambda *_: None)
@@ -60,6 +63,10 @@ def test_of_two_at_a_time_one_that_fails_does_not_stop_the_other(tmp_path):
     run.mkdir()
     keep_plan(run, make_plan("compare", dataset, BINARY, fingerprint, Budget(2, 2, 32, 1), splits, None))
     write_working_copy(dataset, run / FIELDS, lambda *_: None)
+    return run
+
+
+def test_of_two_at_a_time_one_that_fails_does_not_stop_the_other(run):
     good, bad = Job("unet", "fold-1", 0), Job("unet", "no-such-fold", 0)
     ended, shown = {}, []
     failed = run_jobs(
@@ -73,3 +80,20 @@ def test_of_two_at_a_time_one_that_fails_does_not_stop_the_other(tmp_path):
     assert ended[good] is None
     assert "no-such-fold" in ended[bad]
     assert shown[-1][:3] == ("training", 4, 4)
+
+
+def test_of_two_at_a_time_those_that_are_killed_fail_and_the_next_go_on(run):
+    first, second, third, fourth = (Job("unet", "fold-1", seed) for seed in range(4))
+    ended = {}
+
+    def done(job, reason):
+        if not ended:
+            for process in active_children():
+                process.kill()
+        ended[job] = reason
+
+    failed = run_jobs(run, [first, second, third, fourth], 2, done)
+    assert failed
+    assert all("killed" in ended[job] for job in failed)
+    assert fourth.is_done(run)
+    assert len(ended) == 4

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drepano.cli.console import err, out, say, stage_progress
+from drepano.cli.console import err, listed, out, say, stage_progress
 
 if TYPE_CHECKING:
     from drepano.experiments.plan import Job, Plan
@@ -83,7 +83,7 @@ def compare(
     budget = Budget(steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
     numbers = _seeds(seeds)
-    once = _known("--one-seed", _names(one_seed))
+    once = _known("--one-seed", listed(one_seed))
     plan = _plan(
         "compare",
         data,
@@ -271,7 +271,7 @@ def _methods(text: str, budget: Budget, ilastik_project: Path | None) -> list[st
     from drepano.errors import DrepanoError
     from drepano.methods import METHODS, create_method, download_notices
 
-    names = list(dict.fromkeys(_known("--methods", _names(text))))
+    names = list(dict.fromkeys(_known("--methods", listed(text))))
     if not names:
         raise DrepanoError(f"--methods {text}: use some of {', '.join(METHODS)}")
     for name in names:
@@ -285,7 +285,7 @@ def _numbers(option: str, text: str) -> list[int]:
     from drepano.errors import DrepanoError
 
     try:
-        numbers = list(dict.fromkeys(int(part) for part in _names(text)))
+        numbers = list(dict.fromkeys(int(part) for part in listed(text)))
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0:
@@ -300,7 +300,3 @@ def _seeds(text: str) -> list[int]:
     if max(numbers) >= 2**32:
         raise DrepanoError(f"--seeds {text!r}: give whole numbers from 0 to {2**32 - 1}")
     return numbers
-
-
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

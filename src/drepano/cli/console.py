@@ -33,6 +33,11 @@ def say(kind: str, text: str) -> None:
     err.print(Text.assemble((f"{kind}:", _STYLES.get(kind, "bold red")), f" {text}"))
 
 
+def listed(text: str) -> list[str]:
+    """What an option lists, separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A bar on standard error with time spent and time left; nothing where that is no terminal."""

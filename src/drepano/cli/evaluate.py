@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from drepano.cli.console import out, progress_bar
+from drepano.cli.console import listed, out, progress_bar
 
 
 def evaluate(
@@ -34,7 +34,7 @@ def evaluate(
     segmenter = load_model(model, device, precision)
     dataset = open_dataset(data)
     if patients is not None:
-        dataset = dataset.of_patients(patients.split(","))
+        dataset = dataset.of_patients(listed(patients))
     if len(dataset) == 0:
         raise DrepanoError(f"{data}: has nothing to measure on; give a data set with images")
     with progress_bar() as progress:

@@ -55,15 +55,19 @@ def publish(
             show_default="that of the card",
         ),
     ] = None,
-    notes: Annotated[str, typer.Option(help="Free text on the card.")] = "",
+    notes: Annotated[
+        str | None, typer.Option(help="Free text on the card.", show_default="that of the card")
+    ] = None,
 ) -> None:
-    """Copy a network with measured figures added to its card."""
+    """Copy a network with measured figures on its card, in place of those that it has."""
     from drepano.models import Metric, load_network, save_model
     from drepano.models.card import parse_confusion, parse_metrics
 
     network, card = load_network(model)
     measured: list[Metric] = parse_metrics(metrics)
-    changes: dict[str, Any] = {"name": name, "metrics": measured, "notes": notes}
+    changes: dict[str, Any] = {"name": name, "metrics": measured}
+    if notes is not None:
+        changes["notes"] = notes
     if confusion is not None:
         changes["cell_confusion"] = parse_confusion(confusion, len(card.classes) - 1)
     if neck is not None:
@@ -85,9 +89,10 @@ def export(
 ) -> None:
     """Write a network for ONNX Runtime or OpenVINO, run it there and compare it with ours on a real field.
 
-    The file takes (image - median of each channel) / contrast as float32 (N, 3, H, W), H and W multiples of 8
-    (32 for PSPNet and DeepLabV3+), and gives logits (N, classes, H, W). The contrast is 64 where the card's
-    "normalisation" is "background", else the field's own (drepano.preprocessing.measure_light).
+    The file takes (image - median of each channel) / contrast as float32 (N, 3, H, W), H and W multiples
+    of 8 (16 for DynUNet, 32 for DeepLabV3+; PSPNet cannot be exported), and gives logits (N, classes, H,
+    W). The contrast is 64 where the card's "normalisation" is "background", else the field's own
+    (drepano.preprocessing.measure_light).
     """
     from drepano.models import find_weights, load_network
     from drepano.models.export import CHECK_FIELD, SUFFIXES

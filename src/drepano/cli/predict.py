@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drepano.cli.console import out, progress_bar, say
+from drepano.cli.console import listed, out, progress_bar, say
 from drepano.errors import DrepanoError
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def predict(
     from drepano.prediction import Options, Outcome, names_of_tables, predict_fields
     from drepano.segmenter import load_model
 
-    names = tuple(name.strip() for name in formats.split(",") if name.strip())
-    options = Options(_diameter(cell_diameter), pixel_size, channel - 1, names)
-    results = [(folder / name).resolve() for name in names_of_tables(names)]
+    wanted = tuple(listed(formats))
+    options = Options(_diameter(cell_diameter), pixel_size, channel - 1, wanted)
+    results = [(folder / name).resolve() for name in names_of_tables(wanted)]
     if samples is not None and samples.resolve() in results:
         raise DrepanoError(
             f"--samples {samples}: a result of that name would be written over it; rename it, or choose "

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drepano.cli.console import out, stage_progress
+from drepano.cli.console import listed, out, say, stage_progress
+
+if TYPE_CHECKING:
+    from drepano.datasets import FieldDataset
 
 
 def train(
@@ -19,7 +23,9 @@ def train(
     binary: Annotated[bool, typer.Option("--binary", help="Merge all classes of cells into one.")] = False,
     patients: Annotated[
         str | None,
-        typer.Option(help="Only these patients, separated by commas, of data sets that know theirs."),
+        typer.Option(
+            help="Only these patients, separated by commas; of data sets that do not know theirs all fields."
+        ),
     ] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="Weights file to begin with; a dU-Net may begin from a U-Net.")
@@ -63,6 +69,7 @@ def train(
 ) -> None:
     """Train a network on data sets; the end product is RUN/model.safetensors."""
     from drepano.datasets import open_dataset
+    from drepano.errors import DrepanoError
     from drepano.training import fit, make_config
 
     changes: dict[str, Any] = {
@@ -87,8 +94,9 @@ def train(
     )
     datasets = [open_dataset(folder) for folder in data]
     if patients is not None:
-        wanted = patients.split(",")
-        datasets = [dataset.of_patients(wanted) if dataset.patients else dataset for dataset in datasets]
+        if not any(dataset.patients for dataset in datasets):
+            raise DrepanoError("--patients: no data set knows its patients; name them in dataset.toml")
+        datasets = [_of_patients(dataset, listed(patients)) for dataset in datasets]
     with stage_progress() as progress:
         weights = fit(
             datasets,
@@ -102,3 +110,10 @@ def train(
             progress=progress,
         )
     out.print(f"wrote {weights}")
+
+
+def _of_patients(dataset: FieldDataset, wanted: Sequence[str]) -> FieldDataset:
+    if dataset.patients:
+        return dataset.of_patients(wanted)
+    say("note", f"{dataset.name}: does not know its patients, and is trained on whole")
+    return dataset

@@ -14,7 +14,7 @@ from drepano.datasets.fingerprint import field_facts, fingerprint
 from drepano.datasets.folder import CONFIG_NAME, EXAMPLE, is_folder_dataset, open_folder
 from drepano.datasets.simulated import simulate_cell, simulate_field, simulated_fields
 from drepano.datasets.simulated_dataset import write_simulated_dataset
-from drepano.datasets.write import require_new_folder, write_dataset_config, write_field
+from drepano.datasets.write import new_folder, write_dataset_config, write_field
 from drepano.datasets.xu2017 import CellCrop, is_xu2017, open_xu2017, read_crop
 from drepano.errors import DrepanoError
 
@@ -29,13 +29,13 @@ __all__ = [
     "field_facts",
     "fingerprint",
     "is_xu2017",
+    "new_folder",
     "open_bbbc041seg",
     "open_chula",
     "open_dataset",
     "open_folder",
     "open_xu2017",
     "read_crop",
-    "require_new_folder",
     "simulate_cell",
     "simulate_field",
     "simulated_fields",

@@ -9,7 +9,7 @@ import numpy as np
 
 from drepano.datasets.composed import compose_field
 from drepano.datasets.dataset import FieldDataset
-from drepano.datasets.write import require_new_folder, write_dataset_config, write_field
+from drepano.datasets.write import new_folder, write_dataset_config, write_field
 from drepano.datasets.xu2017 import read_crop
 from drepano.errors import DrepanoError
 
@@ -60,28 +60,28 @@ def write_composed_dataset(
         raise DrepanoError(
             f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder"
         )
-    require_new_folder(folder)
-    for patient in patients:
-        cells_of_patient = [read_crop(source) for source in crops.of_patients([patient]).sources]
-        counts = np.random.default_rng(seed).integers(cells[0], cells[1] + 1, size=fields)
-        for index in range(fields):
-            field = compose_field(
-                cells_of_patient,
-                seed=seed + index,
-                size=(size, size),
-                cells=int(counts[index]),
-                touching=touching,
-                balanced=balanced,
-            )
-            write_field(folder, field, crops.taxonomy)
-            advance()
-    write_dataset_config(
-        folder,
-        name="composed from xu2017",
-        taxonomy=crops.taxonomy,
-        licence=crops.licence,
-        origin=f"composed fields of the cells of {crops.origin}",
-        cell_diameter=crops.cell_diameter,
-        patient="^composed-(.+)-[0-9]+$",
-    )
+    with new_folder(folder):
+        for patient in patients:
+            cells_of_patient = [read_crop(source) for source in crops.of_patients([patient]).sources]
+            counts = np.random.default_rng(seed).integers(cells[0], cells[1] + 1, size=fields)
+            for index in range(fields):
+                field = compose_field(
+                    cells_of_patient,
+                    seed=seed + index,
+                    size=(size, size),
+                    cells=int(counts[index]),
+                    touching=touching,
+                    balanced=balanced,
+                )
+                write_field(folder, field, crops.taxonomy)
+                advance()
+        write_dataset_config(
+            folder,
+            name="composed from xu2017",
+            taxonomy=crops.taxonomy,
+            licence=crops.licence,
+            origin=f"composed fields of the cells of {crops.origin}",
+            cell_diameter=crops.cell_diameter,
+            patient="^composed-(.+)-[0-9]+$",
+        )
     return fields * len(patients)

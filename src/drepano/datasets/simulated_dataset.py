@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from drepano.datasets.simulated import simulate_field
-from drepano.datasets.write import require_new_folder, write_dataset_config, write_field
+from drepano.datasets.write import new_folder, write_dataset_config, write_field
 from drepano.taxonomy import SCD
 
 _CELL_DIAMETER = 45.0
@@ -20,7 +20,7 @@ def write_simulated_dataset(
     Parameters
     ----------
     folder : Path
-        New or empty.
+        New, empty, or left unfinished.
     fields, size, cells, seed : int
         Field `i` is ``simulate_field(seed + i, (size, size), cells)``.
     advance : callable
@@ -31,17 +31,17 @@ def write_simulated_dataset(
     DrepanoError
         If the folder is not empty or a number cannot be used.
     """
-    require_new_folder(folder)
-    for index in range(fields):
-        field = simulate_field(seed + index, size=(size, size), cells=cells, cell_diameter=_CELL_DIAMETER)
-        write_field(folder, field, SCD)
-        advance()
-    write_dataset_config(
-        folder,
-        name="simulated",
-        taxonomy=SCD,
-        licence="MIT",
-        origin="simulated by drepano from shapes and optics",
-        cell_diameter=_CELL_DIAMETER,
-        patient="^(simulated-[0-9])-",
-    )
+    with new_folder(folder):
+        for index in range(fields):
+            field = simulate_field(seed + index, size=(size, size), cells=cells, cell_diameter=_CELL_DIAMETER)
+            write_field(folder, field, SCD)
+            advance()
+        write_dataset_config(
+            folder,
+            name="simulated",
+            taxonomy=SCD,
+            licence="MIT",
+            origin="simulated by drepano from shapes and optics",
+            cell_diameter=_CELL_DIAMETER,
+            patient="^(simulated-[0-9])-",
+        )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -13,17 +16,32 @@ from drepano.field import Field
 from drepano.io import atomic_path, ensure_writable_folder, write_class_map, write_label_map, write_text
 from drepano.taxonomy import Taxonomy
 
+_PARTS = ("images", "labels", "instances")
+_UNFINISHED = ".unfinished"
+"""A file that is there while fields are being written."""
 
-def require_new_folder(folder: Path) -> None:
-    """Refuse a folder that holds anything, so that fields of two data sets never mix.
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """A folder to write fields to that holds nothing else, so that fields of two data sets never mix.
+
+    One that was left unfinished is begun anew.
 
     Raises
     ------
     DrepanoError
-        If it does, or is no folder.
+        If it holds something else, is no folder, or cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    unfinished = folder / _UNFINISHED
+    if unfinished.is_file():
+        for name in _PARTS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DrepanoError(f"{folder}: is not an empty folder; remove it or name another one")
+    ensure_writable_folder(folder)
+    write_text(unfinished, "")
+    yield
+    unfinished.unlink()
 
 
 def write_field(folder: Path, field: Field, taxonomy: Taxonomy) -> None:
@@ -36,7 +54,7 @@ def write_field(folder: Path, field: Field, taxonomy: Taxonomy) -> None:
     """
     if field.classes is None or field.instances is None:
         raise DrepanoError(f"field {field.id}: has no class and instance maps to write")
-    for name in ("images", "labels", "instances"):
+    for name in _PARTS:
         ensure_writable_folder(folder / name)
     with atomic_path(folder / "images" / f"{field.id}.png") as path:
         Image.fromarray(field.image).save(path)

@@ -8,16 +8,19 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from ctypes import Array, c_int64
 from dataclasses import asdict
+from itertools import islice
 from math import nan
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from typing import Any
+
+import torch
 
 from drepano.datasets import open_dataset
 from drepano.errors import DrepanoError
@@ -119,7 +122,7 @@ def run_jobs(
     Parameters
     ----------
     processes : int
-        How many run at a time, each with its share of the cores.
+        How many run at a time, each in a process of its own with its share of the threads.
     done : callable
         Called with every job that ended, and with the reason where it failed.
     crops, ilastik_project : Path, optional
@@ -170,33 +173,39 @@ def _results(
         for job in jobs:
             yield job, _attempt(experiment, job, {**options, "progress": progress})
         return
-    threads = max(1, (os.cpu_count() or 1) // processes)
     context = get_context("spawn")
     trained = context.RawArray(c_int64, len(jobs))
+    threads = max(1, torch.get_num_threads() // processes)
     wanted, shown = steps * sum(is_network(job.method) for job in jobs), 0
-    with ProcessPoolExecutor(processes, context, _begin_process, (threads, trained)) as pool:
-        running = {
-            pool.submit(_attempt_and_count, experiment, job, options, number, steps): job
-            for number, job in enumerate(jobs)
-        }
-        try:
-            while running:
-                ended = wait(running, _LOOK_EVERY, FIRST_COMPLETED).done
-                if sum(trained) > shown:
-                    shown = sum(trained)
-                    progress(STAGE, shown, wanted, nan)
-                for future in ended:
-                    job = running.pop(future)
-                    try:
-                        reason = future.result()
-                    except BrokenProcessPool:
-                        reason = "a process was killed, perhaps for memory; use fewer --jobs"
-                    yield job, reason
-        except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in active_children():
-                process.kill()
-            raise
+    waiting = iter(enumerate(jobs))
+    running: dict[Future[str | None], tuple[Job, ProcessPoolExecutor]] = {}
+
+    def begin(count: int) -> None:
+        for number, job in islice(waiting, count):
+            process = ProcessPoolExecutor(1, context, _begin_process, (threads, trained))
+            future = process.submit(_attempt_and_count, experiment, job, options, number, steps)
+            running[future] = job, process
+
+    try:
+        begin(processes)
+        while running:
+            ended = wait(running, _LOOK_EVERY, FIRST_COMPLETED).done
+            if sum(trained) > shown:
+                shown = sum(trained)
+                progress(STAGE, shown, wanted, nan)
+            for future in ended:
+                job, process = running.pop(future)
+                try:
+                    reason = future.result()
+                except BrokenProcessPool:
+                    reason = "its process was killed, perhaps for memory; use fewer --jobs"
+                process.shutdown()
+                begin(1)
+                yield job, reason
+    except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun
+        for child in active_children():
+            child.kill()
+        raise
 
 
 _trained: Array[c_int64]
@@ -205,8 +214,6 @@ _trained: Array[c_int64]
 
 def _begin_process(threads: int, trained: Array[c_int64]) -> None:
     """Of a process for jobs: its share of the cores, and an end with the process that began it."""
-    import torch
-
     global _trained
     _trained = trained
     torch.set_num_threads(threads)

@@ -43,7 +43,8 @@ class SegmentationModule(lightning.LightningModule):
         loss = self._loss(self.network(_channels_last(images)), marked)
         if not torch.isfinite(loss):
             raise DrepanoError(
-                f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate"
+                f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate "
+                "(drepano train: --learning-rate)"
             )
         self.log("train_loss", loss)
         return loss
