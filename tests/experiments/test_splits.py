@@ -109,6 +109,15 @@ class TestLearningCurve:
         assert [split.name for split in result.splits] == ["fields-10"]
         assert result.notes == ("Sizes 250 left out: only 20 fields are there to train on.",)
 
+    @pytest.mark.parametrize("group", ["field", "patient"])
+    def test_without_fields_it_is_refused(self, group):
+        with pytest.raises(DrepanoError, match="0 of the fields labelled: a learning curve needs at least 2"):
+            learning_curve([], [10], 5, group, CLASSES, 0)
+
+    def test_numbers_that_cannot_be_are_named(self):
+        with pytest.raises(DrepanoError, match="5 test fields and 10, 0 training fields"):
+            learning_curve(fields(50), [10, 0], 5, "field", CLASSES, 0)
+
     def test_without_a_size_that_fits_it_is_refused(self):
         with pytest.raises(DrepanoError, match="50 fields leave 20"):
             learning_curve(fields(50), [40], 30, "field", CLASSES, 0)

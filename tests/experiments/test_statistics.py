@@ -99,6 +99,21 @@ def test_fields_of_one_patient_count_as_one():
     assert paired_difference(figures(base + gain), figures(base), NOBODY, FOLDS).more_than_chance
 
 
+def test_of_one_patient_only_fields_are_compared():
+    base = np.random.default_rng(0).uniform(0.5, 1, 30)
+    result = paired_difference(figures(base + 0.1), figures(base), dict.fromkeys(NOBODY, "A"), FOLDS)
+    assert (result.units, result.unit) == (30, "fields")
+    assert result.more_than_chance
+
+
+def test_a_figure_that_one_patient_of_two_has_tells_no_interval():
+    patients = {f"f{i}": "A" if i < 50 else "B" for i in range(100)}
+    there = np.where(np.arange(100) < 50, 0.9, np.nan)
+    result = paired_difference(figures(there), figures(np.full(100, 0.5)), patients, FOLDS)
+    assert (result.units, result.unit) == (1, "patients")
+    assert not result.more_than_chance
+
+
 def test_the_chance_of_initialisation_widens_the_interval():
     """The same gain in every field, but in one of three seeds the method fails."""
     lucky = {f"f{i}": np.array([0.9, 0.9, 0.5]) for i in range(50)}

@@ -22,9 +22,26 @@ def test_dice_is_averaged_over_fields_then_seeds_then_folds(plan, results, of):
     assert dice["folds"] == pytest.approx({"fold-1": first, "fold-2": second})
 
 
-def test_the_spread_over_seeds_is_that_of_their_means_over_folds(plan, results, of):
-    dice = summarise_methods(of(results, "unet"), plan.classes)["unet"]["overlap"]["dice"]["cell"]
-    assert dice["sd_over_seeds"] == pytest.approx(np.std([(0.8 + 0.6) / 2, (0.8 + 0.6) / 2], ddof=1))
+def with_dice(result, field, *seeds):
+    """Results of U-Net, of each seed the Dice of its folds."""
+    return [
+        result("unet", f"fold-{fold}", seed, [field("ac"[fold - 1], dice)])
+        for seed, folds in enumerate(seeds)
+        for fold, dice in enumerate(folds, start=1)
+    ]
+
+
+def test_the_spread_over_seeds_is_that_of_their_means_over_folds(plan, result, field):
+    made = with_dice(result, field, (0.8, 0.6), (0.9, 0.7))
+    dice = summarise_methods(made, plan.classes)["unet"]["overlap"]["dice"]["cell"]
+    assert dice["sd_over_seeds"] == pytest.approx(np.std([(0.8 + 0.6) / 2, (0.9 + 0.7) / 2], ddof=1))
+
+
+def test_folds_that_a_seed_lacks_do_not_count_as_spread_over_seeds(plan, result, field):
+    made = with_dice(result, field, (0.8, 0.6), (0.8,))
+    dice = summarise_methods(made, plan.classes)["unet"]["overlap"]["dice"]["cell"]
+    assert dice["sd_over_seeds"] == 0
+    assert dice["mean"] == pytest.approx(0.7)
 
 
 def test_fields_without_a_figure_are_counted(plan, results, of):

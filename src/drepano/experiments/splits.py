@@ -83,10 +83,7 @@ def cross_validation(
     DrepanoError
         If there are fewer than two fields, fewer than two folds, or fields without a patient to hold out.
     """
-    if len(fields) < _FEWEST_FIELDS:
-        raise DrepanoError(
-            f"{len(fields)} of the fields labelled: cross-validation needs at least {_FEWEST_FIELDS}"
-        )
+    _check_count(fields, "cross-validation")
     if folds < 2:
         raise DrepanoError(f"folds={folds}: cross-validation needs at least 2")
     rng = np.random.default_rng(seed)
@@ -132,10 +129,15 @@ def learning_curve(
     Raises
     ------
     DrepanoError
-        If no size is left, a number is not positive, or there are fields without a patient to hold out.
+        If there are fewer than two fields, no size is left, a number is not positive, or there are fields
+        without a patient to hold out.
     """
     if test < 1 or not sizes or min(sizes) < 1:
-        raise DrepanoError("learning curve: needs at least one test field and sizes of at least 1")
+        raise DrepanoError(
+            f"learning curve with {test} test fields and {', '.join(map(str, sizes)) or 'no'} training "
+            "fields: give at least 1 of each"
+        )
+    _check_count(fields, "a learning curve")
     rng = np.random.default_rng(seed)
     group, notes = _group_that_fits(fields, group)
     if group == "patient":
@@ -169,6 +171,11 @@ def learning_curve(
 
 def _shuffled(ids: Sequence[str], rng: np.random.Generator) -> list[str]:
     return [ids[i] for i in rng.permutation(len(ids))]
+
+
+def _check_count(fields: Sequence[FieldInfo], purpose: str) -> None:
+    if len(fields) < _FEWEST_FIELDS:
+        raise DrepanoError(f"{len(fields)} of the fields labelled: {purpose} needs at least {_FEWEST_FIELDS}")
 
 
 def _group_that_fits(fields: Sequence[FieldInfo], group: str) -> tuple[str, list[str]]:

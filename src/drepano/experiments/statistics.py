@@ -68,6 +68,7 @@ def paired_difference(
         The figure of every field for every seed; NaN where it is not defined. Fields in which either has no
         figure in any seed are left out.
     patients : mapping of field id to patient
+        Of one patient only, fields are drawn: nothing is said of other patients then.
     folds : mapping of field id to fold
         In which it was a test field.
     seed : int
@@ -89,7 +90,7 @@ def paired_difference(
     ]
     if not both:
         raise ValueError("the two methods have no field in common on which the figure is defined")
-    by_patient = all(patients.get(field) is not None for field in both)
+    by_patient = len(set(patients.values())) > 1 and all(patients.get(field) is not None for field in both)
     units, unit_of = np.unique(
         [str(patients[field]) if by_patient else field for field in both], return_inverse=True
     )

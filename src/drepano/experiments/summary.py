@@ -162,17 +162,21 @@ def _count_error(result: Result) -> float:
 
 
 def _over_folds(results: Iterable[Result], figure: Callable[[Result], float]) -> dict[str, Any]:
-    """Mean and standard deviation (ddof = 1) over folds of the mean over seeds, and the spread over seeds."""
-    folds: dict[str, list[float]] = defaultdict(list)
-    seeds: dict[int, list[float]] = defaultdict(list)
+    """Mean and standard deviation (ddof = 1) over folds of the mean over seeds, and the spread over seeds.
+
+    The latter is over folds that all seeds have, lest it be that of folds.
+    """
+    folds: dict[str, dict[int, float]] = defaultdict(dict)
     for result in results:
-        value = figure(result)
-        folds[result["job"]["split"]].append(value)
-        seeds[result["job"]["seed"]].append(value)
+        folds[result["job"]["split"]][result["job"]["seed"]] = figure(result)
+    all_seeds = {seed for of_fold in folds.values() for seed in of_fold}
+    complete = [of_fold for of_fold in folds.values() if of_fold.keys() == all_seeds]
+    of_seeds = [_mean(np.array([of_fold[seed] for of_fold in complete])) for seed in sorted(all_seeds)]
+    means = {name: _mean(np.array(list(of_fold.values()))) for name, of_fold in folds.items()}
     return {
-        **_mean_and_sd([_mean(np.array(values)) for values in folds.values()]),
-        "sd_over_seeds": _mean_and_sd([_mean(np.array(values)) for values in seeds.values()])["sd"],
-        "folds": {name: _mean(np.array(values)) for name, values in folds.items()},
+        **_mean_and_sd(list(means.values())),
+        "sd_over_seeds": _mean_and_sd(of_seeds)["sd"],
+        "folds": means,
     }
 
 

@@ -197,10 +197,11 @@ def find_seeds(
 def grow(image: NDArray[np.float32], seeds: tuple[NDArray[np.intp], NDArray[np.intp]]) -> NDArray[np.int16]:
     """At which tolerance a region that grows from a seed reaches each pixel.
 
-    At tolerance 1, then 2 and so on, all regions take the open pixels beside them (above, below, left,
-    right) whose colour differs from the region's mean by no more than the tolerance, as long as there are
-    any; of several regions the nearest in colour takes a pixel. The difference is the root mean square over
-    the channels, in grey levels. Means are renewed after every ring of pixels.
+    At tolerance 1, then 2 and so on, all regions look at the open pixels beside them (above, below, left,
+    right), then at those beside the ring that was taken last, as long as one is taken. A region takes what
+    differs from its mean by no more than the tolerance; of several regions the nearest in colour takes a
+    pixel. One that was refused is looked at again at the next tolerance. The difference is the root mean
+    square over the channels, in grey levels. Means are renewed after every ring of pixels.
 
     Parameters
     ----------

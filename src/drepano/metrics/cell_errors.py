@@ -55,7 +55,7 @@ def cell_errors(
     predicted: NDArray[np.uint8],
     found_instances: NDArray[np.int32] | None = None,
 ) -> CellErrors:
-    """Count the errors in one field (method.md, "Metrics"; the paper's section IV).
+    """Count the errors in one field (the paper's section IV).
 
     Components are 4-connected regions of cell pixels of at least 20 px. Cells touch if two of their pixels
     are within 2 px.

@@ -51,7 +51,7 @@ class Detection:
 
 
 def match_cells(true: NDArray[np.int32], predicted: NDArray[np.int32]) -> Detection:
-    """Match the cells of one field (method.md, "Metrics").
+    """Match the cells of one field.
 
     More than half in intersection over union can be had with one partner only, so that there is nothing to
     choose.
@@ -85,7 +85,7 @@ def cell_confusion(
     predicted_classes: NDArray[np.uint8],
     num_classes: int,
 ) -> NDArray[np.int64]:
-    """How many cells of every true class were given every class (method.md, "Metrics"); fields add up.
+    """How many cells of every true class were given every class; fields add up.
 
     A cell has the class of cells that most of its pixels have, the lower one where two have as many; partners
     are those of `match_cells`.

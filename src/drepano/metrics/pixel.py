@@ -38,7 +38,7 @@ def confusion_matrix(
 def dice_per_class(
     true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
 ) -> NDArray[np.float64]:
-    """Dice coefficient 2 |A and B| / (|A| + |B|) of every class in one field (method.md, "Metrics").
+    """Dice coefficient 2 |A and B| / (|A| + |B|) of every class in one field.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def dice_per_class(
 def jaccard_per_class(
     true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
 ) -> NDArray[np.float64]:
-    """Jaccard index |A and B| / |A or B| of every class in one field (method.md, "Metrics").
+    """Jaccard index |A and B| / |A or B| of every class in one field.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from drepano.metrics.counting import check_classes
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """How far two outlines lie apart (method.md, "Metrics").
+    """How far two outlines lie apart.
 
     An outline are the pixels of a region with a 4-neighbour outside it or beyond the image, as in MONAI.
 

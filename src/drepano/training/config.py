@@ -75,7 +75,7 @@ class TrainingConfig(BaseModel):
 
 
 _PRESETS: dict[str, dict[str, Any]] = {
-    # The first author's code: Adam 1e-3, plain cross-entropy, no augmentation (method.md, "Training").
+    # The first author's code: Adam 1e-3, plain cross-entropy, no augmentation.
     "paper": {
         "steps": 20_000,
         "batch_size": 2,
