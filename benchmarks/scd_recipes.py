@@ -29,6 +29,9 @@ def main(out: Path, sources: list[Path]) -> None:
     for source in sources:
         recipes |= taken_over(source) if source.suffix == ".json" else {source.name: measured(source)}
     patients = sorted(next(iter(recipes.values())))
+    for name, of in recipes.items():
+        if sorted(of) != patients:
+            sys.exit(f"error: {name}: has patients {', '.join(sorted(of))}, the first {', '.join(patients)}")
     chosen = {
         patient: best(recipes, [other for other in patients if other != patient]) for patient in patients
     }

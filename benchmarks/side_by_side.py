@@ -262,8 +262,11 @@ def _numbers(text: str) -> list[int]:
 
 
 def main(given: argparse.Namespace) -> int:
+    plan = read_plan(given.run)
+    if plan.crops is not None and given.crops is None:
+        raise DrepanoError(f"{given.run}: has single crops ({plan.crops}); add --crops FOLDER")
     waiting: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for job in read_plan(given.run).jobs(given.methods, given.seeds, given.one_seed):
+    for job in plan.jobs(given.methods, given.seeds, given.one_seed):
         if not job.is_done(given.run):
             waiting[job.split, job.seed].append(job.method)
     failed = 0

@@ -54,19 +54,21 @@ fold() { # fold RECIPE PATIENT: leave PATIENT out, then classify that patient's 
 # what it would have been without each patient). dU-Net was chosen over U-Net before (results/scd-choice.json).
 for recipe in sparse dense wide; do
   (for patient in JH172 JH18361915; do fold $recipe $patient; done) &
+  half=$!
   for patient in MGH184_61915 JH1766915; do fold $recipe $patient; done
-  wait
+  wait "$half"
 done
 python "$here/scd_recipes.py" "$here/results/scd-recipes.json" "$runs/scd-sparse" "$runs/scd-dense" "$runs/scd-wide"
 chosen=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["chosen"])' "$here/results/scd-recipes.json")
 scd "${chosen#scd-}" scd "${patients// /,}" &
+scd=$!
 
 rbc() { # rbc WEIGHT STEPS NAME ARGUMENTS...: cell or background, with that weight where two cells meet
   train "$3" "$data/bbbc041seg/train" "$runs/dense" --binary --steps "$2" --crop-size 128 \
     --validate-every 1500 --touching-weight "$1" "${@:4}"
 }
 rbc 1 2500 rbc-1-2500
-wait
+wait "$scd"
 rbc 20 2500 rbc-20-2500
 rbc 20 7500 rbc-20-7500
 rbc 20 20000 rbc-20-20000

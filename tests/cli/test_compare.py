@@ -74,6 +74,12 @@ class TestCompare:
             (sides,) = json.loads((run_folder / "splits.json").read_text()).values()
             assert sorted(sides["training"] + sides["validation"]) == sorted(split["training"])
 
+    def test_pages_hold_nothing_of_methods_asked_for_before(self, data, tmp_path):
+        assert compare(data, tmp_path / "out", "--binary", methods="unet").exit_code == 0
+        assert (tmp_path / "out/validation.png").is_file()
+        assert compare(data, tmp_path / "out", "--binary", methods="region-growing").exit_code == 0
+        assert not (tmp_path / "out/validation.png").exists()
+
     def test_without_instance_maps_it_is_said_what_true_cells_are(self, data, tmp_path):
         shutil.copytree(data, tmp_path / "data")
         shutil.rmtree(tmp_path / "data/instances")
@@ -81,7 +87,7 @@ class TestCompare:
         lines = [line for line in config.read_text().splitlines() if not line.startswith("instances")]
         config.write_text("\n".join(lines))
         result = compare(tmp_path / "data", tmp_path / "out", "--binary", methods="region-growing")
-        note = "4 of 4 fields have no instance maps: what touches in their class maps is one true cell"
+        note = "4 of 4 fields have no instance maps: what touches and has one class"
         assert note in result.stderr
         assert note in (tmp_path / "out/tables.md").read_text()
 
@@ -164,7 +170,7 @@ class TestCompare:
         assert (tmp_path / "report.html").read_text() == "of predict"
 
     def test_another_budget_in_the_same_folder_is_refused(self, data, finished):
-        with pytest.raises(DrepanoError, match=r"settings or data \(budget differs"):
+        with pytest.raises(DrepanoError, match=r"settings or data \(budget.steps was 2, now 3\)"):
             compare(data, finished, "--steps", "3")
 
     def test_data_that_changed_are_refused(self, data, finished, tmp_path):
@@ -172,7 +178,7 @@ class TestCompare:
         shutil.copytree(data, changed)
         image = next((changed / "images").iterdir())
         Image.fromarray(255 - np.asarray(Image.open(image))).save(image)
-        with pytest.raises(DrepanoError, match=r"settings or data \(data differs"):
+        with pytest.raises(DrepanoError, match=r"settings or data \(data.fingerprint.sha256 was"):
             compare(changed, finished)
 
     def test_jobs_side_by_side_give_the_same_figures(self, data, finished, tmp_path):
@@ -296,7 +302,7 @@ class TestCompare:
         corrected = re.sub(r"cell_diameter = .*", "cell_diameter = 40.0", config.read_text())
         assert corrected != config.read_text()
         config.write_text(corrected)
-        with pytest.raises(DrepanoError, match=r"was begun with other settings or data \(data differs"):
+        with pytest.raises(DrepanoError, match=r"data.cell_diameter was 45.0, now 40.0"):
             compare(data, out, "--binary", methods="region-growing")
 
     def test_single_crops_need_patients_to_hold_out(self, data, tmp_path):
@@ -355,7 +361,7 @@ class TestCompare:
         result = json.loads(path.read_text())
         result["settings"]["config"]["learning_rate"] = 1.0
         path.write_text(json.dumps(result))
-        with pytest.raises(DrepanoError, match="other settings of unet"):
+        with pytest.raises(DrepanoError, match=r"of unet \(config.learning_rate was 1.0, now 0.004\)"):
             compare(data, tmp_path / "out", methods="unet")
 
     def test_the_page_says_how_networks_were_trained_and_on_whom_they_were_tested(self, finished):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from drepano.cli.console import listed, out, progress_bar
+from drepano.cli.console import listed, out, progress_bar, say
 
 
 def evaluate(
@@ -24,7 +24,13 @@ def evaluate(
     """Measure a network: Dice and counts on fields, or the class of single crops (xu2017)."""
     from drepano.datasets import open_dataset
     from drepano.errors import DrepanoError
-    from drepano.experiments import evaluate_crops, evaluate_fields, summarise_crops, summarise_fields
+    from drepano.experiments import (
+        evaluate_crops,
+        evaluate_fields,
+        summarise_crops,
+        summarise_fields,
+        unnumbered_cells,
+    )
     from drepano.io import ensure_writable_folder, without_nan, write_json, write_text
     from drepano.segmenter import load_model
 
@@ -37,6 +43,9 @@ def evaluate(
         dataset = dataset.of_patients(listed(patients))
     if len(dataset) == 0:
         raise DrepanoError(f"{data}: has nothing to measure on; give a data set with images")
+    unnumbered = None if dataset.has_single_cells else unnumbered_cells(dataset)
+    if unnumbered is not None:
+        say("note", unnumbered)
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(dataset))
 

@@ -79,6 +79,17 @@ def evaluate_fields(
     return pd.DataFrame(rows)
 
 
+def unnumbered_cells(dataset: FieldDataset) -> str | None:
+    """What is taken for true cells where their numbers are not known; None where they are, of all fields."""
+    count = sum(source.instances is None for source in dataset.sources)
+    if count == 0:
+        return None
+    return (
+        f"{count} of {len(dataset)} fields have no instance maps: what touches and has one class in their "
+        "class maps is one true cell"
+    )
+
+
 def evaluate_crops(
     segment: Callable[[NDArray[np.uint8]], Segmentation],
     dataset: FieldDataset,

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from drepano.changes import first_change
 from drepano.datasets import open_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments.evaluation import evaluate_crops
@@ -146,10 +147,11 @@ def run_jobs(
         if job in waiting:
             continue
         stored = read_result(job.folder(experiment) / RESULT)["settings"]
-        if stored != _settings(create_method(job.method, budget, ilastik_project)):
+        change = first_change(stored, _settings(create_method(job.method, budget, ilastik_project)))
+        if change is not None:
             raise DrepanoError(
-                f"{job.folder(experiment)}: was made with other settings of {job.method} than it has "
-                "now; name another folder, or delete this one"
+                f"{job.folder(experiment)}: was made with other settings of {job.method} ({change}); name "
+                "another folder for the experiment, or delete this one"
             )
     failed = []
     options = {"crops": crops, "ilastik_project": ilastik_project}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from drepano.changes import first_change
 from drepano.datasets import FieldDataset
 from drepano.errors import DrepanoError
+from drepano.experiments.evaluation import unnumbered_cells
 from drepano.experiments.splits import Split, Splits
 from drepano.io import ensure_writable_folder, write_text
 from drepano.methods import METHODS, Budget
@@ -114,19 +116,14 @@ def make_plan(
         patients={source.id: source.patient for source in dataset.sources},
         budget=budget,
         splits=splits.splits,
-        notes=(*splits.notes, *_unnumbered_cells(dataset)),
+        notes=(*splits.notes, *_joined_cells(dataset)),
         crops=crops,
     )
 
 
-def _unnumbered_cells(dataset: FieldDataset) -> list[str]:
-    count = sum(source.instances is None for source in dataset.sources)
-    if count == 0:
-        return []
-    return [
-        f"{count} of {len(dataset)} fields have no instance maps: what touches in their class maps is one "
-        "true cell, so that a map which joins such cells makes no error I there."
-    ]
+def _joined_cells(dataset: FieldDataset) -> list[str]:
+    note = unnumbered_cells(dataset)
+    return [] if note is None else [f"{note}, so that a map which joins such cells makes no error I there."]
 
 
 def finished_methods(experiment: Path) -> list[str]:
@@ -166,13 +163,16 @@ def keep_plan(experiment: Path, plan: Plan) -> None:
     if not path.is_file():
         write_text(path, json.dumps(asdict(plan), indent=1))
         return
-    begun = read_plan(experiment)
-    for field in fields(Plan):
-        if field.name != "notes" and getattr(begun, field.name) != getattr(plan, field.name):
-            raise DrepanoError(
-                f"{experiment}: was begun with other settings or data ({field.name} differs from its "
-                f"{PLAN}); repeat those, or name another folder"
-            )
+    change = first_change(_without_notes(read_plan(experiment)), _without_notes(plan))
+    if change is not None:
+        raise DrepanoError(
+            f"{experiment}: was begun with other settings or data ({change}); repeat those of its {PLAN}, or "
+            "name another folder"
+        )
+
+
+def _without_notes(plan: Plan) -> dict[str, Any]:
+    return asdict(replace(plan, notes=()))
 
 
 def read_plan(experiment: Path) -> Plan:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from drepano.changes import first_change
 from drepano.datasets import FieldDataset, field_facts, fingerprint
 from drepano.devices import resolve_device
 from drepano.errors import DrepanoError
@@ -231,12 +232,11 @@ def _distinct_names(datasets: Sequence[FieldDataset]) -> list[str]:
 
 def _check_settings(run: Path, record: dict[str, Any]) -> None:
     begun: dict[str, Any] = json.loads((run / "config.json").read_text())
-    changed = sorted(key for key in begun.keys() | record.keys() if begun.get(key) != record.get(key))
-    if changed:
-        key = changed[0]
+    change = first_change(begun, record)
+    if change is not None:
         raise DrepanoError(
-            f"{run}: was begun with other settings or data ({key} was {begun.get(key)}, now "
-            f"{record.get(key)}); resume it with those of its config.json, or train in another folder"
+            f"{run}: was begun with other settings or data ({change}); resume it with those of its "
+            "config.json, or train in another folder"
         )
 
 

@@ -33,6 +33,7 @@ from drepano.reports.page import write_page
 
 SUMMARY, PER_FIELD, PER_CROP = "summary.json", "fields.csv", "crops.csv"
 TABLES, PAGE = "tables.md", "report.html"
+_VALIDATION = "validation"
 
 
 def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
@@ -129,7 +130,7 @@ def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
     if not summary["validation"]:
         return {}
     png = figures.draw_validation(summary["validation"])
-    return {"validation": ("Loss on inner validation fields, a line a training", png)}
+    return {_VALIDATION: ("Loss on inner validation fields, a line a training", png)}
 
 
 def _write_data(
@@ -142,11 +143,15 @@ def _write_data(
     crops = crops_table(results)
     if len(crops):
         write_text(experiment / PER_CROP, crops.to_csv(index=False))
+    else:
+        (experiment / PER_CROP).unlink(missing_ok=True)
 
 
 def _write_pages(experiment: Path, markdown: str, drawn: Mapping[str, tuple[str, bytes]]) -> Path:
     """Tables as Markdown, figures as PNG, and all of it on one page."""
     write_text(experiment / TABLES, markdown)
+    if _VALIDATION not in drawn:  # of methods that were asked for before
+        (experiment / f"{_VALIDATION}.png").unlink(missing_ok=True)
     for name, (_, png) in drawn.items():
         write_bytes(experiment / f"{name}.png", png)
     write_page(experiment / PAGE, markdown, dict(drawn.values()))
@@ -222,8 +227,8 @@ def _trainings(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if value != usual[name]
     ]
     but = f"; but {'; '.join(others)}" if others else ""
-    single = any(len(split.training) == 1 for split in plan.splits)
-    held_out = "a tenth of the training fields" + (" (none where there is only one)" if single else "")
+    fewest = min(len(split.training) for split in plan.splits)
+    held_out = "a tenth of the training fields" + (", at least one of two or more," if fewest < 5 else "")
     return [
         f"Every network: {budget.steps} steps of {budget.batch_size} crops of {budget.crop_size} px, preset "
         f"default, last step; cells of 45 px; {held_out} is held out to watch, not to choose.",

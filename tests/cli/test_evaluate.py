@@ -1,0 +1,68 @@
+"""``drepano evaluate``: a shipped network on simulated fields."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from drepano.cli.main import app
+from drepano.datasets import write_simulated_dataset
+from drepano.errors import DrepanoError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated") / "data"
+    write_simulated_dataset(folder, fields=2, size=128, cells=4, seed=0)
+    return folder
+
+
+def evaluate(data, out, *more):
+    result = CliRunner().invoke(app, ["evaluate", "rbc", str(data), "--out", str(out), *map(str, more)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_figures_are_written_as_json_and_a_row_a_field_as_csv(data, tmp_path):
+    result = evaluate(data, tmp_path / "figures.json")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    table = pd.read_csv(tmp_path / "figures.csv")
+    assert figures["model"] == "rbc"
+    assert len(table) == 2
+    assert table["true_cells"].tolist() == [4, 4]
+    assert json.loads(result.stdout) == figures
+    assert "note" not in result.stderr
+
+
+def test_only_some_patients(data, tmp_path):
+    patient = pd.read_csv(all_fields(data, tmp_path))["patient"][1]
+    assert evaluate(data, tmp_path / "one.json", "--patients", f" {patient}").exit_code == 0
+    assert pd.read_csv(tmp_path / "one.csv")["patient"].tolist() == [patient]
+    with pytest.raises(DrepanoError, match="'P9' is not in data set simulated"):
+        evaluate(data, tmp_path / "none.json", "--patients", "P9")
+
+
+def all_fields(data, folder):
+    assert evaluate(data, folder / "all.json").exit_code == 0
+    return folder / "all.csv"
+
+
+def test_without_instance_maps_it_is_said_what_true_cells_are(data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data/instances")
+    config = tmp_path / "data/dataset.toml"
+    lines = [line for line in config.read_text().splitlines() if not line.startswith("instances")]
+    config.write_text("\n".join(lines))
+    result = evaluate(tmp_path / "data", tmp_path / "figures.json")
+    assert "2 of 2 fields have no instance maps" in result.stderr
+
+
+def test_figures_that_are_no_json_are_refused(data, tmp_path):
+    with pytest.raises(DrepanoError, match="written as JSON"):
+        evaluate(data, tmp_path / "figures.txt")
