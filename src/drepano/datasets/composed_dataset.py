@@ -46,8 +46,8 @@ def write_composed_dataset(
     Raises
     ------
     DrepanoError
-        If `crops` is not a data set of single-cell crops, a number cannot be used, or the
-        folder is not empty.
+        If `crops` is not a data set of single-cell crops, no patient is named or one has none, a number
+        cannot be used, or the folder is not empty.
     """
     if not 0 <= cells[0] <= cells[1]:
         raise DrepanoError(f"cells {cells[0]} to {cells[1]}: give the smaller number first, 0 or more")
@@ -60,9 +60,12 @@ def write_composed_dataset(
         raise DrepanoError(
             f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder"
         )
+    of_patients = [crops.of_patients([patient]) for patient in patients]
+    if not of_patients:
+        raise DrepanoError("no patient to compose fields of: name at least one")
     with new_folder(folder):
-        for patient in patients:
-            cells_of_patient = [read_crop(source) for source in crops.of_patients([patient]).sources]
+        for of_patient in of_patients:
+            cells_of_patient = [read_crop(source) for source in of_patient.sources]
             counts = np.random.default_rng(seed).integers(cells[0], cells[1] + 1, size=fields)
             for index in range(fields):
                 field = compose_field(
