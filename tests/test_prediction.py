@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 from functools import partial
@@ -173,9 +175,13 @@ class TestResults:
 
     def test_the_overlay_shows_the_field(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)
-        with Image.open(out / "a.overlay.png") as image:
-            assert image.width >= 200
-            assert image.height >= 160
+        overlay = np.asarray(Image.open(out / "a.overlay.png"))[:160, :200]
+        first, second = ((overlay == SCD.colours[index]).all(2) for index in (1, 2))
+        drawn = first | second
+        np.testing.assert_array_equal(overlay[~drawn], TWO_CELLS[~drawn])
+        assert first.any() and second.any()
+        assert (TWO_CELLS[first] == RED_FREE).all()
+        assert (TWO_CELLS[second] == GREY).all()
 
     def test_the_table_of_cells_has_a_row_for_every_cell(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)
@@ -426,6 +432,44 @@ class TestWarnings:
     def test_a_few_cells_are_enough_to_see_that_their_size_is_wrong(self, segmenter, tmp_path):
         (warning,) = self.warnings(segmenter, tmp_path, 40, cells=4)
         assert "cells look about 80 px across where 40 px were expected" in warning
+
+
+class TestFoldersAndStacks:
+    def test_a_folder_that_cannot_be_read_fails_and_the_others_go_on(
+        self, segmenter, fields, out, monkeypatch
+    ):
+        save(fields / "P2" / "c.png", ONE_CELL)
+        scandir = os.scandir
+
+        def without_permission(path):
+            if Path(path) == fields / "P2":
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", without_permission)
+        failed, *others = predict_fields([fields], out, segmenter)
+        assert failed.reason == f"{fields / 'P2'}: cannot be read (Permission denied); check its permissions"
+        assert [outcome.field.name for outcome in others] == ["a", "b"]
+        assert not any(outcome.reason for outcome in others)
+
+    def test_a_damaged_stack_with_pages_in_the_sheet_fails_and_the_others_go_on(
+        self, segmenter, fields, out, tmp_path
+    ):
+        stack = save(fields / "s.tif", TWO_CELLS, ONE_CELL, ONE_CELL)
+        stack.write_bytes(stack.read_bytes()[:100])
+        sheet = tmp_path / "samples.csv"
+        sheet.write_text("file,page,patient\na.png,,P\nb.tif,,P\ns.tif,1,P\ns.tif,3,P\n")
+        outcomes = predict_fields([fields], out, segmenter, grouping=lambda found: read_samples(sheet, found))
+        assert [bool(outcome.reason) for outcome in outcomes] == [False, False, True]
+        assert outcomes[-1].reason.startswith(f"{stack}: ")
+
+    def test_a_stack_is_fingerprinted_once(self, segmenter, out, tmp_path, monkeypatch):
+        stack = save(tmp_path / "s.tif", TWO_CELLS, ONE_CELL, ONE_CELL)
+        opened = []
+        plain = hashlib.file_digest
+        monkeypatch.setattr(hashlib, "file_digest", lambda *a: opened.append(a) or plain(*a))
+        assert len(predict_fields([stack], out, segmenter)) == 3
+        assert len(opened) == 1
 
 
 class TestNames:

@@ -155,6 +155,21 @@ class TestSheet:
         assert samples.keys == ("patient", "time")
         assert samples.values == {"a": ("P", "0"), "b": ("P", "")}
 
+    def test_a_file_whose_pages_are_not_known_may_have_any(self, tmp_path):
+        damaged = [FieldFile("d", Path("/data/d.tif"), pages_known=False)]
+        path = sheet(tmp_path, "file,page,patient\nd.tif,1,P\nd.tif,3,P\n")
+        assert read_samples(path, damaged).values == {"d": ("P",)}
+
+    def test_a_link_is_found_by_its_own_name_and_by_that_of_its_file(self, tmp_path):
+        (tmp_path / "0001.png").touch()
+        (tmp_path / "slides").mkdir()
+        link = tmp_path / "slides" / "slide1.png"
+        link.symlink_to(tmp_path / "0001.png")
+        (tmp_path / "elsewhere").mkdir()
+        for name in ("slide1.png", "0001.png"):
+            path = sheet(tmp_path / "elsewhere", f"file,patient\n{name},P\n")
+            assert read_samples(path, [FieldFile("slide1", link)]).values == {"slide1": ("P",)}
+
     def test_rows_without_a_field_are_failures_of_their_own(self, tmp_path):
         path = sheet(tmp_path, "file,patient\na.png,P\nlost.png,P\n")
         (failure,) = read_samples(path, FIELDS[:1]).failures

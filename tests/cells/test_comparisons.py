@@ -240,6 +240,14 @@ class TestPatients:
         assert (row["first_count"], row["second_count"]) == (6, 6)
         assert row["more_than_chance"] is True
 
+    def test_one_patient_on_both_sides_of_few_does_not_either(self):
+        arms = self.arms([100], [300, 310, 320, 330])
+        shared = fields(*[({"patient": "S", "drug": drug}, 200, 1000) for drug in ("none", "some")])
+        table = pd.concat([arms, shared], ignore_index=True)
+        row = sickled(compare_groups(table, ["patient", "drug"], SCD), over="patients")
+        assert (row["first_count"], row["second_count"]) == (2, 5)
+        assert np.isfinite([row["low"], row["high"]]).all()
+
     def test_no_interval_is_wider_than_all_that_can_be(self):
         rows = compare_groups(self.arms([100, 900], [200, 950]), ["patient", "drug"], SCD, np.eye(4) * 100)
         row = sickled(rows, over="patients")

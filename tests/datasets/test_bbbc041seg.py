@@ -94,6 +94,13 @@ def test_another_value_is_refused_with_the_file_and_the_value(tmp_path):
         open_dataset(tmp_path)[0]
 
 
+def test_a_mask_of_another_size_is_refused(tmp_path):
+    write(tmp_path / "val", "a", a_mask())
+    Image.fromarray(np.zeros((300, 300), np.uint8)).save(tmp_path / "val" / "masks" / "a.png")
+    with pytest.raises(DrepanoError, match=r"a\.png: is 300 x 300 but a\.jpg is 330 x 290"):
+        open_dataset(tmp_path)[0]
+
+
 def test_a_missing_mask_is_named(tmp_path):
     write(tmp_path / "train", "a", a_mask())
     write(tmp_path / "train", "b", a_mask())

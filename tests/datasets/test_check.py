@@ -96,6 +96,18 @@ def test_copy_within_a_patient_is_a_problem_too(folder: Path) -> None:
     assert "same image as P1_a.png" in line
 
 
+def test_instances_that_are_background_in_the_class_map_are_a_problem(folder: Path) -> None:
+    (folder / "dataset.toml").write_text(SETTINGS.replace("[classes]", 'instances = "instances"\n[classes]'))
+    for name in ("P1_a", "P2_a"):
+        labels = np.asarray(Image.open(folder / "labels" / f"{name}.png"))
+        save(folder / "instances" / f"{name}.png", (labels > 0).astype(np.uint8))
+    assert problems(folder) == []
+    path = folder / "instances" / "P2_a.png"
+    save(path, np.asarray(Image.open(path))[::-1].copy())
+    (problem,) = problems(folder)
+    assert problem.startswith(f"{path}: 100% of its cells' pixels are background in {folder / 'labels'}")
+
+
 def test_no_fields_is_a_problem(folder: Path) -> None:
     for path in folder.glob("*/*.png"):
         path.unlink()

@@ -35,6 +35,14 @@ def test_x_y_class_becomes_row_column_class_counted_from_1(folder):
     assert field.classes is None and field.instances is None
 
 
+@pytest.mark.parametrize("point", ["64 5 0", "3 48 0", "-1 5 0", "3 -1 0"])
+def test_a_point_outside_the_image_is_refused(folder, point):
+    (folder / "labels" / "10.txt").write_text(f"60 5 0\n{point}\n")
+    told = rf"10\.txt: the point {point.removesuffix(' 0')} lies outside 10\.jpg, of 64 x 48 px"
+    with pytest.raises(DrepanoError, match=told):
+        open_dataset(folder)[1]
+
+
 def test_fields_come_in_the_order_of_their_numbers(folder):
     assert [source.id for source in open_dataset(folder).sources] == ["2", "10"]
 

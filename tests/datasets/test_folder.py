@@ -239,6 +239,15 @@ def test_sizes_that_differ_are_told_as_width_x_height(write):
     assert "labels" in message and "is 40 x 20 but a.png is 40 x 30" in message
 
 
+def test_an_instance_map_that_lost_its_numbers_is_refused(write):
+    folder = write(instances=CELLS, toml='instances = "instances"\n')
+    path = folder / "instances" / "a.png"
+    Image.open(path).convert("L").save(path.with_suffix(".jpg"))
+    path.unlink()
+    message = refusal_to_read(folder)
+    assert "a.jpg: JPEG blurs the numbers of cells; export the instance maps as PNG" in message
+
+
 def test_an_instance_map_of_another_size_is_refused(write):
     message = refusal_to_read(write(instances=CELLS[:, :10], toml='instances = "instances"\n'))
     assert "is 10 x 30 but a.png is 40 x 30" in message

@@ -1,6 +1,7 @@
 """Every image file becomes RGB of 8 bits, or one line that says why not."""
 
 import math
+import os
 import struct
 import warnings
 import zlib
@@ -386,7 +387,7 @@ def test_a_page_of_a_stack_is_read(stack):
 
 @pytest.mark.parametrize("page", [3, -1])
 def test_a_page_that_is_not_there_is_refused(stack, page):
-    assert f"has no page {page}; its pages are 0 to 2" in refusal(read_image, stack, page)
+    assert f"has no page={page}; its pages are page=0 to page=2" in refusal(read_image, stack, page)
 
 
 def values(*lengths: int) -> np.ndarray:
@@ -754,6 +755,34 @@ def test_a_folder_without_images_is_refused_with_what_was_looked_for(folder):
     assert message.startswith(
         f"{folder / 'folder.png'}: no image in this folder; looked for .png, .jpg, .jpeg"
     )
+
+
+def test_a_link_that_leads_nowhere_is_not_passed_over(folder):
+    (folder / "lost.png").symlink_to(folder / "absent.png")
+    assert folder / "lost.png" in find_images([folder])
+
+
+def refuse(monkeypatch, folder):
+    """As without permission to read `folder`, which a superuser always has."""
+    scandir = os.scandir
+
+    def without_permission(path):
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", without_permission)
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_searched(folder, monkeypatch):
+    refuse(monkeypatch, folder / "sub")
+    told = []
+    found = find_images([folder], lambda place, error: told.append((place, str(error))))
+    assert found == [folder / "a.TIF", folder / "b.png"]
+    reason = f"{folder / 'sub'}: cannot be read (Permission denied); check its permissions"
+    assert told == [(folder / "sub", reason)]
+    assert refusal(find_images, [folder]) == reason
+    assert refusal(find_images, [folder / "sub"]) == reason
 
 
 def test_a_path_that_does_not_exist_is_refused(folder):

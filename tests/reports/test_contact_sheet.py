@@ -40,6 +40,16 @@ def test_instances_are_outlined_in_the_class_that_most_of_their_pixels_have() ->
     assert not has(tiles(sheet), SCD.colours[1]).any()
 
 
+@pytest.mark.parametrize("labels", ["classes", "instances"])
+def test_labels_that_do_not_lie_on_the_image_are_refused(labels: str) -> None:
+    one = field(
+        **{"classes": square(1, np.uint8), "instances": square(1, np.int32)}
+        | {labels: np.ones((9, 9), np.uint8)}
+    )
+    with pytest.raises(DrepanoError, match=r"field field: labels of shape \(9, 9\) do not lie on an image"):
+        draw_contact_sheet([one], SCD)
+
+
 def test_small_fields_are_enlarged_without_smoothing() -> None:
     image = np.random.default_rng(0).integers(0, 256, (28, 28, 3), dtype=np.uint8)
     sheet = draw_contact_sheet([Field("crop", image)], SCD, tile=280)

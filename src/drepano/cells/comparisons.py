@@ -137,9 +137,9 @@ def _over_patients(
 
 def _compare_patients(first: _Patients, second: _Patients) -> Iterator[dict[str, Any]]:
     """A row a class. Patients who are on both sides are compared with themselves, and others left out, where
-    these pairs are at least half of the smaller side."""
+    these pairs are two or more and at least half of the smaller side."""
     both = first.who.intersection(second.who)
-    paired = len(both) > 0 and 2 * len(both) >= min(len(first.who), len(second.who))
+    paired = len(both) > 1 and 2 * len(both) >= min(len(first.who), len(second.who))
     chosen = [side.who.get_indexer(both) if paired else np.arange(len(side.who)) for side in (first, second)]
     counts = {"first_count": len(chosen[0]), "second_count": len(chosen[1])}
     one, other = first.shares[chosen[0]], second.shares[chosen[1]]

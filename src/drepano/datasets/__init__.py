@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
-from drepano.datasets.check import CheckResult, check_dataset
+from drepano.datasets.check import check_dataset
 from drepano.datasets.chula import is_chula, open_chula
 from drepano.datasets.composed import compose_field
 from drepano.datasets.composed_dataset import write_composed_dataset
@@ -21,7 +21,6 @@ from drepano.errors import DrepanoError
 __all__ = [
     "EXAMPLE",
     "CellCrop",
-    "CheckResult",
     "FieldDataset",
     "FieldSource",
     "check_dataset",
@@ -30,10 +29,7 @@ __all__ = [
     "fingerprint",
     "is_xu2017",
     "new_folder",
-    "open_bbbc041seg",
-    "open_chula",
     "open_dataset",
-    "open_folder",
     "open_xu2017",
     "read_crop",
     "simulate_cell",

@@ -15,6 +15,7 @@ from skimage.measure import label
 
 from drepano.cells import drop_small
 from drepano.datasets.dataset import FieldDataset, FieldSource
+from drepano.datasets.folder import check_same_size
 from drepano.errors import DrepanoError
 from drepano.field import Field
 from drepano.io import map_values, read_image, read_label_values
@@ -75,6 +76,7 @@ def _load(source: FieldSource) -> Field:
     assert source.labels is not None
     classes = map_values(read_label_values(source.labels), {"0": 0, "1": 1, "255": 1}, source.labels)
     image = read_image(source.image)
+    check_same_size(image, classes, source.image, source.labels)
     if min(image.shape[:2]) <= 2 * _MARGIN:
         raise DrepanoError(
             f"{source.image}: has only {image.shape[1]} x {image.shape[0]} px; nothing is left of it without "

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from drepano.datasets.dataset import FieldDataset
+from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import FieldFacts, field_facts, fingerprint
 from drepano.errors import DrepanoError
+from drepano.field import Field
 
 _TOLERANCE = 1.5
 """How many times smaller or larger than stated the cells may be."""
+_WITHOUT_CLASS = 0.1
+"""Share of the cells' pixels in an instance map that are background in the class map, from which on they are
+not of one field."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
     """Read every field once and collect all problems.
 
     Unreadable files, sizes that differ and unknown label values come from the readers; fields without a
-    single cell, images that stand twice and a wrong cell diameter are found here.
+    single cell, instance maps that contradict the class map, images that stand twice and a wrong cell
+    diameter are found here.
 
     Parameters
     ----------
@@ -53,10 +58,12 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
     images: dict[str, list[int]] = defaultdict(list)
     for index, source in enumerate(dataset.sources):
         try:
-            fact = field_facts(dataset.load(source), dataset.taxonomy)
+            field = dataset.load(source)
+            fact = field_facts(field, dataset.taxonomy)
         except DrepanoError as error:
             problems.append(str(error))
         else:
+            problems += _describe_cells_without_class(source, field)
             facts.append(fact)
             images[fact.image_digest].append(index)
             if fact.cells == 0 and source.category is not None:
@@ -79,6 +86,19 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
     if facts and not result["labelled_fields"]:
         left_out.append(f"data set {dataset.name}: no field has labels, so nothing can be trained on it")
     return CheckResult(tuple(problems), tuple(left_out), result)
+
+
+def _describe_cells_without_class(source: FieldSource, field: Field) -> list[str]:
+    if source.labels is None or source.instances is None or field.classes is None or field.instances is None:
+        return []
+    cells = field.instances > 0
+    share = (field.classes[cells] == 0).mean() if cells.any() else 0.0
+    if share < _WITHOUT_CLASS:
+        return []
+    return [
+        f"{source.instances}: {share:.0%} of its cells' pixels are background in {source.labels}; make "
+        "the two maps of one field"
+    ]
 
 
 def _describe_copies(dataset: FieldDataset, copies: list[int]) -> list[str]:

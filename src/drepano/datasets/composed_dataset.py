@@ -60,7 +60,7 @@ def write_composed_dataset(
         raise DrepanoError(
             f"data set {crops.name}: has no crops of single cells to compose from; give xu2017's folder"
         )
-    of_patients = [crops.of_patients([patient]) for patient in patients]
+    of_patients = [crops.of_patients([patient]) for patient in dict.fromkeys(patients)]
     if not of_patients:
         raise DrepanoError("no patient to compose fields of: name at least one")
     with new_folder(folder):
@@ -87,4 +87,4 @@ def write_composed_dataset(
             cell_diameter=crops.cell_diameter,
             patient="^composed-(.+)-[0-9]+$",
         )
-    return fields * len(patients)
+    return fields * len(of_patients)

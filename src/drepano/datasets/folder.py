@@ -18,7 +18,15 @@ from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.paper_fields import prepare_paper_field
 from drepano.errors import DrepanoError
 from drepano.field import Field
-from drepano.io import IMAGE_SUFFIXES, map_values, parse_value, pixel_size, read_image, read_label_values
+from drepano.io import (
+    IMAGE_SUFFIXES,
+    LOSSY_SUFFIXES,
+    map_values,
+    parse_value,
+    pixel_size,
+    read_image,
+    read_label_values,
+)
 from drepano.taxonomy import BACKGROUND, BINARY, MERGED_CLASS, SCD, Taxonomy, from_classes
 
 CONFIG_NAME = "dataset.toml"
@@ -64,7 +72,8 @@ def is_folder_dataset(folder: Path) -> bool:
 def open_folder(folder: Path) -> FieldDataset:
     """The data set that ``dataset.toml`` in `folder` describes.
 
-    Class names of the eight categories are merged into the paper's four. With instance maps and no class
+    Class names of the eight categories are merged into the paper's four where all names are of these twelve
+    and two or more are named. With instance maps and no class
     maps every cell is a "cell".
 
     Raises
@@ -200,10 +209,15 @@ def _load(source: FieldSource, mapping: dict[str, int], paper: bool) -> Field:
     classes = instances = None
     if source.labels is not None:
         classes = map_values(read_label_values(source.labels), mapping, source.labels)
-        _check_same_size(image, classes, source.image, source.labels)
+        check_same_size(image, classes, source.image, source.labels)
     if source.instances is not None:
+        if source.instances.suffix.lower() in LOSSY_SUFFIXES:
+            raise DrepanoError(
+                f"{source.instances}: JPEG blurs the numbers of cells; export the instance maps as PNG or "
+                "TIFF"
+            )
         instances = read_label_values(source.instances).values.astype(np.int32)
-        _check_same_size(image, instances, source.image, source.instances)
+        check_same_size(image, instances, source.image, source.instances)
         if classes is None:
             classes = (instances > 0).astype(np.uint8)
     elif classes is not None:
@@ -214,7 +228,14 @@ def _load(source: FieldSource, mapping: dict[str, int], paper: bool) -> Field:
     return prepare_paper_field(field) if paper else field
 
 
-def _check_same_size(image: NDArray[np.uint8], other: NDArray, image_path: Path, other_path: Path) -> None:
+def check_same_size(image: NDArray[np.uint8], other: NDArray, image_path: Path, other_path: Path) -> None:
+    """Refuse a map that does not lie on its image.
+
+    Raises
+    ------
+    DrepanoError
+        If their heights or widths differ.
+    """
     if image.shape[:2] != other.shape:
         raise DrepanoError(
             f"{other_path}: is {_size(other.shape)} but {image_path.name} is {_size(image.shape)} "

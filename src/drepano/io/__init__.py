@@ -17,6 +17,7 @@ from drepano.io.images import (
     to_rgb8,
 )
 from drepano.io.labels import (
+    LOSSY_SUFFIXES,
     LabelValues,
     format_value,
     map_values,
@@ -29,6 +30,7 @@ from drepano.io.raster import IMAGE_SUFFIXES, MAX_PIXELS, Plane
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "LOSSY_SUFFIXES",
     "MAX_PIXELS",
     "LabelValues",
     "OutputError",

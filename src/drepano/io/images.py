@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,50 +160,63 @@ def pixel_size(path: Path | str, page: int | None = None) -> float | None:
     return width
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
+def _raise(folder: Path, error: DrepanoError) -> None:
+    raise error
+
+
+def find_images(paths: Sequence[Path], failed: Callable[[Path, DrepanoError], None] = _raise) -> list[Path]:
     """Image files among `paths` and in the folders among them.
 
     Parameters
     ----------
     paths : sequence of Path
         Files, taken as they are, and folders, searched with all folders in them but the hidden ones.
+    failed : callable
+        Told of every folder in them that cannot be read, and why; without it that is raised.
 
     Returns
     -------
     list of Path
-        In the order of `paths`, sorted within a folder, each file once.
+        In the order of `paths`, sorted within a folder, each file once. Links that lead nowhere are among
+        them: reading them tells what is wrong.
 
     Raises
     ------
     DrepanoError
-        If a path does not exist or a folder holds no image.
+        If a path does not exist, or a folder holds no image or cannot be read.
     """
     found: dict[Path, Path] = {}
     for path in paths:
         with refusals(path):
             if not path.exists():
                 raise DrepanoError(f"{path}: does not exist; check the name")
-            for image in _images_in(path) if path.is_dir() else [path]:
+            for image in _images_in(path, failed) if path.is_dir() else [path]:
                 found.setdefault(image.resolve(), image)
     return list(found.values())
 
 
-def _images_in(folder: Path) -> Iterable[Path]:
+def _images_in(folder: Path, failed: Callable[[Path, DrepanoError], None]) -> Iterable[Path]:
+    refused: list[OSError] = []
     images = sorted(
-        file for file in _files_in(folder) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+        file
+        for file in _files_in(folder, refused.append)
+        if file.suffix.lower() in IMAGE_SUFFIXES and (file.is_file() or not file.exists())
     )
-    if not images:
+    if not images and not refused:
         raise DrepanoError(f"{folder}: no image in this folder; looked for {', '.join(IMAGE_SUFFIXES)}")
+    for error in refused:
+        reason = f"{error.filename}: cannot be read ({error.strerror}); check its permissions"
+        failed(Path(error.filename), DrepanoError(reason))
     return images
 
 
-def _files_in(folder: Path) -> Iterable[Path]:
+def _files_in(folder: Path, refused: Callable[[OSError], None]) -> Iterable[Path]:
     """All files that are not hidden; each folder is looked into once, by a link where it has to be."""
     seen: set[Path] = set()
     waiting = [folder]
     while waiting:
         links: list[Path] = []
-        for place, folders, files in os.walk(waiting.pop(0)):
+        for place, folders, files in os.walk(waiting.pop(0), onerror=refused):
             where = Path(place)
             if where.resolve() in seen:
                 folders.clear()

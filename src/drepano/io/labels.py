@@ -18,7 +18,7 @@ from drepano.io.files import write_bytes
 from drepano.io.images import read_raster
 from drepano.taxonomy import Taxonomy
 
-_LOSSY_SUFFIXES = (".jpg", ".jpeg")
+LOSSY_SUFFIXES = (".jpg", ".jpeg")
 _LISTED = 12  # values that a message names
 
 
@@ -122,7 +122,7 @@ def map_values(labels: LabelValues, mapping: Mapping[str, int], path: Path) -> N
         order = np.argsort(-counts, kind="stable")
         found = [f"{names[i]} ({counts[i] / labels.values.size:.2%})" for i in order]
         lines = [f'"{names[i]}" = "name of the class"' for i in order if indices[i] is None]
-        if path.suffix.lower() in _LOSSY_SUFFIXES:
+        if path.suffix.lower() in LOSSY_SUFFIXES:
             raise DrepanoError(
                 f"{path}: holds {len(known)} known values and {len(lines)} others, as JPEG blurs every edge; "
                 "export the label maps as PNG"

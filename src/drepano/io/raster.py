@@ -112,12 +112,12 @@ def choose_page(path: Path, page: int | None, pages: int) -> int:
     """
     if page is None and pages > 1:
         raise DrepanoError(
-            f"{path}: holds {pages} pages, and one image is needed; "
-            f"choose one with page=0 to page={pages - 1}, or save each as a file of its own"
+            f"{path}: holds {pages} pages, and one image is needed; save the one that is meant as a file of "
+            f"its own (in Python: page=0 to page={pages - 1})"
         )
     chosen = page or 0
     if not 0 <= chosen < pages:
-        raise DrepanoError(f"{path}: has no page {chosen}; its pages are 0 to {pages - 1}")
+        raise DrepanoError(f"{path}: has no page={chosen}; its pages are page=0 to page={pages - 1}")
     return chosen
 
 

@@ -2,15 +2,13 @@
 
 from drepano.prediction.field_files import FieldFile, list_fields
 from drepano.prediction.one_field import Options
-from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, FieldRecord, names_of_tables
+from drepano.prediction.records import RECORDS, names_of_tables
 from drepano.prediction.run import Outcome, predict_fields
 from drepano.prediction.samples import match_samples, read_samples, samples_of_folders
 
 __all__ = [
     "RECORDS",
-    "RESULT_SUFFIXES",
     "FieldFile",
-    "FieldRecord",
     "Options",
     "Outcome",
     "list_fields",

@@ -26,12 +26,15 @@ class FieldFile:
         Page of a file with several, counted from 0.
     plane : Plane
         What it shows of the file's places.
+    pages_known : bool
+        False where the file's pages cannot be counted; reading it will tell what is wrong.
     """
 
     name: str
     path: Path
     page: int | None = None
     plane: Plane = field(default_factory=Plane)
+    pages_known: bool = True
 
     @property
     def source(self) -> str:
@@ -56,7 +59,7 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
         With names that differ: the file's stem, and where two are the same its folder before it and its
         suffix after it. A file whose pages cannot be counted is listed as one field.
     failures : list of Failure
-        Paths that are not there and folders without images.
+        Paths that are not there, folders without images and folders that cannot be read.
 
     Raises
     ------
@@ -65,11 +68,15 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
     """
     found: list[Path] = []
     failures: list[Failure] = []
+
+    def failed(path: Path, error: DrepanoError) -> None:
+        failures.append(Failure(storable(str(path)), storable(str(error))))
+
     for path in paths:
         try:
-            found += find_images([path])
+            found += find_images([path], failed)
         except DrepanoError as error:
-            failures.append(Failure(storable(str(path)), storable(str(error))))
+            failed(path, error)
     once = {path.resolve(): path for path in reversed(found)}  # of two spellings the first
     files = [
         path for path in dict.fromkeys(found) if once[path.resolve()] == path and not _is_result(path, out)
@@ -82,7 +89,8 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
         try:
             planes = list_planes(path)
         except DrepanoError:
-            planes = [Plane()]  # reading it will tell what is wrong
+            fields.append(FieldFile(name, path, pages_known=False))
+            continue
         if len(planes) == 1:
             fields.append(FieldFile(name, path))
         else:

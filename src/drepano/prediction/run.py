@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
@@ -239,9 +240,15 @@ def _remove(files: Sequence[Path]) -> None:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        status = path.stat()
+        return _digest_of(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise DrepanoError(
             f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
         ) from error
+
+
+@lru_cache(maxsize=1)  # the pages of a file come one after the other
+def _digest_of(path: Path, _modified: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -130,7 +130,7 @@ def read_samples(sheet: Path, fields: Sequence[FieldFile]) -> Samples:
         page = row.get(_PAGE, "")
         listed |= {field.path for field in members} if page else set()
         for field in _of_page(page, members, f"{sheet}: {row[_FILE]}"):
-            if field.name in values:
+            if field.name in values and field.pages_known:
                 where = f", page {page}," if page else ""
                 raise DrepanoError(f"{sheet}: names {row[_FILE]}{where} twice; leave one row a file or page")
             values[field.name] = tuple(row[key] for key in keys)
@@ -270,8 +270,9 @@ def _header(sheet: Path, names: list[str]) -> list[str]:
 
 
 def _of_page(page: str, members: list[FieldFile], named: str) -> list[FieldFile]:
-    """The one of a file's fields that is this page, counted from 1; all of them where none is said."""
-    if not page or not members:
+    """The one of a file's fields that is this page, counted from 1; all of them where none is said, or the
+    pages are not known."""
+    if not page or not members or not members[0].pages_known:
         return members
     numbers = [1 + (field.page or 0) for field in members]
     chosen = [field for number, field in zip(numbers, members, strict=True) if _is_number(page, number)]
@@ -302,7 +303,11 @@ def _fields_of(file: str, sheet: Path, pages: dict[Path, list[FieldFile]]) -> li
         alike = [members for path_, members in pages.items() if _normal(path_) == _normal(path)]
         if len(alike) == 1:
             return alike[0]
-    named = [members for path, members in pages.items() if _normal(path.name) == _normal(file)]
+    named = [
+        members
+        for path, members in pages.items()
+        if _normal(file) in (_normal(path.name), _normal(members[0].path.name))
+    ]
     if len(named) > 1:
         raise DrepanoError(
             f"{sheet}: {file} could be any of {len(named)} files of that name; write its path from the "

@@ -154,5 +154,5 @@ def _warnings_of_size(
         return []
     return [
         f"cells look about {measured:.0f} px across where {cell_diameter:.0f} px were expected; "
-        "try --cell-diameter auto, or measure a few cells and give their diameter"
+        "measure a few cells and give their diameter, or, where that was not tried, --cell-diameter auto"
     ]

@@ -99,6 +99,12 @@ def _labels_of(field: Field, taxonomy: Taxonomy) -> _Labels:
     from skimage.measure import label
 
     instances = field.instances
+    for labels in (field.classes, instances):
+        if labels is not None and labels.shape != field.image.shape[:2]:
+            raise DrepanoError(
+                f"field {field.id}: labels of shape {labels.shape} do not lie on an image of shape "
+                f"{field.image.shape}; give both in the same size"
+            )
     if instances is None and field.classes is not None:
         regions = label(field.classes, background=0, connectivity=2)  # type: ignore[no-untyped-call]
         instances = np.asarray(regions, dtype=np.int32)

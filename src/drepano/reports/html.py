@@ -157,7 +157,7 @@ def write_report(
         class_names=class_names,
         colours=[hexadecimal(colour) for colour in taxonomy.colours[1:]],
         longest_side=_picture_side(len(fields)),
-        gallery=make_gallery(fields, class_names),
+        gallery=make_gallery(fields, class_names) if classes_differ else [],
         distributions=Markup(distributions_svg(cells, taxonomy)),
         methods=methods_text(
             model, settings, software, taxonomy, corrected=bool(model.get("cell_confusion"))
