@@ -229,7 +229,7 @@ def test_a_channel_or_page_that_is_not_there_is_refused(tmp_path):
     write_czi(tmp_path / "field.czi", {(0, time): np.zeros((40, 50, 1), np.uint8) for time in range(2)})
     with pytest.raises(DrepanoError, match="no channel 3"):
         read_image(tmp_path / "field.czi", 0, 2)
-    with pytest.raises(DrepanoError, match="has no page 2"):
+    with pytest.raises(DrepanoError, match="has no page=2"):
         read_image(tmp_path / "field.czi", 2)
     with pytest.raises(DrepanoError, match="holds 2 pages"):
         read_image(tmp_path / "field.czi")
