@@ -448,7 +448,10 @@ class TestFoldersAndStacks:
 
         monkeypatch.setattr(os, "scandir", without_permission)
         failed, *others = predict_fields([fields], out, segmenter)
-        assert failed.reason == f"{fields / 'P2'}: cannot be read (Permission denied); check its permissions"
+        assert (
+            failed.reason
+            == f"{fields / 'P2'}: cannot be read (Permission denied); check it and its permissions"
+        )
         assert [outcome.field.name for outcome in others] == ["a", "b"]
         assert not any(outcome.reason for outcome in others)
 

@@ -27,7 +27,10 @@ def first_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | N
         if old == new:
             continue
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            return f"{key}.{first_change(old, new)}"
-        line = f"{key} was {old}, now {new}"
+            inner = first_change(old, new)
+            if inner is None:  # a key that one has with None and the other has not
+                continue
+            return f"{key}.{inner}"
+        line = f"{key} was {old!r}, now {new!r}"
         return line if len(line) <= len(key) + 2 * _LONGEST else f"{key} differs"
     return None

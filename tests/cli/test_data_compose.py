@@ -54,7 +54,7 @@ def test_what_is_no_range_of_cells_is_refused_with_an_example(crops, tmp_path, c
     ("options", "told"),
     [
         (["--cells", "9-3"], "cells 9 to 3"),
-        (["--patients", ","], "no patient to compose fields of"),
+        (["--patients", ","], "--patients ',': names no patient"),
         (["--patients", "P9"], "'P9' is not in data set xu2017; its patients are P1, P2"),
         (["--touching", "2"], "share from 0 to 1"),
     ],

@@ -158,7 +158,7 @@ def test_an_interrupted_run_says_how_to_go_on(data, tmp_path, monkeypatch, capsy
         (["--network", "vnet"], "network 'vnet' is unknown"),
         (["--network", "unet", "--scope", "2"], "network 'unet'"),
         (["--patients", "P9"], "'P9' is not in data set simulated"),
-        (["--patients", ","], "no fields to train on"),
+        (["--patients", ","], "--patients ',': names no patient"),
         (["--start-from", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--resume"], "there is no checkpoint to resume from"),
     ],

@@ -88,24 +88,36 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "new"])
 def test_a_finished_folder_holds_what_was_written_alone(tmp_path, name):
-    with new_folder(tmp_path / name):
-        (tmp_path / name / "field").write_text("")
+    with new_folder(tmp_path / name) as inside:
+        (inside / "field").write_text("")
+        assert not (tmp_path / name / "field").exists()
     assert [path.name for path in (tmp_path / name).iterdir()] == ["field"]
 
 
-def test_a_folder_that_holds_anything_is_not_added_to(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DrepanoError, match="not an empty folder"), new_folder(tmp_path):
-        pass
+@pytest.mark.parametrize("before", [True, False])
+def test_a_folder_that_holds_anything_is_not_added_to(tmp_path, before):
+    def put():
+        (tmp_path / "file").write_text("")
+
+    if before:
+        put()
+    with pytest.raises(DrepanoError, match="not an empty folder"), new_folder(tmp_path) as inside:
+        (inside / "field").write_text("")
+        put()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_folder_left_unfinished_is_begun_anew(tmp_path):
-    field = simulate_field(0, (20, 20), cells=0)
-    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path):
-        write_field(tmp_path, replace(field, id="stray"), SCD)
+def test_nothing_is_left_of_what_was_interrupted(tmp_path):
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path) as inside:
+        write_field(inside, simulate_field(0, (20, 20), cells=0), SCD)
         raise KeyboardInterrupt
-    with new_folder(tmp_path):
-        write_field(tmp_path, field, SCD)
-        config(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_run_left_is_no_part_of_the_next(tmp_path):
+    field = simulate_field(0, (20, 20), cells=0)
+    write_field(tmp_path / ".unfinished-1", replace(field, id="stray"), SCD)
+    with new_folder(tmp_path) as inside:
+        write_field(inside, field, SCD)
+        config(inside)
     assert [source.id for source in open_dataset(tmp_path).sources] == [field.id]

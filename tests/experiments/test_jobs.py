@@ -83,17 +83,35 @@ def test_of_two_at_a_time_one_that_fails_does_not_stop_the_other(run):
 
 
 def test_of_two_at_a_time_those_that_are_killed_fail_and_the_next_go_on(run):
-    first, second, third, fourth = (Job("unet", "fold-1", seed) for seed in range(4))
-    ended = {}
+    first, *others, last = (Job("unet", "fold-1", seed) for seed in range(4))
+    ended, killed = {}, []
 
     def done(job, reason):
-        if not ended:
+        if ended and not killed:
             for process in active_children():
                 process.kill()
+                killed.append(process)
         ended[job] = reason
 
-    failed = run_jobs(run, [first, second, third, fourth], 2, done)
-    assert failed
-    assert all("killed" in ended[job] for job in failed)
-    assert fourth.is_done(run)
+    failed = run_jobs(run, [first, *others, last], 2, done)
+    assert len(failed) == len(killed) == 1
+    assert failed[0] in others
+    assert "killed" in ended[failed[0]]
+    assert all(job.is_done(run) for job in ended if job not in failed)
     assert len(ended) == 4
+
+
+def test_a_process_that_cannot_be_begun_is_a_failure_of_its_job_alone(run, monkeypatch):
+    first, second = Job("unet", "fold-1", 0), Job("unet", "fold-1", 1)
+    submit = jobs.ProcessPoolExecutor.submit
+
+    def without_memory(pool, function, experiment, job, *more):
+        if job == first:
+            raise OSError(12, "Cannot allocate memory")
+        return submit(pool, function, experiment, job, *more)
+
+    monkeypatch.setattr(jobs.ProcessPoolExecutor, "submit", without_memory)
+    ended = {}
+    assert run_jobs(run, [first, second], 2, lambda job, reason: ended.update({job: reason})) == [first]
+    assert "not begun" in ended[first]
+    assert second.is_done(run)

@@ -779,10 +779,34 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_searched(folder
     told = []
     found = find_images([folder], lambda place, error: told.append((place, str(error))))
     assert found == [folder / "a.TIF", folder / "b.png"]
-    reason = f"{folder / 'sub'}: cannot be read (Permission denied); check its permissions"
+    reason = f"{folder / 'sub'}: cannot be read (Permission denied); check it and its permissions"
     assert told == [(folder / "sub", reason)]
     assert refusal(find_images, [folder]) == reason
     assert refusal(find_images, [folder / "sub"]) == reason
+
+
+def test_a_file_that_cannot_be_looked_at_is_told_and_the_others_are_found(folder, monkeypatch):
+    stat = os.stat
+
+    def without_permission(path, **options):
+        if Path(path) == folder / "sub" / "c.jpg":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", without_permission)
+    told = []
+    found = find_images([folder], lambda place, error: told.append(str(error)))
+    assert found == [folder / "a.TIF", folder / "b.png"]
+    (reason,) = told
+    assert reason.startswith(f"{folder / 'sub' / 'c.jpg'}: cannot be read (Permission denied)")
+
+
+def test_a_link_that_leads_to_itself_costs_the_others_nothing(folder):
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    told = []
+    found = find_images([folder], lambda place, error: told.append(place))
+    assert [*told, *found].count(folder / "loop.png") == 1
+    assert {folder / "a.TIF", folder / "b.png", folder / "sub" / "c.jpg"} <= set(found)
 
 
 def test_a_path_that_does_not_exist_is_refused(folder):

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from drepano.errors import DrepanoError
+
 # Without markup: what is printed may hold names of files, and these may hold brackets.
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -36,6 +38,20 @@ def say(kind: str, text: str) -> None:
 def listed(text: str) -> list[str]:
     """What an option lists, separated by commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def listed_patients(text: str) -> list[str]:
+    """What --patients lists.
+
+    Raises
+    ------
+    DrepanoError
+        If that is nobody.
+    """
+    patients = listed(text)
+    if not patients:
+        raise DrepanoError(f"--patients {text!r}: names no patient; separate several by commas")
+    return patients
 
 
 @contextmanager

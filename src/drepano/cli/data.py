@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drepano.cli.console import err, listed, out, progress_bar, say
+from drepano.cli.console import err, listed_patients, out, progress_bar, say
 
 app = typer.Typer(help="Check, show, compose and simulate data sets.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def compose(
     from drepano.datasets import open_dataset, write_composed_dataset
 
     dataset = open_dataset(data)
-    wanted = dataset.patients if patients is None else tuple(listed(patients))
+    wanted = dataset.patients if patients is None else tuple(listed_patients(patients))
     lowest, _, highest = cells.partition("-")
     if not (lowest.isdigit() and (highest or lowest).isdigit()):
         raise typer.BadParameter(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from drepano.cli.console import listed, out, progress_bar, say
+from drepano.cli.console import listed_patients, out, progress_bar, say
 
 
 def evaluate(
@@ -40,12 +40,9 @@ def evaluate(
     segmenter = load_model(model, device, precision)
     dataset = open_dataset(data)
     if patients is not None:
-        dataset = dataset.of_patients(listed(patients))
+        dataset = dataset.of_patients(listed_patients(patients))
     if len(dataset) == 0:
         raise DrepanoError(f"{data}: has nothing to measure on; give a data set with images")
-    unnumbered = None if dataset.has_single_cells else unnumbered_cells(dataset)
-    if unnumbered is not None:
-        say("note", unnumbered)
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(dataset))
 
@@ -57,6 +54,9 @@ def evaluate(
             table, summarise = evaluate_crops(segment, dataset, advance), summarise_crops
         else:
             table, summarise = evaluate_fields(segmenter, dataset, advance), summarise_fields
+    unnumbered = None if dataset.has_single_cells else unnumbered_cells(dataset)
+    if unnumbered is not None:
+        say("note", unnumbered)
     summary = {
         "model": segmenter.card.name,
         "architecture": segmenter.card.architecture,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drepano.cli.console import listed, out, say, stage_progress
+from drepano.cli.console import listed_patients, out, say, stage_progress
 
 if TYPE_CHECKING:
     from drepano.datasets import FieldDataset
@@ -94,9 +94,10 @@ def train(
     )
     datasets = [open_dataset(folder) for folder in data]
     if patients is not None:
+        wanted = listed_patients(patients)
         if not any(dataset.patients for dataset in datasets):
             raise DrepanoError("--patients: no data set knows its patients; name them in dataset.toml")
-        datasets = [_of_patients(dataset, listed(patients)) for dataset in datasets]
+        datasets = [_of_patients(dataset, wanted) for dataset in datasets]
     with stage_progress() as progress:
         weights = fit(
             datasets,

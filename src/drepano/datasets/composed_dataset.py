@@ -63,7 +63,7 @@ def write_composed_dataset(
     of_patients = [crops.of_patients([patient]) for patient in dict.fromkeys(patients)]
     if not of_patients:
         raise DrepanoError("no patient to compose fields of: name at least one")
-    with new_folder(folder):
+    with new_folder(folder) as inside:
         for of_patient in of_patients:
             cells_of_patient = [read_crop(source) for source in of_patient.sources]
             counts = np.random.default_rng(seed).integers(cells[0], cells[1] + 1, size=fields)
@@ -76,10 +76,10 @@ def write_composed_dataset(
                     touching=touching,
                     balanced=balanced,
                 )
-                write_field(folder, field, crops.taxonomy)
+                write_field(inside, field, crops.taxonomy)
                 advance()
         write_dataset_config(
-            folder,
+            inside,
             name="composed from xu2017",
             taxonomy=crops.taxonomy,
             licence=crops.licence,

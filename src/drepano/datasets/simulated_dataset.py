@@ -20,7 +20,7 @@ def write_simulated_dataset(
     Parameters
     ----------
     folder : Path
-        New, empty, or left unfinished.
+        New or empty.
     fields, size, cells, seed : int
         Field `i` is ``simulate_field(seed + i, (size, size), cells)``.
     advance : callable
@@ -31,13 +31,13 @@ def write_simulated_dataset(
     DrepanoError
         If the folder is not empty or a number cannot be used.
     """
-    with new_folder(folder):
+    with new_folder(folder) as inside:
         for index in range(fields):
             field = simulate_field(seed + index, size=(size, size), cells=cells, cell_diameter=_CELL_DIAMETER)
-            write_field(folder, field, SCD)
+            write_field(inside, field, SCD)
             advance()
         write_dataset_config(
-            folder,
+            inside,
             name="simulated",
             taxonomy=SCD,
             licence="MIT",

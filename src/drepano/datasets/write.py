@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 
@@ -16,32 +16,35 @@ from drepano.field import Field
 from drepano.io import atomic_path, ensure_writable_folder, write_class_map, write_label_map, write_text
 from drepano.taxonomy import Taxonomy
 
-_PARTS = ("images", "labels", "instances")
-_UNFINISHED = ".unfinished"
-"""A file that is there while fields are being written."""
-
 
 @contextmanager
-def new_folder(folder: Path) -> Iterator[None]:
-    """A folder to write fields to that holds nothing else, so that fields of two data sets never mix.
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write fields to that becomes `folder` when all are there, so that two data sets never mix.
 
-    One that was left unfinished is begun anew.
+    Yields
+    ------
+    Path
+        A hidden folder in `folder`. What it holds is moved up when the ``with`` ends, and removed when it
+        ends by an exception.
 
     Raises
     ------
     DrepanoError
-        If it holds something else, is no folder, or cannot be written.
+        If `folder` is no folder, holds anything but hidden files, or cannot be written.
     """
-    unfinished = folder / _UNFINISHED
-    if unfinished.is_file():
-        for name in _PARTS:
-            shutil.rmtree(folder / name, ignore_errors=True)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DrepanoError(f"{folder}: is not an empty folder; remove it or name another one")
+    _require_nothing_in(folder)
     ensure_writable_folder(folder)
-    write_text(unfinished, "")
-    yield
-    unfinished.unlink()
+    with TemporaryDirectory(prefix=".unfinished-", dir=folder) as name:
+        yield Path(name)
+        _require_nothing_in(folder)
+        for part in sorted(Path(name).iterdir(), key=lambda part: part.name == CONFIG_NAME):
+            part.rename(folder / part.name)
+
+
+def _require_nothing_in(folder: Path) -> None:
+    is_used = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+    if is_used or (folder.exists() and not folder.is_dir()):
+        raise DrepanoError(f"{folder}: is not an empty folder; remove it or name another one")
 
 
 def write_field(folder: Path, field: Field, taxonomy: Taxonomy) -> None:
@@ -54,7 +57,7 @@ def write_field(folder: Path, field: Field, taxonomy: Taxonomy) -> None:
     """
     if field.classes is None or field.instances is None:
         raise DrepanoError(f"field {field.id}: has no class and instance maps to write")
-    for name in _PARTS:
+    for name in ("images", "labels", "instances"):
         ensure_writable_folder(folder / name)
     with atomic_path(folder / "images" / f"{field.id}.png") as path:
         Image.fromarray(field.image).save(path)

@@ -33,7 +33,7 @@ from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_bytes, write_text
 from drepano.methods import create_method, is_network
 from drepano.training import TrainingConfig, can_resume, versions, versions_of_run
-from drepano.training.trainer import STAGE, Progress
+from drepano.training.trainer import STAGE, Progress, import_lightning
 
 TRAINING = "training"
 MAPS = "maps"
@@ -123,7 +123,7 @@ def run_jobs(
     Parameters
     ----------
     processes : int
-        How many run at a time, each in a process of its own with its share of the threads.
+        How many run at a time; of several each in a process of its own with its share of the threads.
     done : callable
         Called with every job that ended, and with the reason where it failed.
     crops, ilastik_project : Path, optional
@@ -185,7 +185,12 @@ def _results(
     def begin(count: int) -> None:
         for number, job in islice(waiting, count):
             process = ProcessPoolExecutor(1, context, _begin_process, (threads, trained))
-            future = process.submit(_attempt_and_count, experiment, job, options, number, steps)
+            future: Future[str | None]
+            try:
+                future = process.submit(_attempt_and_count, experiment, job, options, number, steps)
+            except OSError as error:
+                future = Future()
+                future.set_exception(BrokenProcessPool(str(error)))
             running[future] = job, process
 
     try:
@@ -200,10 +205,10 @@ def _results(
                 try:
                     reason = future.result()
                 except BrokenProcessPool:
-                    reason = "its process was killed, perhaps for memory; use fewer --jobs"
+                    reason = "its process was killed or not begun, perhaps for memory; use fewer --jobs"
                 process.shutdown()
-                begin(1)
                 yield job, reason
+                begin(1)
     except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun
         for child in active_children():
             child.kill()
@@ -219,6 +224,7 @@ def _begin_process(threads: int, trained: Array[c_int64]) -> None:
     global _trained
     _trained = trained
     torch.set_num_threads(threads)
+    import_lightning()  # which takes seconds, and is no job's time of training
     parent = parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent,), daemon=True).start()

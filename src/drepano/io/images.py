@@ -172,7 +172,7 @@ def find_images(paths: Sequence[Path], failed: Callable[[Path, DrepanoError], No
     paths : sequence of Path
         Files, taken as they are, and folders, searched with all folders in them but the hidden ones.
     failed : callable
-        Told of every folder in them that cannot be read, and why; without it that is raised.
+        Told of every folder and file in them that cannot be read, and why; without it that is raised.
 
     Returns
     -------
@@ -196,17 +196,27 @@ def find_images(paths: Sequence[Path], failed: Callable[[Path, DrepanoError], No
 
 
 def _images_in(folder: Path, failed: Callable[[Path, DrepanoError], None]) -> Iterable[Path]:
-    refused: list[OSError] = []
-    images = sorted(
-        file
-        for file in _files_in(folder, refused.append)
-        if file.suffix.lower() in IMAGE_SUFFIXES and (file.is_file() or not file.exists())
-    )
+    refused: list[tuple[Path, str]] = []
+
+    def refuse(error: OSError) -> None:
+        refused.append((Path(error.filename), str(error.strerror)))
+
+    images = []
+    for file in sorted(_files_in(folder, refuse)):
+        if file.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        try:
+            file.resolve()
+            if file.is_file() or not file.exists():
+                images.append(file)
+        except OSError as error:
+            refuse(error)
+        except RuntimeError:
+            refused.append((file, "a link that leads to itself"))
     if not images and not refused:
         raise DrepanoError(f"{folder}: no image in this folder; looked for {', '.join(IMAGE_SUFFIXES)}")
-    for error in refused:
-        reason = f"{error.filename}: cannot be read ({error.strerror}); check its permissions"
-        failed(Path(error.filename), DrepanoError(reason))
+    for path, reason in refused:
+        failed(path, DrepanoError(f"{path}: cannot be read ({reason}); check it and its permissions"))
     return images
 
 
