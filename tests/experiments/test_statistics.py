@@ -73,6 +73,14 @@ class TestNothingIsClaimedWithoutADifference:
 
         assert self.claimed(method(seeds), method(1), NOBODY, FOLDS) <= 10
 
+    def test_chance_of_first_weights_that_all_folds_of_a_seed_share(self):
+        def method(rng):
+            shared = rng.normal(0.5, 0.02, 3)
+            training = shared + rng.normal(0, 0.01, (5, 3))
+            return {f"f{i}": training[i % 5] + rng.normal(0, 0.01) for i in range(50)}
+
+        assert self.claimed(method, method, NOBODY, FOLDS) <= 10
+
     def test_chance_of_seeds_on_the_same_fields(self):
         def method(rng):
             training = rng.normal(0.5, 0.02, 3)

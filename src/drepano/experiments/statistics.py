@@ -57,10 +57,11 @@ def paired_difference(
 ) -> Difference:
     """Mean over fields of ``first - second`` with an interval that holds for few patients and few trainings.
 
-    The widest of three intervals is taken: a bootstrap that draws units, patients or fields without any, and
-    of each method, apart from the other, seeds; Student's over the means of units, since a bootstrap of few
-    is too narrow; and Student's over independent trainings, lest the luck of one be taken for the method's.
-    These are the folds, each of which has trainings of its own; with one fold the seeds of either method.
+    On either side it reaches as far as the farthest of four: a bootstrap that draws units, patients or fields
+    without any, and of each method, apart from the other, seeds; Student's over the means of units, since a
+    bootstrap of few is too narrow; and, lest the luck of trainings be taken for the method's, Student's over
+    folds, each of which has trainings of its own, and Student's over the seeds of either method, since what
+    begins with one seed may be alike in all folds. Of one seed each, and of one fold, that one is left out.
 
     Parameters
     ----------
@@ -97,12 +98,13 @@ def paired_difference(
     tables = [np.stack([side[field] for field in both]) for side in (first, second)]
     differences = np.nanmean(tables[0], axis=1) - np.nanmean(tables[1], axis=1)
     mean = float(differences.mean())
-    fold_names, fold_of = np.unique([folds[field] for field in both], return_inverse=True)
-    if len(fold_names) > 1:
-        over_trainings = _half_width(_group_means(differences, fold_of))
-    else:
-        over_trainings = _half_width(*(_means_of_seeds(table) for table in tables))
-    half = max(_half_width(_group_means(differences, unit_of)), over_trainings)
+    fold_of = np.unique([folds[field] for field in both], return_inverse=True)[1]
+    over_trainings = [
+        _half_width(_group_means(differences, fold_of)),
+        _half_width(*(_means_of_seeds(table) for table in tables)),
+    ]
+    known = [half for half in over_trainings if np.isfinite(half)] or [float("inf")]
+    half = max(_half_width(_group_means(differences, unit_of)), *known)
     low = high = float("nan")
     if np.isfinite(half):
         ends = _bootstrap(tables, unit_of, np.random.default_rng(seed))
@@ -111,8 +113,9 @@ def paired_difference(
 
 
 def _means_of_seeds(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over fields of every seed that has any."""
-    means: NDArray[np.float64] = np.nanmean(table[:, ~np.isnan(table).all(axis=0)], axis=0)
+    """Mean of every seed over the fields that all seeds have; none where there is no such field."""
+    complete = table[~np.isnan(table).any(axis=1)]
+    means: NDArray[np.float64] = complete.mean(axis=0) if len(complete) else np.zeros(1)
     return means
 
 
