@@ -28,7 +28,7 @@ keep() { # keep NAME: what is small and shows nobody's images
   done
 }
 
-# Tables I and II, cells of stained smears: the paper's methods with its own loss.
+# Tables I and II, cells of stained smears: the paper's methods without a weight between cells.
 drepano compare "$data/bbbc041seg" --binary --out "$runs/binary-1200" --folds 5 --seeds 0,1,2 \
   --one-seed pspnet,deeplabv3plus,region-growing,pixel-forest --steps 1200 --validate-every 200 "${crops[@]}" \
   --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest

@@ -1,6 +1,6 @@
 """Errors I to III of the cells that are counted: python benchmarks/found_errors.py OUT.json RUN...
 
-The tables of `drepano compare` count the errors of the class maps' connected pieces, as the paper does. Here
+The tables of `drepano compare` count the errors of the class maps' connected pieces. Here
 they are counted on the cells that `find_cells` makes of the same maps: touching ones parted, debris dropped.
 Each RUN is a whole folder of `drepano compare`, with its maps; what several have is taken from the first.
 """

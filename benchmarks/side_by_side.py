@@ -160,9 +160,9 @@ def train(
     run: Path, split: str, seed: int, methods: list[str], device: str
 ) -> dict[str, tuple[dict[str, Tensor], list[dict[str, float]]]]:
     """Weights and log of the network of every method."""
-    plan = read_plan(run)
+    plan, training_seed = read_plan(run), Job(methods[0], split, seed).training_seed
     training = open_working_copy(run / FIELDS, plan.patients).with_ids(plan.split(split).training)
-    changes = {"cell_diameter": training.cell_diameter, "seed": seed}
+    changes = {"cell_diameter": training.cell_diameter, "seed": training_seed}
     configs = [create_method(name, plan.budget).config.model_copy(update=changes) for name in methods]
     config = configs[0]
     for name in SHARED:
@@ -181,19 +181,23 @@ def train(
         return images.to(device), marked.to(device)
 
     watched = TrainingCrops(
-        [[fields[index] for index in held_out]], config.crop_size, _VALIDATION_CROPS, seed, augment=False
+        [[fields[index] for index in held_out]],
+        config.crop_size,
+        _VALIDATION_CROPS,
+        training_seed,
+        augment=False,
     )
     looks = [batch(watched, first) for first in range(0, len(watched), size)] if held_out else []
     trainees = {name: Trainee(one, taxonomy, device) for name, one in zip(methods, configs, strict=True)}
     for number in range(config.steps):
         current, within = divmod(number, epoch)
         if within == 0:
-            torch.manual_seed(seed + _SEED_STEP * current)
+            torch.manual_seed(training_seed + _SEED_STEP * current)
             crops = TrainingCrops(
                 [[fields[index] for index in kept]],
                 config.crop_size,
                 count=epoch * size,
-                seed=seed,
+                seed=training_seed,
                 start=current * epoch * size,
                 augment=config.augment,
             )

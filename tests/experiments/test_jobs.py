@@ -53,6 +53,17 @@ def test_a_method_without_a_network_has_no_steps(trained, monkeypatch, tmp_path)
     assert list(trained) == [0, 0]
 
 
+def test_every_split_and_seed_of_a_job_has_a_training_seed_of_its_own_whatever_the_method():
+    seeds = {
+        (split, seed): Job("unet", split, seed).training_seed
+        for split in ("fold-1", "fold-2")
+        for seed in (0, 1)
+    }
+    assert len(set(seeds.values())) == 4
+    assert all(0 <= seed < 2**32 for seed in seeds.values())
+    assert seeds["fold-1", 0] == Job("dunet", "fold-1", 0).training_seed
+
+
 @pytest.fixture
 def run(tmp_path):
     """An experiment of two folds, two steps a network."""

@@ -73,6 +73,16 @@ class TestNothingIsClaimedWithoutADifference:
 
         assert self.claimed(method(seeds), method(1), NOBODY, FOLDS) <= 10
 
+    def test_chance_of_four_patients_with_many_and_few_fields(self):
+        fields = [f"P{patient}-{i}" for patient, count in enumerate((40, 10, 5, 5)) for i in range(count)]
+        patients = {field: field[:2] for field in fields}
+
+        def method(rng):
+            of_patient = rng.normal(0.5, 0.05, 4)
+            return {field: np.array([of_patient[int(field[1])] + rng.normal(0, 0.01)]) for field in fields}
+
+        assert self.claimed(method, method, patients, patients) <= 10
+
     def test_chance_of_first_weights_that_all_folds_of_a_seed_share(self):
         def method(rng):
             shared = rng.normal(0.5, 0.02, 3)

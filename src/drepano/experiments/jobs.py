@@ -74,7 +74,8 @@ def run_job(
     method: Any = create_method(job.method, plan.budget, ilastik_project)
     resumed = can_resume(folder / TRAINING)
     begin = time.perf_counter()
-    trained = method.fit(dataset.with_ids(split.training), taxonomy, folder / TRAINING, job.seed, progress)
+    fields = dataset.with_ids(split.training)
+    trained = method.fit(fields, taxonomy, folder / TRAINING, job.training_seed, progress)
     seconds = time.perf_counter() - begin
     test = dataset.with_ids(split.test)
     measured = measure_method(trained, test, taxonomy, progress)

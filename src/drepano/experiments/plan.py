@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
+
+import numpy as np
 
 from drepano.changes import first_change
 from drepano.datasets import FieldDataset
@@ -31,6 +34,11 @@ class Job:
     def folder(self, experiment: Path) -> Path:
         """Where its training and its result are."""
         return experiment / JOBS / self.method / self.split / f"seed-{self.seed}"
+
+    @property
+    def training_seed(self) -> int:
+        """Of its split's own, lest all folds of a seed share the luck of the same first weights and crops."""
+        return int(np.random.SeedSequence([self.seed, crc32(self.split.encode())]).generate_state(1)[0])
 
     def is_done(self, experiment: Path) -> bool:
         return (self.folder(experiment) / RESULT).is_file()

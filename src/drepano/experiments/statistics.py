@@ -100,11 +100,11 @@ def paired_difference(
     mean = float(differences.mean())
     fold_of = np.unique([folds[field] for field in both], return_inverse=True)[1]
     over_trainings = [
-        _half_width(_group_means(differences, fold_of)),
+        _over_groups(differences, fold_of),
         _half_width(*(_means_of_seeds(table) for table in tables)),
     ]
     known = [half for half in over_trainings if np.isfinite(half)] or [float("inf")]
-    half = max(_half_width(_group_means(differences, unit_of)), *known)
+    half = max(_over_groups(differences, unit_of), *known)
     low = high = float("nan")
     if np.isfinite(half):
         ends = _bootstrap(tables, unit_of, np.random.default_rng(seed))
@@ -119,9 +119,11 @@ def _means_of_seeds(table: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def _group_means(values: NDArray[np.float64], group_of: NDArray[np.intp]) -> NDArray[np.float64]:
-    means: NDArray[np.float64] = np.bincount(group_of, values) / np.bincount(group_of)
-    return means
+def _over_groups(values: NDArray[np.float64], group_of: NDArray[np.intp]) -> float:
+    """Half width for the mean of `values` by the means of groups, wider where large ones weigh more."""
+    sizes = np.bincount(group_of)
+    unequal = np.sqrt(len(sizes) * ((sizes / len(values)) ** 2).sum())
+    return _half_width(np.bincount(group_of, values) / sizes) * float(unequal)
 
 
 def _half_width(*samples: NDArray[np.float64]) -> float:

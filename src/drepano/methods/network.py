@@ -23,7 +23,7 @@ class Budget:
     validate_every : int
         Steps between looks at the inner validation fields, which choose nothing.
     touching_weight : float
-        Weight in the loss of the background where two cells meet; 1 is the paper's loss.
+        Weight in the loss of the background where two cells meet; 1 weighs it as all else.
     """
 
     steps: int = 2000

@@ -57,8 +57,9 @@ def cell_errors(
 ) -> CellErrors:
     """Count the errors in one field (the paper's section IV).
 
-    Components are 4-connected regions of cell pixels of at least 20 px. Cells touch if two of their pixels
-    are within 2 px.
+    Components are 4-connected regions of cell pixels of at least 20 px, whatever their classes: two touching
+    cells are joined though each has its own class, and one component is one error I however many cells it
+    joins. Cells touch if two of their pixels are within 2 px.
 
     Parameters
     ----------
