@@ -93,13 +93,14 @@ def read_points(path: Path) -> NDArray[np.int32]:
 
 def _load(source: FieldSource) -> Field:
     image = read_image(source.image)
-    points = None if source.labels is None else read_points(source.labels)
-    if source.labels is not None and points is not None:
-        outside = points[((points[:, :2] < 0) | (points[:, :2] >= image.shape[:2])).any(axis=1)]
-        if len(outside):
-            row, column, _ = outside[0]
-            raise DrepanoError(
-                f"{source.labels}: the point {column} {row} lies outside {source.image.name}, of "
-                f"{image.shape[1]} x {image.shape[0]} px; correct it"
-            )
+    if source.labels is None:
+        return Field(id=source.id, image=image)
+    points = read_points(source.labels)
+    outside = points[((points[:, :2] < 0) | (points[:, :2] >= image.shape[:2])).any(axis=1)]
+    if len(outside):
+        row, column, _ = outside[0]
+        raise DrepanoError(
+            f"{source.labels}: the point {column} {row} lies outside {source.image.name}, of "
+            f"{image.shape[1]} x {image.shape[0]} px; correct it"
+        )
     return Field(id=source.id, image=image, points=points)

@@ -113,7 +113,8 @@ def paired_difference(
 
 
 def _means_of_seeds(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of every seed over the fields that all seeds have; none where there is no such field."""
+    """Mean of every seed over the fields that all seeds have; where there is none a single one, which leaves
+    no degree of freedom."""
     complete = table[~np.isnan(table).any(axis=1)]
     means: NDArray[np.float64] = complete.mean(axis=0) if len(complete) else np.zeros(1)
     return means

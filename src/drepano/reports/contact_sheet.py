@@ -13,7 +13,7 @@ from drepano.errors import DrepanoError
 from drepano.field import Field
 from drepano.reports.legend import FAINT_INK, INK, PAPER, class_colour, draw_legend, legend_entries, stack
 from drepano.reports.lettering import load_font, printable, shorten_to_width
-from drepano.reports.overlay import cell_classes, draw_outlines
+from drepano.reports.overlay import cell_classes, check_shapes, draw_outlines
 from drepano.taxonomy import Taxonomy
 
 _LETTERS = 13  # px
@@ -100,11 +100,8 @@ def _labels_of(field: Field, taxonomy: Taxonomy) -> _Labels:
 
     instances = field.instances
     for labels in (field.classes, instances):
-        if labels is not None and labels.shape != field.image.shape[:2]:
-            raise DrepanoError(
-                f"field {field.id}: labels of shape {labels.shape} do not lie on an image of shape "
-                f"{field.image.shape}; give both in the same size"
-            )
+        if labels is not None:
+            check_shapes(field.image, labels, f"field {field.id}: labels")
     if instances is None and field.classes is not None:
         regions = label(field.classes, background=0, connectivity=2)  # type: ignore[no-untyped-call]
         instances = np.asarray(regions, dtype=np.int32)

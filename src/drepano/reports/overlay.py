@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def draw_outlines(
     DrepanoError
         If the image is not RGB, or the instances are of another size.
     """
-    _check_shapes(image, instances)
+    check_shapes(image, instances)
     width = line_width(image.shape) if thickness is None else thickness
     line = _outline_pixels(instances, width)
     cell_of_pixel = instances[line]
@@ -130,12 +131,19 @@ def cell_classes(
     return [instance_classes.get(int(number)) for number in numbers]
 
 
-def _check_shapes(image: NDArray[np.uint8], instances: NDArray[np.int32]) -> None:
+def check_shapes(image: NDArray[np.uint8], labels: NDArray[Any], what: str = "instances") -> None:
+    """Refuse an image that is not RGB, and labels, called `what`, that do not lie on it.
+
+    Raises
+    ------
+    DrepanoError
+        If the one is not (H, W, 3), or the other not (H, W).
+    """
     if image.ndim != 3 or image.shape[2] != 3:
         raise DrepanoError(f"image of shape {image.shape} is not RGB; give one of shape (height, width, 3)")
-    if instances.shape != image.shape[:2]:
+    if labels.shape != image.shape[:2]:
         raise DrepanoError(
-            f"instances of shape {instances.shape} do not lie on an image of shape {image.shape}; "
+            f"{what} of shape {labels.shape} do not lie on an image of shape {image.shape}; "
             "give both in the same size"
         )
 
