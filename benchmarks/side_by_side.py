@@ -1,10 +1,9 @@
 """Train the networks of an experiment side by side on one GPU: python benchmarks/side_by_side.py RUN [--help]
 
-RUN is a folder that `drepano compare` or `learning-curve` has begun. A process trains the networks of a
-split, of all seeds, a step of each in turn. Those of one seed learn from the same crops, which are drawn once
-for all of them in a process beside it. Forward, loss and backward of each network are one CUDA graph on a
-stream of its own: a GPU computes such small networks faster than their kernels can be launched one by one,
-and several at a time. What is trained is measured in further processes, while the next split is trained.
+RUN is a folder that `drepano compare` or `learning-curve` has begun. The networks of one split and seed learn
+from the same crops, so one process draws them once for all of its networks, and forward, loss and backward of
+each are one CUDA graph: a GPU computes such small networks faster than their kernels can be launched one by
+one.
 
 Networks, crops, losses, schedule and what is logged are those of `drepano.training`; Lightning is left out,
 and on a GPU Adam is PyTorch's fused one. On a CPU (no graphs, usual Adam) the weights are, bit by bit, those
@@ -23,20 +22,18 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import nullcontext
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import default_collate
 
 from drepano.errors import DrepanoError
 from drepano.experiments.jobs import run_job
-from drepano.experiments.plan import FIELDS, RESULT, Job, Plan, read_plan
+from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, write_text
@@ -65,14 +62,6 @@ SHARED = (
 """Settings that the networks of a process must have in common."""
 
 
-Batch = tuple[Tensor, Tensor]
-"""Images and marked classes, see `TrainingCrops`."""
-Lesson = tuple[int, list[str]]
-"""A seed and its methods."""
-Trained = tuple[dict[str, Tensor], list[dict[str, float]]]
-"""Weights and log."""
-
-
 class Trainee:
     """One network, its optimiser and its log."""
 
@@ -87,7 +76,6 @@ class Trainee:
         for group in self._optimiser.param_groups:
             group["fused"] = device == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._stream = torch.cuda.Stream() if device == "cuda" else None
         self._loss_of_graph = torch.empty(0)
         self._steps = 0
         self._losses: list[tuple[int, Tensor]] = []
@@ -130,26 +118,17 @@ class Trainee:
         return float(difference)
 
     def step(self, images: Tensor, marked: Tensor) -> None:
-        """On the network's own stream, where it has one: `wait` before the crops or weights are touched."""
-        if self._stream is not None:
-            self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream) if self._stream is not None else nullcontext():
-            if self._graph is None:
-                self.network.zero_grad()
-                loss = self._forward_and_backward(images, marked)
-            else:
-                self._graph.replay()
-                loss = self._loss_of_graph
-            self._optimiser.step()
-            self._schedule.step()
-            self._steps += 1
-            if self._steps % LOGGED_EVERY == 0:
-                self._losses.append((self._steps - 1, loss.clone()))
-
-    def wait(self) -> None:
-        """Let what comes after begin when the network's last step is done."""
-        if self._stream is not None:
-            torch.cuda.current_stream().wait_stream(self._stream)
+        if self._graph is None:
+            self.network.zero_grad()
+            loss = self._forward_and_backward(images, marked)
+        else:
+            self._graph.replay()
+            loss = self._loss_of_graph
+        self._optimiser.step()
+        self._schedule.step()
+        self._steps += 1
+        if self._steps % LOGGED_EVERY == 0:
+            self._losses.append((self._steps - 1, loss.clone()))
 
     def log_losses(self, epoch: int) -> None:
         """Those since the last time."""
@@ -159,7 +138,7 @@ class Trainee:
             self.rows.append({"epoch": epoch, "step": step, "train_loss": float(loss)})
         self._losses = []
 
-    def look(self, batches: list[Batch], epoch: int) -> None:
+    def look(self, batches: list[tuple[Tensor, Tensor]], epoch: int) -> None:
         """Log what the inner validation fields say."""
         self._noted.clear()
         self.network.eval()
@@ -177,117 +156,71 @@ class Trainee:
         self.rows.append({"epoch": epoch, "step": self._steps - 1, **means})
 
 
-class Seminar:
-    """The networks of one split and seed, which learn from the same crops."""
+def train(
+    run: Path, split: str, seed: int, methods: list[str], device: str
+) -> dict[str, tuple[dict[str, Tensor], list[dict[str, float]]]]:
+    """Weights and log of the network of every method."""
+    plan, training_seed = read_plan(run), Job(methods[0], split, seed).training_seed
+    training = open_working_copy(run / FIELDS, plan.patients).with_ids(plan.split(split).training)
+    changes = {"cell_diameter": training.cell_diameter, "seed": training_seed}
+    configs = [create_method(name, plan.budget).config.model_copy(update=changes) for name in methods]
+    config = configs[0]
+    for name in SHARED:
+        if len({getattr(one, name) for one in configs}) > 1:
+            raise ValueError(f"{', '.join(methods)} differ in {name} and cannot learn from the same crops")
 
-    def __init__(self, run: Path, split: str, seed: int, methods: list[str], device: str) -> None:
-        plan = read_plan(run)
-        self._seed, self._device = Job(methods[0], split, seed).training_seed, device
-        training = open_working_copy(run / FIELDS, plan.patients).with_ids(plan.split(split).training)
-        changes = {"cell_diameter": training.cell_diameter, "seed": self._seed}
-        configs = [create_method(name, plan.budget).config.model_copy(update=changes) for name in methods]
-        self.config: TrainingConfig = configs[0]
-        for name in SHARED:
-            if len({getattr(one, name) for one in configs}) > 1:
-                raise ValueError(
-                    f"{', '.join(methods)} differ in {name} and cannot learn from the same crops"
-                )
-        self._epoch = min(self.config.validate_every, self.config.steps)
+    binary = plan.class_taxonomy.classes != training.taxonomy.classes
+    taxonomy = fit._common_taxonomy([training], binary)
+    (fields,), _ = fit._read_fields([training], config, binary, lambda *_: None)
+    kept, held_out = fit._split(training, config)
+    size, epoch = config.batch_size, min(config.validate_every, config.steps)
 
-        binary = plan.class_taxonomy.classes != training.taxonomy.classes
-        taxonomy = fit._common_taxonomy([training], binary)
-        (fields,), _ = fit._read_fields([training], self.config, binary, lambda *_: None)
-        kept, held_out = fit._split(training, self.config)
-        self._fields = [fields[index] for index in kept]
-        watched = TrainingCrops(
-            [[fields[index] for index in held_out]],
-            self.config.crop_size,
-            _VALIDATION_CROPS,
-            self._seed,
-            augment=False,
-        )
-        self._looks = list(self._batches(watched)) if held_out else []
-        self.trainees = {
-            name: Trainee(one, taxonomy, device) for name, one in zip(methods, configs, strict=True)
-        }
-        self._shown: Batch | None = None  # where graphs read the crops of every step
+    def batch(crops: TrainingCrops, first: int) -> tuple[Tensor, Tensor]:
+        last = min(first + size, len(crops))
+        images, marked = default_collate([crops[index] for index in range(first, last)])
+        return images.to(device), marked.to(device)
 
-    def _batches(self, crops: TrainingCrops) -> Iterator[Batch]:
-        on_gpu = self._device == "cuda"
-        loader = DataLoader(
-            crops,
-            self.config.batch_size,
-            num_workers=1 if on_gpu else 0,
-            prefetch_factor=8 if on_gpu else None,
-        )
-        for images, marked in loader:
-            if on_gpu:
-                images, marked = images.pin_memory(), marked.pin_memory()
-            yield images.to(self._device, non_blocking=True), marked.to(self._device, non_blocking=True)
-
-    def step(self, number: int) -> None:
-        """Step `number` of every network, and what belongs behind it at the end of an epoch."""
-        current, within = divmod(number, self._epoch)
+    watched = TrainingCrops(
+        [[fields[index] for index in held_out]],
+        config.crop_size,
+        _VALIDATION_CROPS,
+        training_seed,
+        augment=False,
+    )
+    looks = [batch(watched, first) for first in range(0, len(watched), size)] if held_out else []
+    trainees = {name: Trainee(one, taxonomy, device) for name, one in zip(methods, configs, strict=True)}
+    for number in range(config.steps):
+        current, within = divmod(number, epoch)
         if within == 0:
-            self._begin_epoch(current)
-        batch = next(self._crops)
-        if self._shown is None:
-            self._shown = batch
-            for name, trainee in self.trainees.items() if self._device == "cuda" else ():
-                difference = trainee.record(*self._shown)
+            torch.manual_seed(training_seed + _SEED_STEP * current)
+            crops = TrainingCrops(
+                [[fields[index] for index in kept]],
+                config.crop_size,
+                count=epoch * size,
+                seed=training_seed,
+                start=current * epoch * size,
+                augment=config.augment,
+            )
+        images, marked = batch(crops, within * size)
+        if number == 0:
+            shown = images, marked  # where graphs read every step's
+            for name, trainee in trainees.items() if device == "cuda" else ():
+                difference = trainee.record(*shown)
                 if not difference <= LARGEST_DIFFERENCE and name not in WITH_DROPOUT:
                     raise ValueError(f"{name}: gradients of its graph differ by {difference:.1g}")
-        for trainee in self.trainees.values():
-            trainee.wait()
-        for shown, drawn in zip(self._shown, batch, strict=True):
-            shown.copy_(drawn)
-        for trainee in self.trainees.values():
-            trainee.step(*self._shown)
-        if within + 1 == self._epoch or number + 1 == self.config.steps:
-            for trainee in self.trainees.values():
-                trainee.wait()
+        shown[0].copy_(images)
+        shown[1].copy_(marked)
+        for trainee in trainees.values():
+            trainee.step(*shown)
+        if within + 1 == epoch or number + 1 == config.steps:
+            for trainee in trainees.values():
                 trainee.log_losses(current)
-        if within + 1 == self._epoch and self._looks:
-            for trainee in self.trainees.values():
-                trainee.look(self._looks, current)
-
-    def _begin_epoch(self, current: int) -> None:
-        torch.manual_seed(self._seed + _SEED_STEP * current)
-        count = self._epoch * self.config.batch_size
-        self._crops = self._batches(
-            TrainingCrops(
-                [self._fields],
-                self.config.crop_size,
-                count,
-                self._seed,
-                start=current * count,
-                augment=self.config.augment,
-            )
-        )
-
-
-def train(run: Path, split: str, lessons: list[Lesson], device: str) -> dict[Job, Trained]:
-    """Weights and log of every network of a split."""
-    seminars = {seed: Seminar(run, split, seed, methods, device) for seed, methods in lessons}
-    steps = next(iter(seminars.values())).config.steps
-    for number in range(steps):
-        if number == 1:
-            begin = time.perf_counter()
-        for seminar in seminars.values():
-            seminar.step(number)
-        if number and number % max(1, steps // 20) == 0:
-            each = (time.perf_counter() - begin) / number
-            sys.stdout.write(
-                f"{split}: {number} of {steps} steps, {each * 1e3:.1f} ms for one of all networks\n"
-            )
-            sys.stdout.flush()
+        if within + 1 == epoch and looks:
+            for trainee in trainees.values():
+                trainee.look(looks, current)
     return {
-        Job(name, split, seed): (
-            {key: tensor.cpu() for key, tensor in trainee.network.state_dict().items()},
-            trainee.rows,
-        )
-        for seed, seminar in seminars.items()
-        for name, trainee in seminar.trainees.items()
+        name: ({key: tensor.cpu() for key, tensor in trainee.network.state_dict().items()}, trainee.rows)
+        for name, trainee in trainees.items()
     }
 
 
@@ -315,6 +248,15 @@ def finish(
     write_text(path, json.dumps({**read_result(path), "fit_seconds": None}))
 
 
+def train_and_measure(
+    run: Path, split: str, seed: int, methods: list[str], device: str, crops: Path | None
+) -> str:
+    begin = time.perf_counter()
+    for method, (weights, rows) in train(run, split, seed, methods, device).items():
+        finish(run, Job(method, split, seed), weights, rows, crops)
+    return f"{split}, seed {seed}: {', '.join(methods)} in {time.perf_counter() - begin:.0f} s"
+
+
 def _names(text: str) -> list[str]:
     return text.split(",")
 
@@ -327,40 +269,25 @@ def main(given: argparse.Namespace) -> int:
     plan = read_plan(given.run)
     if plan.crops is not None and given.crops is None:
         raise DrepanoError(f"{given.run}: has single crops ({plan.crops}); add --crops FOLDER")
-    context, one_thread = get_context("spawn"), (torch.set_num_threads, (1,))
-    running: dict[Future[Any], str] = {}
-    failed = 0
-    with (
-        ProcessPoolExecutor(given.processes, context, *one_thread) as trainers,
-        ProcessPoolExecutor(given.measuring, context, *one_thread) as measurers,
-    ):
-        for methods in given.methods:
-            for split, lessons in _lessons(plan, given, methods).items():
-                future = trainers.submit(train, given.run, split, lessons, given.device)
-                running[future] = f"{split}, {', '.join(methods)}"
-        while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                what = running.pop(future)
-                error = future.exception()
-                if error is not None:
-                    failed += 1
-                    sys.stderr.write(f"failed: all of {what}: {type(error).__name__}: {error}\n")
-                    continue
-                for job, trained in (future.result() or {}).items():
-                    measured = measurers.submit(finish, given.run, job, *trained, given.crops)
-                    running[measured] = f"{job.split}, seed {job.seed}, {job.method}: measured"
-                sys.stdout.write(f"{what}\n")
-                sys.stdout.flush()
-    return 1 if failed else 0
-
-
-def _lessons(plan: Plan, given: argparse.Namespace, methods: list[str]) -> dict[str, list[Lesson]]:
-    """Of every split what is not done yet."""
-    waiting: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for job in plan.jobs(methods, given.seeds, given.one_seed):
+    waiting: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for job in plan.jobs(given.methods, given.seeds, given.one_seed):
         if not job.is_done(given.run):
-            waiting[job.split][job.seed].append(job.method)
-    return {split: list(seeds.items()) for split, seeds in waiting.items()}
+            waiting[job.split, job.seed].append(job.method)
+    failed = 0
+    with ProcessPoolExecutor(given.processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        running = {
+            pool.submit(train_and_measure, given.run, *key, methods, given.device, given.crops): key
+            for key, methods in waiting.items()
+        }
+        for future in as_completed(running):
+            try:
+                sys.stdout.write(f"{future.result()}\n")
+            except Exception as error:
+                failed += 1
+                split, seed = running[future]
+                sys.stderr.write(f"failed: all of {split}, seed {seed}: {type(error).__name__}: {error}\n")
+            sys.stdout.flush()
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
@@ -368,18 +295,11 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path, metavar="RUN")
-    parser.add_argument(
-        "--methods",
-        type=_names,
-        action="append",
-        required=True,
-        help="networks, trained together; those of a further --methods come after",
-    )
+    parser.add_argument("--methods", type=_names, required=True, help="networks only")
     parser.add_argument("--seeds", type=_numbers, default=[0])
     parser.add_argument("--one-seed", type=_names, default=[], help="methods that get the first seed only")
     parser.add_argument("--crops", type=Path, help="xu2017, where the experiment has single crops")
-    parser.add_argument("--processes", type=int, default=4, help="that train, a split each (4)")
-    parser.add_argument("--measuring", type=int, default=8, help="processes that measure (8)")
+    parser.add_argument("--processes", type=int, default=16, help="a split and seed each")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     try:
         sys.exit(main(parser.parse_args()))

@@ -37,9 +37,9 @@ def runs(side_by_side, tmp_path_factory):
     shutil.copytree(folder / "one-by-one", folder / "side-by-side")
     shutil.rmtree(folder / "side-by-side" / "jobs")
     for split in ("fold-1", "fold-2"):
-        trained = side_by_side.train(folder / "side-by-side", split, [(0, METHODS.split(","))], "cpu")
-        for job, (weights, log) in trained.items():
-            side_by_side.finish(folder / "side-by-side", job, weights, log, crops=None)
+        side_by_side.train_and_measure(
+            folder / "side-by-side", split, 0, METHODS.split(","), "cpu", crops=None
+        )
     torch.set_num_threads(threads)
     side_by_side.fit.run_trainer = trainer
     return folder / "one-by-one", folder / "side-by-side"
@@ -61,14 +61,7 @@ def test_weights_log_and_figures_are_those_of_compare(runs, job):
 
 def test_what_is_done_is_not_trained_again_and_compare_finds_all_of_it(side_by_side, runs, capsys):
     given = argparse.Namespace(
-        run=runs[1],
-        methods=[["unet"], ["dunet"]],
-        seeds=[0],
-        one_seed=[],
-        crops=None,
-        processes=1,
-        measuring=1,
-        device="cpu",
+        run=runs[1], methods=["unet"], seeds=[0], one_seed=[], crops=None, processes=1, device="cpu"
     )
     before = [path.stat().st_mtime_ns for path in sorted(runs[1].glob("jobs/*/*/*/result.json"))]
     assert side_by_side.main(given) == 0
@@ -77,4 +70,4 @@ def test_what_is_done_is_not_trained_again_and_compare_finds_all_of_it(side_by_s
 
 def test_methods_that_need_other_crops_are_refused(side_by_side, runs):
     with pytest.raises(ValueError, match="dunet, dunet-unaugmented differ in augment"):
-        side_by_side.train(runs[1], "fold-1", [(0, ["dunet", "dunet-unaugmented"])], "cpu")
+        side_by_side.train(runs[1], "fold-1", 0, ["dunet", "dunet-unaugmented"], "cpu")
