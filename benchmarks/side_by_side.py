@@ -40,8 +40,9 @@ from drepano.io import ensure_writable_folder, write_text
 from drepano.methods import create_method
 from drepano.taxonomy import Taxonomy
 from drepano.training import TrainingConfig
+from drepano.training.class_weights import balanced_weights
 from drepano.training.module import SegmentationModule
-from drepano.training.samples import TrainingCrops
+from drepano.training.samples import PreparedField, TrainingCrops
 from drepano.training.trainer import _SEED_STEP, _VALIDATION_CROPS, CHECKPOINT
 
 fit = importlib.import_module("drepano.training.fit")  # the name in the package is the function's
@@ -65,14 +66,17 @@ SHARED = (
 class Trainee:
     """One network, its optimiser and its log."""
 
-    def __init__(self, config: TrainingConfig, taxonomy: Taxonomy, device: str) -> None:
+    def __init__(
+        self, config: TrainingConfig, taxonomy: Taxonomy, fields: list[PreparedField], device: str
+    ) -> None:
         architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
         self.network: nn.Module = fit._new_network(architecture, config.seed, None)
-        self.module = SegmentationModule(self.network, config, taxonomy).to(device)
+        weights = balanced_weights([fields], len(taxonomy)) if config.loss == "weighted-ce" else None
+        self.module = SegmentationModule(self.network, config, taxonomy, weights).to(device)
         self.module.log = self._note
         configured = self.module.configure_optimizers()
         self._optimiser: torch.optim.Adam = configured["optimizer"]
-        self._schedule = configured["lr_scheduler"]["scheduler"]
+        self._schedule = configured["lr_scheduler"]["scheduler"] if "lr_scheduler" in configured else None
         for group in self._optimiser.param_groups:
             group["fused"] = device == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -125,7 +129,8 @@ class Trainee:
             self._graph.replay()
             loss = self._loss_of_graph
         self._optimiser.step()
-        self._schedule.step()
+        if self._schedule is not None:
+            self._schedule.step()
         self._steps += 1
         if self._steps % LOGGED_EVERY == 0:
             self._losses.append((self._steps - 1, loss.clone()))
@@ -172,7 +177,8 @@ def train(
     binary = plan.class_taxonomy.classes != training.taxonomy.classes
     taxonomy = fit._common_taxonomy([training], binary)
     (fields,), _ = fit._read_fields([training], config, binary, lambda *_: None)
-    kept, held_out = fit._split(training, config)
+    indices, held_out = fit._split(training, config)
+    kept = [fields[index] for index in indices]
     size, epoch = config.batch_size, min(config.validate_every, config.steps)
 
     def batch(crops: TrainingCrops, first: int) -> tuple[Tensor, Tensor]:
@@ -188,13 +194,15 @@ def train(
         augment=False,
     )
     looks = [batch(watched, first) for first in range(0, len(watched), size)] if held_out else []
-    trainees = {name: Trainee(one, taxonomy, device) for name, one in zip(methods, configs, strict=True)}
+    trainees = {
+        name: Trainee(one, taxonomy, kept, device) for name, one in zip(methods, configs, strict=True)
+    }
     for number in range(config.steps):
         current, within = divmod(number, epoch)
         if within == 0:
             torch.manual_seed(training_seed + _SEED_STEP * current)
             crops = TrainingCrops(
-                [[fields[index] for index in kept]],
+                [kept],
                 config.crop_size,
                 count=epoch * size,
                 seed=training_seed,

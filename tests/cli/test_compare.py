@@ -268,6 +268,7 @@ class TestCompare:
             ("--seeds", "4294967296", "whole numbers from 0 to 4294967295"),
             ("--steps", "0", "steps=0"),
             ("--touching-weight", "0.5", "touching_weight=0.5"),
+            ("--preset", "best", "use one of paper, default"),
             ("--crops", "here", "use --group patient"),
             ("--folds", "1", "at least 2"),
         ],
@@ -369,6 +370,20 @@ class TestCompare:
         assert "Settings of training: learning_rate 0.004, schedule one-cycle" in tables
         assert "normalisation contrast" in tables
         assert "The test fields of every split" in tables
+
+    def test_with_the_papers_preset_networks_are_trained_as_the_paper_did(self, data, tmp_path):
+        out = tmp_path / "out"
+        result = compare(data, out, "--preset", "paper", methods="unet,dunet")
+        assert result.exit_code == 0, result.output
+        budget = json.loads((out / "plan.json").read_text())["budget"]
+        assert (budget["preset"], budget["steps"], budget["batch_size"]) == ("paper", 2, 2)
+        for method in ("unet", "dunet"):
+            config = summary(out)["methods"][method]["settings"]["config"]
+            assert (config["preset"], config["loss"], config["schedule"]) == ("paper", "ce", "constant")
+            assert (config["augment"], config["learning_rate"]) == (False, 1e-3)
+        assert "preset paper" in (out / "report.html").read_text()
+        with pytest.raises(DrepanoError, match=r"budget\.preset was 'paper', now 'default'"):
+            compare(data, out)
 
     def test_logs_of_an_interrupted_training_are_one_curve(self, finished, tmp_path):
         out = tmp_path / "out"

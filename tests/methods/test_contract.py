@@ -44,6 +44,27 @@ def test_all_networks_weigh_touching_cells_as_they_are_told_but_the_variant_of_i
     assert weights == [5, 20]
 
 
+def test_what_the_budget_leaves_open_is_its_presets():
+    config = create_method("dunet", replace(BUDGET, preset="paper")).config
+    assert (config.steps, config.batch_size, config.crop_size) == (1, 2, 32)
+    assert (config.loss, config.schedule, config.augment) == ("ce", "constant", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("dunet-cross-entropy", {"preset": "paper"}),
+        ("dunet-unaugmented", {"preset": "paper"}),
+        ("dunet-contrast-kept", {"preset": "paper"}),
+        ("dunet-touching-20", {"touching_weight": 20}),
+    ],
+)
+def test_a_variant_that_changes_nothing_is_refused(name, change):
+    create_method(name, BUDGET)
+    with pytest.raises(DrepanoError, match=f"method {name}: is dunet itself with these settings"):
+        create_method(name, replace(BUDGET, **change))
+
+
 def test_every_method_has_a_name_for_tables():
     assert len(set(METHODS.values())) == len(METHODS)
 

@@ -117,6 +117,18 @@ def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(finis
 # --- what is learnt
 
 
+def test_rare_classes_are_found_sooner_where_all_weigh_the_same(toy, tiny, tmp_path):
+    field, found = samples.prepare_field(next(iter(toy)), 1.0, False, "contrast"), {}
+    for loss in ("ce", "weighted-ce"):
+        config = tiny(
+            steps=20, batch_size=4, validate_every=20, loss=loss, augment=False, schedule="constant"
+        )
+        network, _ = load_network(fit([toy], config, tmp_path / loss, device="cpu"))
+        with torch.no_grad():
+            found[loss] = int((network(torch.from_numpy(field.image).float()[None]).argmax(1) > 0).sum())
+    assert found["ce"] < (field.classes > 0).sum() / 2 < found["weighted-ce"]
+
+
 def test_the_loss_goes_down(toy, tiny, tmp_path):
     losses = []
     config = tiny(

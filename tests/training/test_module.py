@@ -65,6 +65,24 @@ def test_where_two_cells_meet_background_is_wanted_and_weighs_as_set(weight):
     assert float(loss) == pytest.approx(expected, rel=1e-6)
 
 
+def test_classes_weigh_as_told_by_hand():
+    logits = torch.tensor([0.0, math.log(2), math.log(5)]).view(3, 1, 1).expand(3, 2, 2)
+    config = make_config("paper", steps=10, loss="weighted-ce", touching_weight=5)
+    module = SegmentationModule(Constant(logits), config, CLASSES, torch.tensor([0.5, 2.0, 3.0]))
+    module.log = lambda *_: None
+    classes = torch.tensor([[[0, BETWEEN_CELLS], [1, 2]]])
+    loss = module.training_step((torch.zeros(1, 3, 2, 2), classes), 0)
+    expected = -((1 + 5) * 0.5 * math.log(1 / 8) + 2 * math.log(2 / 8) + 3 * math.log(5 / 8)) / 4
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
+    assert "_class_weights" not in module.state_dict(), "a checkpoint holds the network alone"
+
+
+@pytest.mark.parametrize(("loss", "weights"), [("weighted-ce", None), ("ce", torch.ones(3))])
+def test_weights_of_classes_go_with_the_loss_that_has_them(loss, weights):
+    with pytest.raises(ValueError, match="weighted-ce"):
+        SegmentationModule(Constant(torch.zeros(3, 2, 2)), make_config("paper", loss=loss), CLASSES, weights)
+
+
 def test_dice_is_added_by_hand():
     """Soft Dice over a whole batch, mean over the two classes of cells; the background has no part in it."""
     probabilities = torch.tensor([1 / 8, 2 / 8, 5 / 8])
@@ -104,7 +122,7 @@ def rate_of(optimiser, parameter):
 def test_the_factor_holds_for_offset_convolutions_and_for_nothing_else():
     network = create("dunet", num_classes=3, width=2)
     module, _ = module_of(network, learning_rate=1e-3, offset_learning_rate=0.1)
-    optimiser = module.configure_optimizers()
+    optimiser = module.configure_optimizers()["optimizer"]
     assert isinstance(optimiser, torch.optim.Adam)
     assert sum(len(group["params"]) for group in optimiser.param_groups) == len(list(network.parameters()))
     for name, parameter in network.named_parameters():
@@ -118,7 +136,7 @@ def test_the_first_step_moves_offsets_by_a_tenth_as_much():
     torch.manual_seed(0)
     network = create("dunet", num_classes=3, width=2)
     module, _ = module_of(network, learning_rate=1e-3, offset_learning_rate=0.1)
-    optimiser = module.configure_optimizers()
+    optimiser = module.configure_optimizers()["optimizer"]
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
     batch = torch.randn(2, 3, 16, 16), torch.randint(0, 3, (2, 16, 16))
     module.training_step(batch, 0).backward()
@@ -134,7 +152,7 @@ def test_the_first_step_moves_offsets_by_a_tenth_as_much():
 
 def test_a_u_net_has_one_rate():
     module, _ = module_of(create("unet", num_classes=3, width=2), offset_learning_rate=0.1)
-    assert [group["lr"] for group in module.configure_optimizers().param_groups] == [1e-3]
+    assert [group["lr"] for group in module.configure_optimizers()["optimizer"].param_groups] == [1e-3]
 
 
 def test_constant_has_no_schedule_and_one_cycle_keeps_the_factor_all_the_way():

@@ -22,7 +22,8 @@ _METHODS = (
     "(ilastik's features). Controls: unet-width-10, unet-width-32, dunet-scope-0, dunet-frozen, dynunet. "
     "With your own project: ilastik. With weights to download: pspnet-imagenet, deeplabv3plus-imagenet. "
     "dU-Net changed in one thing: dunet-scope-1, dunet-scope-4, dunet-scope-7, dunet-width-16, "
-    "dunet-contrast-kept, dunet-cross-entropy, dunet-unaugmented, dunet-touching-20."
+    "dunet-contrast-kept, dunet-cross-entropy, dunet-weighted-cross-entropy, dunet-unaugmented, "
+    "dunet-touching-20."
 )
 _SIZES = "10,20,40,80,160,250"
 
@@ -34,12 +35,22 @@ Group = Annotated[
 ]
 Seeds = Annotated[str, typer.Option(help="Seeds of training, separated by commas.")]
 OneSeed = Annotated[str, typer.Option(help="Methods that get the first seed only, separated by commas.")]
-Steps = Annotated[int, typer.Option(help="Optimiser steps of every network.")]
-BatchSize = Annotated[int, typer.Option(help="Crops a step.")]
-CropSize = Annotated[int, typer.Option(help="Side of the square crops, px.")]
-ValidateEvery = Annotated[int, typer.Option(help="Steps between looks at the inner validation fields.")]
+Preset = Annotated[
+    str,
+    typer.Option(
+        help="Settings of every network's training: default, or paper (cross-entropy alone, a constant "
+        "learning rate, no augmentation)."
+    ),
+]
+Steps = Annotated[int | None, typer.Option(help="Optimiser steps of every network (2000; paper: 20000).")]
+BatchSize = Annotated[int | None, typer.Option(help="Crops a step (4; paper: 2).")]
+CropSize = Annotated[int | None, typer.Option(help="Side of the square crops, px (256; paper: 512).")]
+ValidateEvery = Annotated[
+    int | None, typer.Option(help="Steps between looks at the inner validation fields (100).")
+]
 TouchingWeight = Annotated[
-    float, typer.Option(help="Weight in the loss of the background where two cells meet, 1 to 100.")
+    float | None,
+    typer.Option(help="Weight in the loss of the background where two cells meet, 1 to 100 (1)."),
 ]
 IlastikProject = Annotated[Path | None, typer.Option(help="Project (.ilp) for the method ilastik.")]
 Processes = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.")]
@@ -54,11 +65,12 @@ def compare(
     binary: Binary = False,
     seeds: Seeds = "0",
     one_seed: OneSeed = "",
-    steps: Steps = 2000,
-    batch_size: BatchSize = 4,
-    crop_size: CropSize = 256,
-    validate_every: ValidateEvery = 100,
-    touching_weight: TouchingWeight = 1.0,
+    preset: Preset = "default",
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    crop_size: CropSize = None,
+    validate_every: ValidateEvery = None,
+    touching_weight: TouchingWeight = None,
     crops: Annotated[
         Path | None, typer.Option(help="Folder of xu2017: classify the test patients' single crops too.")
     ] = None,
@@ -71,7 +83,6 @@ def compare(
     """
     from drepano.errors import DrepanoError
     from drepano.experiments.splits import cross_validation
-    from drepano.methods import Budget
     from drepano.reports.experiment import write_comparison
 
     _check_group(group)
@@ -80,7 +91,14 @@ def compare(
             "--crops: the class of single crops can be told of patients not trained on: use --group patient, "
             "without --binary"
         )
-    budget = Budget(steps, batch_size, crop_size, validate_every, touching_weight)
+    budget = _budget(
+        preset,
+        steps=steps,
+        batch_size=batch_size,
+        crop_size=crop_size,
+        validate_every=validate_every,
+        touching_weight=touching_weight,
+    )
     names = _methods(methods, budget, ilastik_project)
     numbers = _seeds(seeds)
     once = _known("--one-seed", listed(one_seed))
@@ -113,21 +131,28 @@ def learning_curve(
     group: Group = "field",
     binary: Binary = False,
     seeds: Seeds = "0",
-    steps: Steps = 2000,
-    batch_size: BatchSize = 4,
-    crop_size: CropSize = 256,
-    validate_every: ValidateEvery = 100,
-    touching_weight: TouchingWeight = 1.0,
+    preset: Preset = "default",
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    crop_size: CropSize = None,
+    validate_every: ValidateEvery = None,
+    touching_weight: TouchingWeight = None,
     ilastik_project: IlastikProject = None,
     processes: Processes = 1,
 ) -> None:
     """Dice against the number of training fields, always on the same test fields: the paper's Figure 7."""
     from drepano.experiments.splits import learning_curve as split
-    from drepano.methods import Budget
     from drepano.reports.experiment import write_learning_curve
 
     _check_group(group)
-    budget = Budget(steps, batch_size, crop_size, validate_every, touching_weight)
+    budget = _budget(
+        preset,
+        steps=steps,
+        batch_size=batch_size,
+        crop_size=crop_size,
+        validate_every=validate_every,
+        touching_weight=touching_weight,
+    )
     names = _methods(methods, budget, ilastik_project)
     numbers = _seeds(seeds)
     plan = _plan(
@@ -142,6 +167,15 @@ def learning_curve(
     jobs = plan.jobs(names, numbers, ())
     failed = _run(folder, jobs, processes, ilastik_project=ilastik_project)
     _finish(failed, write_learning_curve, folder, jobs)
+
+
+def _budget(preset: str, **given: Any) -> Budget:
+    """What is not given is the preset's."""
+    from drepano.methods import Budget
+    from drepano.training import make_config
+
+    config = make_config(preset, **{name: value for name, value in given.items() if value is not None})
+    return Budget(**{name: getattr(config, name) for name in given}, preset=preset)
 
 
 def _plan(

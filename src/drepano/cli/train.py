@@ -40,7 +40,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Crops a step.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Side of the crops, px.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
-    loss: Annotated[str | None, typer.Option(help="ce or ce+dice.")] = None,
+    loss: Annotated[str | None, typer.Option(help="ce, weighted-ce (rare classes more) or ce+dice.")] = None,
     touching_weight: Annotated[
         float | None,
         typer.Option(help="Weight in the loss of the background where two cells meet, 1 to 100."),

@@ -26,7 +26,7 @@ __all__ = [
     "is_network",
 ]
 
-# What is not as in the preset "default" of training.
+# What is not as in the budget and its preset.
 _NETWORKS: dict[str, dict[str, Any]] = {
     "dunet": {"network": "dunet"},
     "unet": {"network": "unet"},
@@ -48,6 +48,7 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "dunet-width-16": {"network": "dunet", "network_options": {"width": 16}},
     "dunet-contrast-kept": {"network": "dunet", "normalisation": "background"},
     "dunet-cross-entropy": {"network": "dunet", "loss": "ce"},
+    "dunet-weighted-cross-entropy": {"network": "dunet", "loss": "weighted-ce"},
     "dunet-unaugmented": {"network": "dunet", "augment": False},
     "dunet-touching-20": {"network": "dunet", "touching_weight": 20.0},
 }
@@ -71,6 +72,7 @@ METHODS: dict[str, str] = {
     "dunet-width-16": "dU-Net, width 16",
     "dunet-contrast-kept": "dU-Net, contrast kept",
     "dunet-cross-entropy": "dU-Net, cross-entropy only",
+    "dunet-weighted-cross-entropy": "dU-Net, weighted cross-entropy",
     "dunet-unaugmented": "dU-Net, no augmentation",
     "dunet-touching-20": "dU-Net, weight 20 between cells",
     "pspnet-imagenet": "PSPNet, ImageNet",
@@ -93,11 +95,13 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
     Raises
     ------
     DrepanoError
-        If there is no such method, the budget is none, or what the method needs is not there: a project, a
-        program, a library.
+        If there is no such method, the budget is none, what the method changes is so already, or what it
+        needs is not there: a project, a program, a library.
     """
     if name in _NETWORKS:
         config = make_config(**{**asdict(budget), **_NETWORKS[name]})
+        if name != config.network and config == make_config(**{**asdict(budget), "network": config.network}):
+            raise DrepanoError(f"method {name}: is {config.network} itself with these settings; leave it out")
         check_installed(config.network)
         return NetworkMethod(config)
     if name == "region-growing":

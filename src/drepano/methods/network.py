@@ -14,7 +14,7 @@ from drepano.training.trainer import Progress
 
 @dataclass(frozen=True)
 class Budget:
-    """What every network of a comparison may spend, and is asked to do; the rest is the preset "default".
+    """What every network of a comparison may spend, and is asked to do.
 
     Parameters
     ----------
@@ -24,6 +24,8 @@ class Budget:
         Steps between looks at the inner validation fields, which choose nothing.
     touching_weight : float
         Weight in the loss of the background where two cells meet; 1 weighs it as all else.
+    preset : {"paper", "default"}
+        Of `drepano.training.make_config`: all other settings of training.
     """
 
     steps: int = 2000
@@ -31,6 +33,7 @@ class Budget:
     crop_size: int = 256
     validate_every: int = 100
     touching_weight: float = 1.0
+    preset: str = "default"
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ class TrainingConfig(BaseModel):
         Factor on the learning rate of offset convolutions: with the full rate the deep layers' offsets
         saturate, and tanh passes no gradient there.
     schedule : {"constant", "one-cycle"}
-    loss : {"ce", "ce+dice"}
-        Unweighted cross-entropy, or its sum with the soft Dice loss over the classes of cells.
+    loss : {"ce", "weighted-ce", "ce+dice"}
+        Cross-entropy, unweighted or with `balanced_weights`, or the unweighted one's sum with the soft Dice
+        loss over the classes of cells.
     touching_weight : float
         Of the cross-entropy where two cells meet, which a network is to see as background.
     normalisation : {"background", "contrast"}
@@ -57,7 +58,7 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     offset_learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "one-cycle"]
-    loss: Literal["ce", "ce+dice"]
+    loss: Literal["ce", "weighted-ce", "ce+dice"]
     touching_weight: float = Field(default=1.0, ge=1, le=100)
     normalisation: Normalisation
     augment: bool

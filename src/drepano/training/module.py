@@ -28,15 +28,34 @@ class SegmentationModule(lightning.LightningModule):
     config : TrainingConfig
     taxonomy : Taxonomy
         Names the classes in the log.
+    class_weights : Tensor, optional
+        Shape (classes,), float32; for the loss "weighted-ce" only.
+
+    Raises
+    ------
+    ValueError
+        If that loss has no weights, or another one has.
     """
 
-    def __init__(self, network: nn.Module, config: TrainingConfig, taxonomy: Taxonomy) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        config: TrainingConfig,
+        taxonomy: Taxonomy,
+        class_weights: Tensor | None = None,
+    ) -> None:
         super().__init__()
+        if (config.loss == "weighted-ce") != (class_weights is not None):
+            raise ValueError(
+                f"class_weights are for the loss weighted-ce, which has to have them; {config.loss=}"
+            )
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._config = config
         self._taxonomy = taxonomy
         self.register_buffer("_overlap", torch.zeros(2, len(taxonomy)), persistent=False)
         self._overlap: Tensor
+        self.register_buffer("_class_weights", class_weights, persistent=False)
+        self._class_weights: Tensor | None
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, marked = batch
@@ -96,7 +115,7 @@ class SegmentationModule(lightning.LightningModule):
         ]
         optimiser = torch.optim.Adam(groups)
         if self._config.schedule == "constant":
-            return optimiser
+            return {"optimizer": optimiser}
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=rates, total_steps=max(self._config.steps, _SHORTEST_SCHEDULE), pct_start=0.2
         )
@@ -105,7 +124,8 @@ class SegmentationModule(lightning.LightningModule):
     def _loss(self, logits: Tensor, marked: Tensor) -> Tensor:
         classes, between = _unmark(marked)
         weights = 1 + (self._config.touching_weight - 1) * between
-        loss = (weights * F.cross_entropy(logits, classes, reduction="none")).mean()
+        entropy = F.cross_entropy(logits, classes, weight=self._class_weights, reduction="none")
+        loss = (weights * entropy).mean()
         if self._config.loss == "ce+dice":
             loss = loss + _dice_loss()(logits, classes[:, None])
         return loss

@@ -231,7 +231,7 @@ def _trainings(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
     held_out = "a tenth of the training fields" + (", at least one of two or more," if fewest < 5 else "")
     return [
         f"Every network: {budget.steps} steps of {budget.batch_size} crops of {budget.crop_size} px, preset "
-        f"default, last step; cells of 45 px; {held_out} is held out to watch, not to choose.",
+        f"{budget.preset}, last step; cells of 45 px; {held_out} is held out to watch, not to choose.",
         f"Settings of training: {', '.join(f'{name} {value}' for name, value in usual.items())}{but}.",
     ]
 
