@@ -10,6 +10,7 @@ from scipy import ndimage
 from drepano.datasets import open_dataset
 from drepano.datasets.bbbc041seg import is_bbbc041seg
 from drepano.errors import DrepanoError
+from drepano.experiments import unnumbered_cells
 from drepano.taxonomy import BINARY
 
 MARGIN = 105
@@ -45,6 +46,11 @@ def test_components_are_cells_and_corners_do_not_join_them(tmp_path):
     field = open_dataset(tmp_path)[0]
     assert field.instances.dtype == np.int32 and field.instances.max() == 3
     assert field.instances[20, 20] != field.instances[40, 40]
+
+
+def test_the_mask_that_parts_cells_counts_as_their_instance_map(tmp_path):
+    write(tmp_path / "train", "a", a_mask())
+    assert unnumbered_cells(open_dataset(tmp_path)) is None
 
 
 def test_the_margin_in_which_cells_are_not_labelled_is_left_out(tmp_path):

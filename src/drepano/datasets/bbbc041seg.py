@@ -46,7 +46,7 @@ def open_bbbc041seg(folder: Path) -> FieldDataset:
         for image in sorted((split / "images").glob("*.jpg")):
             mask = split / "masks" / f"{image.stem}.png"
             if mask.is_file():
-                sources.append(FieldSource(id=image.stem, image=image, labels=mask))
+                sources.append(FieldSource(id=image.stem, image=image, labels=mask, instances=mask))
             else:
                 problems.append(
                     f"{mask}: the mask of {image.name} is not there; restore it or remove the image"

@@ -21,7 +21,8 @@ class FieldSource:
         Name, unique within the data set.
     image : Path
     labels, instances : Path, optional
-        File with the class map, the instance map or the centre points; None where there is none.
+        File with the class map or the centre points, and the one that numbers the cells or parts them by
+        lines, which may be the same; None where there is none.
     patient : str, optional
     category : str, optional
         For crops of single cells: which of the eight categories.
