@@ -10,6 +10,9 @@ and on a GPU Adam is PyTorch's fused one. On a CPU (no graphs, usual Adam) the w
 that `drepano compare` trains, but for networks with dropout (PSPNet, DeepLabV3+), which share their random
 numbers with the others of the process. Folders and results of the jobs are written by drepano itself, so that
 the same `drepano compare`, begun again, finds them done and draws its pages.
+
+Where it was killed it goes on, begun again with the same methods: after every look at the inner validation
+fields RUN/side-by-side/ keeps what all networks of a split and seed are by then.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from drepano.experiments.jobs import run_job
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
-from drepano.io import ensure_writable_folder, write_text
+from drepano.io import atomic_path, ensure_writable_folder, write_text
 from drepano.methods import create_method
 from drepano.taxonomy import Taxonomy
 from drepano.training import TrainingConfig
@@ -47,6 +50,7 @@ from drepano.training.trainer import _SEED_STEP, _VALIDATION_CROPS, CHECKPOINT
 
 fit = importlib.import_module("drepano.training.fit")  # the name in the package is the function's
 
+UNFINISHED = "side-by-side"
 LOGGED_EVERY = 10
 LARGEST_DIFFERENCE = 1e-2
 """Of gradients of a graph from those without it, relative to the largest; dropout changes them at random."""
@@ -74,6 +78,7 @@ class Trainee:
         weights = balanced_weights([fields], len(taxonomy)) if config.loss == "weighted-ce" else None
         self.module = SegmentationModule(self.network, config, taxonomy, weights).to(device)
         self.module.log = self._note
+        self.config = config.model_dump()
         configured = self.module.configure_optimizers()
         self._optimiser: torch.optim.Adam = configured["optimizer"]
         self._schedule = configured["lr_scheduler"]["scheduler"] if "lr_scheduler" in configured else None
@@ -86,6 +91,24 @@ class Trainee:
         self._noted: dict[str, list[tuple[float, int]]] = defaultdict(list)
         self._crops = 1
         self.rows: list[dict[str, float]] = []
+
+    def state(self) -> dict[str, Any]:
+        """What `go_on_from` needs."""
+        return {
+            "config": self.config,
+            "weights": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": None if self._schedule is None else self._schedule.state_dict(),
+            "steps": self._steps,
+            "rows": self.rows,
+        }
+
+    def go_on_from(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["weights"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        if self._schedule is not None:
+            self._schedule.load_state_dict(state["schedule"])
+        self._steps, self.rows = state["steps"], state["rows"]
 
     def _note(self, name: str, value: Any) -> None:
         self._noted[name].append((float(value), self._crops))
@@ -197,7 +220,9 @@ def train(
     trainees = {
         name: Trainee(one, taxonomy, kept, device) for name, one in zip(methods, configs, strict=True)
     }
-    for number in range(config.steps):
+    unfinished = run / UNFINISHED / f"{split}-seed-{seed}.pt"
+    begin = _go_on_from(unfinished, trainees)
+    for number in range(begin, config.steps):
         current, within = divmod(number, epoch)
         if within == 0:
             torch.manual_seed(training_seed + _SEED_STEP * current)
@@ -210,7 +235,7 @@ def train(
                 augment=config.augment,
             )
         images, marked = batch(crops, within * size)
-        if number == 0:
+        if number == begin:
             shown = images, marked  # where graphs read every step's
             for name, trainee in trainees.items() if device == "cuda" else ():
                 difference = trainee.record(*shown)
@@ -223,13 +248,29 @@ def train(
         if within + 1 == epoch or number + 1 == config.steps:
             for trainee in trainees.values():
                 trainee.log_losses(current)
-        if within + 1 == epoch and looks:
-            for trainee in trainees.values():
+        if within + 1 == epoch:
+            for trainee in trainees.values() if looks else ():
                 trainee.look(looks, current)
+            with atomic_path(unfinished) as path:
+                torch.save({name: trainee.state() for name, trainee in trainees.items()}, path)
     return {
         name: ({key: tensor.cpu() for key, tensor in trainee.network.state_dict().items()}, trainee.rows)
         for name, trainee in trainees.items()
     }
+
+
+def _go_on_from(unfinished: Path, trainees: dict[str, Trainee]) -> int:
+    """Steps that are done already: all networks', trained with the same settings, or none."""
+    ensure_writable_folder(unfinished.parent)
+    if not unfinished.is_file():
+        return 0
+    states = torch.load(unfinished, map_location="cpu", weights_only=True)
+    if any(name not in states or states[name]["config"] != one.config for name, one in trainees.items()):
+        return 0
+    for name, trainee in trainees.items():
+        trainee.go_on_from(states[name])
+    (steps,) = {states[name]["steps"] for name in trainees}
+    return int(steps)
 
 
 def finish(
