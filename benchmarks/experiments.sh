@@ -34,6 +34,11 @@ drepano compare "$data/bbbc041seg" --binary --out "$runs/binary-1200" --folds 5 
   --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest
 keep binary-1200
 
+# The same two by the paper's own recipe.
+drepano compare "$data/bbbc041seg" --binary --preset paper --out "$runs/binary-paper" --folds 5 --seeds 0,1,2 \
+  --steps 1200 --validate-every 200 "${crops[@]}" --methods dunet,unet
+keep binary-paper
+
 # The networks asked to see the line where cells touch, as the shipped `rbc` is; then with twice the steps.
 drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching" --folds 5 \
   --seeds 0,1,2 --one-seed pspnet,deeplabv3plus --steps 600 --validate-every 100 "${crops[@]}" \

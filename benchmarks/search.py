@@ -9,8 +9,8 @@ To save time, all variants are trained on the first and the last split only, whi
 once. On the others the default goes on, and what is good for a patient held out: no more than `MARGIN` behind
 the best on the patient who was held out together with them. Another dU-Net than the default is chosen only
 where it is better by more than chance; the three tests a patient can show large leads only. Scopes 1 and 7
-were asked for when that was done: they are trained on the other splits only, compared with the default, and
-cannot be chosen.
+and the weighted cross-entropy were asked for when that was done: they are trained on the other splits only,
+compared with the default, and cannot be chosen.
 
 RUN/search.json has all figures after every training, and the choice when all is done. What RUN has is not
 trained again. Another machine's search.json can be given as `--begun`: splits that it has of all variants are
@@ -54,7 +54,7 @@ VARIANTS = (
     "dunet-scope-4",
     "dunet-unaugmented",
 )
-LATER = ("dunet-scope-1", "dunet-scope-7")
+LATER = ("dunet-scope-1", "dunet-scope-7", "dunet-weighted-cross-entropy")
 MARGIN = 0.01
 FIGURES = ["dice", "crops_right", "mean_recall", "score"]
 
@@ -143,7 +143,8 @@ def read_begun(path: Path, plan: Plan) -> list[dict[str, Any]]:
     """The rows of the splits that a search.json has of all variants wanted there."""
     try:
         stored = json.loads(path.read_text())
-        same = {**stored["plan"], "command": ""} == {**conditions(plan), "command": ""}
+        budget = asdict(Budget(**stored["plan"]["budget"]))
+        same = {**stored["plan"], "budget": budget, "command": ""} == {**conditions(plan), "command": ""}
         rows = pd.DataFrame(stored["results"])
         wanted = wanted_variants(plan, stored["good_without"])
         methods = {str(split): set(table["method"]) for split, table in rows.groupby("split")}
