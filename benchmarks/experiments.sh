@@ -34,7 +34,7 @@ drepano compare "$data/bbbc041seg" --binary --out "$runs/binary-1200" --folds 5 
   --methods dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest
 keep binary-1200
 
-# The same two by the paper's own recipe.
+# dU-Net and U-Net with the preset paper, its loss, rate and light and no augmentation, but our steps and crops.
 drepano compare "$data/bbbc041seg" --binary --preset paper --out "$runs/binary-paper" --folds 5 --seeds 0,1,2 \
   --steps 1200 --validate-every 200 "${crops[@]}" --methods dunet,unet
 keep binary-paper

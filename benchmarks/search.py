@@ -10,11 +10,12 @@ once. On the others the default goes on, and what is good for a patient held out
 the best on the patient who was held out together with them. Another dU-Net than the default is chosen only
 where it is better by more than chance; the three tests a patient can show large leads only. Scopes 1 and 7
 and the weighted cross-entropy were asked for when that was done: they are trained on the other splits only,
-compared with the default, and cannot be chosen.
+compared with the default, and cannot be chosen. The unweighted one goes on there, for the weighted one to be
+compared with.
 
 RUN/search.json has all figures after every training, and the choice when all is done. What RUN has is not
-trained again. Another machine's search.json can be given as `--begun`: splits that it has of all variants are
-taken from it. No split is mixed by it.
+trained again. Another machine's search.json can be given as `--begun`: splits where it has all variants that
+are wanted there today are taken from it. No split is mixed by it.
 """
 
 from __future__ import annotations
@@ -45,16 +46,17 @@ from drepano.io import write_json
 from drepano.methods import Budget
 
 DEFAULT = "dunet"
+UNWEIGHTED, WEIGHTED = "dunet-cross-entropy", "dunet-weighted-cross-entropy"
 VARIANTS = (
     DEFAULT,
     "dunet-width-16",
     "dunet-contrast-kept",
     "dunet-touching-20",
-    "dunet-cross-entropy",
+    UNWEIGHTED,
     "dunet-scope-4",
     "dunet-unaugmented",
 )
-LATER = ("dunet-scope-1", "dunet-scope-7", "dunet-weighted-cross-entropy")
+LATER = ("dunet-scope-1", "dunet-scope-7", UNWEIGHTED, WEIGHTED)
 MARGIN = 0.01
 FIGURES = ["dice", "crops_right", "mean_recall", "score"]
 
@@ -65,7 +67,8 @@ def main(given: argparse.Namespace) -> int:
     write_working_copy(open_dataset(given.data), given.run / FIELDS, lambda *_: None)
     begun = [] if given.begun is None else read_begun(given.begun, plan)
     elsewhere = {row["split"] for row in begun}
-    jobs = [job for job in plan.jobs([*VARIANTS, *LATER], [0], ()) if job.split not in elsewhere]
+    methods = list(dict.fromkeys([*VARIANTS, *LATER]))
+    jobs = [job for job in plan.jobs(methods, [0], ()) if job.split not in elsewhere]
 
     def keep() -> dict[str, Any]:
         rows = [row for job in jobs if job.is_done(given.run) for row in rows_of(given.run, job)]
@@ -149,7 +152,7 @@ def read_begun(path: Path, plan: Plan) -> list[dict[str, Any]]:
         wanted = wanted_variants(plan, stored["good_without"])
         methods = {str(split): set(table["method"]) for split, table in rows.groupby("split")}
         whole = [split for split in methods if wanted[split] and methods[split] >= set(wanted[split])]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SystemExit(f"{path}: cannot be read ({error}); give another search.json, or none") from error
     if not same:
         raise SystemExit(f"{path}: is of other data or another budget; give another search.json, or none")
@@ -197,15 +200,18 @@ def sum_up(rows: Sequence[dict[str, Any]], plan: Plan) -> dict[str, Any]:
     there = {split: set(table["method"]) for split, table in results.groupby("split")}
     wanted = wanted_variants(plan, good)
     finished = bool(good) and all(there.get(split, set()) >= set(wanted[split]) for split in wanted)
-    everywhere = sorted(set.intersection(*map(set, wanted.values())))
+    everywhere = sorted(set.intersection(*map(set, wanted.values())) - set(LATER))
     return {
         "first_round": means.round(4).to_dict("index"),
         "good_without": good,
-        "ahead_of_default": ahead_of_default(results, sorted(results["method"].unique())),
+        "ahead_of_default": ahead_of(DEFAULT, results, sorted(results["method"].unique())),
+        "ahead_of_unweighted": ahead_of(UNWEIGHTED, results, [WEIGHTED]),
         "chosen_without": {patient: choose_without(patient, good[patient], results) for patient in good}
         if finished
         else None,
-        "chosen_by_all_and_tested_on_none": best(ahead_of_default(results, everywhere)) if finished else None,
+        "chosen_by_all_and_tested_on_none": best(ahead_of(DEFAULT, results, everywhere))
+        if finished
+        else None,
         "results": rows,
     }
 
@@ -221,13 +227,13 @@ def good_without(first_round: pd.DataFrame) -> dict[str, list[str]]:
 
 def choose_without(patient: str, good: Sequence[str], results: pd.DataFrame) -> dict[str, Any]:
     """The variant chosen without a patient, and how far it is ahead of the default on that patient."""
-    variant = best(ahead_of_default(results[results["also_without"] == patient], good))
+    variant = best(ahead_of(DEFAULT, results[results["also_without"] == patient], good))
     scores = results[results["patient"] == patient].groupby("method")["score"].mean()
     return {"variant": variant, "ahead_on_patient": round(float(scores[variant] - scores[DEFAULT]), 4)}
 
 
-def ahead_of_default(results: pd.DataFrame, variants: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """How much higher than the default's a variant's score is, on what both were trained and tested on."""
+def ahead_of(one: str, results: pd.DataFrame, variants: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """How much higher than that of `one` a variant's score is, on what both were trained and tested on."""
     names = results["patient"] + " " + results["split"]
     patients = dict(zip(names, results["patient"], strict=True))
     splits = dict(zip(names, results["split"], strict=True))
@@ -238,12 +244,12 @@ def ahead_of_default(results: pd.DataFrame, variants: Sequence[str]) -> dict[str
             name: np.array([score]) for name, score in zip(names[rows], results["score"][rows], strict=True)
         }
 
-    default, differences = scores(DEFAULT), {}
+    compared, differences = scores(one), {}
     for variant in variants:
         own = scores(variant)
-        if variant == DEFAULT or not own.keys() & default.keys():
+        if variant == one or not own.keys() & compared.keys():
             continue
-        difference = paired_difference(own, default, patients, splits)
+        difference = paired_difference(own, compared, patients, splits)
         differences[variant] = {
             **{name: round(getattr(difference, name), 4) for name in ("mean", "low", "high")},
             "tests": difference.fields,

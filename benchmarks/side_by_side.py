@@ -11,8 +11,9 @@ that `drepano compare` trains, but for networks with dropout (PSPNet, DeepLabV3+
 numbers with the others of the process. Folders and results of the jobs are written by drepano itself, so that
 the same `drepano compare`, begun again, finds them done and draws its pages.
 
-Where it was killed it goes on, begun again with the same methods: after every look at the inner validation
-fields RUN/side-by-side/ keeps what all networks of a split and seed are by then.
+Where it was killed it goes on, begun again with the same methods, on the same machine or another: after every
+look at the inner validation fields RUN/side-by-side/ keeps what all networks of a split and seed are by then,
+until they are measured.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ import csv
 import importlib
 import io
 import json
+import pickle
 import sys
 import time
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -35,7 +38,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from drepano.errors import DrepanoError
-from drepano.experiments.jobs import run_job
+from drepano.experiments.jobs import _end_with, run_job
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
@@ -43,7 +46,7 @@ from drepano.io import atomic_path, ensure_writable_folder, write_text
 from drepano.methods import create_method
 from drepano.taxonomy import Taxonomy
 from drepano.training import TrainingConfig
-from drepano.training.class_weights import balanced_weights
+from drepano.training.class_weights import class_weights
 from drepano.training.module import SegmentationModule
 from drepano.training.samples import PreparedField, TrainingCrops
 from drepano.training.trainer import _SEED_STEP, _VALIDATION_CROPS, CHECKPOINT
@@ -75,10 +78,11 @@ class Trainee:
     ) -> None:
         architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
         self.network: nn.Module = fit._new_network(architecture, config.seed, None)
-        weights = balanced_weights([fields], len(taxonomy)) if config.loss == "weighted-ce" else None
+        weights = class_weights(config, [fields], len(taxonomy))
         self.module = SegmentationModule(self.network, config, taxonomy, weights).to(device)
         self.module.log = self._note
         self.config = config.model_dump()
+        self.versions = fit.versions()
         configured = self.module.configure_optimizers()
         self._optimiser: torch.optim.Adam = configured["optimizer"]
         self._schedule = configured["lr_scheduler"]["scheduler"] if "lr_scheduler" in configured else None
@@ -96,6 +100,7 @@ class Trainee:
         """What `go_on_from` needs."""
         return {
             "config": self.config,
+            "versions": self.versions,
             "weights": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": None if self._schedule is None else self._schedule.state_dict(),
@@ -108,7 +113,7 @@ class Trainee:
         self._optimiser.load_state_dict(state["optimiser"])
         if self._schedule is not None:
             self._schedule.load_state_dict(state["schedule"])
-        self._steps, self.rows = state["steps"], state["rows"]
+        self._steps, self.rows, self.versions = state["steps"], state["rows"], state["versions"]
 
     def _note(self, name: str, value: Any) -> None:
         self._noted[name].append((float(value), self._crops))
@@ -184,10 +189,8 @@ class Trainee:
         self.rows.append({"epoch": epoch, "step": self._steps - 1, **means})
 
 
-def train(
-    run: Path, split: str, seed: int, methods: list[str], device: str
-) -> dict[str, tuple[dict[str, Tensor], list[dict[str, float]]]]:
-    """Weights and log of the network of every method."""
+def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> dict[str, Trainee]:
+    """The trained network of every method, on the CPU, and its log."""
     plan, training_seed = read_plan(run), Job(methods[0], split, seed).training_seed
     training = open_working_copy(run / FIELDS, plan.patients).with_ids(plan.split(split).training)
     changes = {"cell_diameter": training.cell_diameter, "seed": training_seed}
@@ -220,7 +223,7 @@ def train(
     trainees = {
         name: Trainee(one, taxonomy, kept, device) for name, one in zip(methods, configs, strict=True)
     }
-    unfinished = run / UNFINISHED / f"{split}-seed-{seed}.pt"
+    unfinished = unfinished_file(run, split, seed)
     begin = _go_on_from(unfinished, trainees)
     for number in range(begin, config.steps):
         current, within = divmod(number, epoch)
@@ -248,15 +251,18 @@ def train(
         if within + 1 == epoch or number + 1 == config.steps:
             for trainee in trainees.values():
                 trainee.log_losses(current)
-        if within + 1 == epoch:
-            for trainee in trainees.values() if looks else ():
-                trainee.look(looks, current)
+                if within + 1 == epoch and looks:
+                    trainee.look(looks, current)
             with atomic_path(unfinished) as path:
                 torch.save({name: trainee.state() for name, trainee in trainees.items()}, path)
-    return {
-        name: ({key: tensor.cpu() for key, tensor in trainee.network.state_dict().items()}, trainee.rows)
-        for name, trainee in trainees.items()
-    }
+    for trainee in trainees.values():
+        trainee.network.cpu()
+    return trainees
+
+
+def unfinished_file(run: Path, split: str, seed: int) -> Path:
+    """What all networks of a split and seed are by the last look, until they are measured."""
+    return run / UNFINISHED / f"{split}-seed-{seed}.pt"
 
 
 def _go_on_from(unfinished: Path, trainees: dict[str, Trainee]) -> int:
@@ -264,32 +270,34 @@ def _go_on_from(unfinished: Path, trainees: dict[str, Trainee]) -> int:
     ensure_writable_folder(unfinished.parent)
     if not unfinished.is_file():
         return 0
-    states = torch.load(unfinished, map_location="cpu", weights_only=True)
-    if any(name not in states or states[name]["config"] != one.config for name, one in trainees.items()):
-        return 0
-    for name, trainee in trainees.items():
-        trainee.go_on_from(states[name])
+    try:
+        states = torch.load(unfinished, map_location="cpu", weights_only=True)
+        if any(name not in states or states[name]["config"] != one.config for name, one in trainees.items()):
+            return 0
+        for name, trainee in trainees.items():
+            trainee.go_on_from(states[name])
+    except (OSError, RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
+        raise DrepanoError(f"{unfinished}: cannot be gone on from; delete it to begin anew") from error
     (steps,) = {states[name]["steps"] for name in trainees}
     return int(steps)
 
 
-def finish(
-    run: Path, job: Job, weights: dict[str, Tensor], rows: list[dict[str, float]], crops: Path | None
-) -> None:
+def finish(run: Path, job: Job, trainee: Trainee, crops: Path | None) -> None:
     """Let drepano write the job's folder, and measure it, with a network that has learned already."""
 
     def take_over(
         network: nn.Module, config: Any, taxonomy: Any, groups: Any, held_out: Any, folder: Path, *_: Any
     ) -> None:
-        network.load_state_dict(weights)
+        network.load_state_dict(trainee.network.state_dict())
         table = io.StringIO()
-        writer = csv.DictWriter(table, sorted({name for row in rows for name in row}))
+        writer = csv.DictWriter(table, sorted({name for row in trainee.rows for name in row}))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(trainee.rows)
         logs = folder / "logs" / "version_0"
         ensure_writable_folder(logs)
         write_text(logs / "metrics.csv", table.getvalue())
         ensure_writable_folder(folder / CHECKPOINT.parent)
+        write_text(folder / fit._VERSIONS, json.dumps(trainee.versions, indent=2))
 
     fit.run_trainer = take_over
     run_job(run, job, crops)
@@ -301,9 +309,16 @@ def train_and_measure(
     run: Path, split: str, seed: int, methods: list[str], device: str, crops: Path | None
 ) -> str:
     begin = time.perf_counter()
-    for method, (weights, rows) in train(run, split, seed, methods, device).items():
-        finish(run, Job(method, split, seed), weights, rows, crops)
+    for method, trainee in train(run, split, seed, methods, device).items():
+        finish(run, Job(method, split, seed), trainee, crops)
+    unfinished_file(run, split, seed).unlink(missing_ok=True)
     return f"{split}, seed {seed}: {', '.join(methods)} in {time.perf_counter() - begin:.0f} s"
+
+
+def _begin_process() -> None:
+    """One thread, and an end with the process that began it."""
+    torch.set_num_threads(1)
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
 
 
 def _names(text: str) -> list[str]:
@@ -323,7 +338,7 @@ def main(given: argparse.Namespace) -> int:
         if not job.is_done(given.run):
             waiting[job.split, job.seed].append(job.method)
     failed = 0
-    with ProcessPoolExecutor(given.processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(given.processes, get_context("spawn"), _begin_process) as pool:
         running = {
             pool.submit(train_and_measure, given.run, *key, methods, given.device, given.crops): key
             for key, methods in waiting.items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,34 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """Look again and again whether something has happened; fail where it never does."""
+
+    def wait(happened: Callable[[], object], seconds: float = 120) -> None:
+        end = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def is_running() -> Callable[[int], bool]:
+    """Whether any process of a group is left, the program's own or those that it started."""
+
+    def look(process_group: int) -> bool:
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it ended just now
+                state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+                if int(group) == process_group and state != "Z":
+                    return True
+        return False
+
+    return look
 
 
 @pytest.fixture

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,7 +23,9 @@ from drepano.cli.main import app
 from drepano.datasets import write_simulated_dataset
 from drepano.errors import DrepanoError
 
-METHODS = "unet,dunet"
+METHODS = ["unet", "dunet", "dunet-weighted-cross-entropy"]
+BUDGET = ["--steps", "12", "--batch-size", "3", "--crop-size", "32", "--validate-every", "5", "--folds", "2"]
+BUDGET += ["--methods", ",".join(METHODS)]
 
 
 @pytest.fixture(scope="module")
@@ -24,32 +33,42 @@ def side_by_side(benchmark_script):
     return benchmark_script("side_by_side")
 
 
-@pytest.fixture(scope="module", params=["default", "paper"])
-def runs(request, side_by_side, tmp_path_factory):
-    """One experiment trained one by one, and side by side; with one thread, since weights depend on it."""
-    folder = tmp_path_factory.mktemp("runs")
-    threads, trainer = torch.get_num_threads(), side_by_side.fit.run_trainer
-    torch.set_num_threads(1)
-    write_simulated_dataset(folder / "data", fields=4, size=64, cells=3, seed=0)
-    budget = ["--steps", "12", "--batch-size", "3", "--crop-size", "32", "--validate-every", "5"]
-    budget += ["--preset", request.param]
-    command = ["compare", folder / "data", "--out", folder / "one-by-one", "--methods", METHODS, "--folds", 2]
-    result = CliRunner().invoke(app, [str(part) for part in [*command, *budget]])
-    assert result.exit_code == 0, result.output
-    shutil.copytree(folder / "one-by-one", folder / "side-by-side")
-    shutil.rmtree(folder / "side-by-side" / "jobs")
-    for split in ("fold-1", "fold-2"):
-        side_by_side.train_and_measure(
-            folder / "side-by-side", split, 0, METHODS.split(","), "cpu", crops=None
-        )
-    torch.set_num_threads(threads)
-    side_by_side.fit.run_trainer = trainer
-    return folder / "one-by-one", folder / "side-by-side"
+@pytest.fixture(scope="module")
+def trained_twice(side_by_side, tmp_path_factory):
+    """Of a preset one experiment trained one by one, and side by side.
+
+    With one thread, since weights depend on it.
+    """
+
+    @cache
+    def train(preset):
+        folder = tmp_path_factory.mktemp(preset)
+        threads, trainer = torch.get_num_threads(), side_by_side.fit.run_trainer
+        torch.set_num_threads(1)
+        write_simulated_dataset(folder / "data", fields=4, size=64, cells=3, seed=0)
+        command = ["compare", folder / "data", "--out", folder / "one-by-one", "--preset", preset, *BUDGET]
+        result = CliRunner().invoke(app, [str(part) for part in command])
+        assert result.exit_code == 0, result.output
+        shutil.copytree(folder / "one-by-one", folder / "side-by-side")
+        shutil.rmtree(folder / "side-by-side" / "jobs")
+        for split in ("fold-1", "fold-2"):
+            side_by_side.train_and_measure(folder / "side-by-side", split, 0, METHODS, "cpu", crops=None)
+        torch.set_num_threads(threads)
+        side_by_side.fit.run_trainer = trainer
+        return folder / "one-by-one", folder / "side-by-side"
+
+    return train
 
 
-@pytest.mark.parametrize("job", [f"{m}/fold-{f}/seed-0" for m in METHODS.split(",") for f in (1, 2)])
-def test_weights_log_and_figures_are_those_of_compare(runs, job):
-    there, here = (run / "jobs" / job for run in runs)
+@pytest.fixture
+def runs(trained_twice):
+    return trained_twice("default")
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("job", [f"{m}/fold-{f}/seed-0" for m in METHODS for f in (1, 2)])
+def test_weights_log_and_figures_are_those_of_compare(trained_twice, preset, job):
+    there, here = (run / "jobs" / job for run in trained_twice(preset))
     expected, found = (load_file(folder / "training/model.safetensors") for folder in (there, here))
     assert expected.keys() == found.keys()
     assert all((expected[name] == found[name]).all() for name in expected)
@@ -77,28 +96,76 @@ def test_where_it_was_killed_it_goes_on(side_by_side, runs, tmp_path, monkeypatc
     step, made = side_by_side.Trainee.step, []
 
     def killed(trainee, *batch):
-        if len(made) == 14:
+        if len(made) == 7 * len(METHODS):
             raise KeyboardInterrupt
         made.append(trainee)
         step(trainee, *batch)
 
     monkeypatch.setattr(side_by_side.Trainee, "step", killed)
     with pytest.raises(KeyboardInterrupt):
-        side_by_side.train(run, "fold-1", 0, METHODS.split(","), "cpu")
+        side_by_side.train(run, "fold-1", 0, METHODS, "cpu")
     made.clear()
     monkeypatch.setattr(side_by_side.Trainee, "step", lambda *of: (made.append(0), step(*of)))
-    trained = side_by_side.train(run, "fold-1", 0, METHODS.split(","), "cpu")
-    assert len(made) == 2 * (12 - 5)
-    for method, (weights, rows) in trained.items():
+    trained = side_by_side.train(run, "fold-1", 0, METHODS, "cpu")
+    assert len(made) == len(METHODS) * (12 - 5)
+    for method, trainee in trained.items():
         folder = runs[0] / f"jobs/{method}/fold-1/seed-0/training"
-        whole = load_file(folder / "model.safetensors")
+        whole, weights = load_file(folder / "model.safetensors"), trainee.network.state_dict()
         assert all((whole[name] == weights[name]).all() for name in whole)
-        log = pd.read_csv(folder / "logs/version_0/metrics.csv")
-        pd.testing.assert_frame_equal(pd.DataFrame(rows)[log.columns], log, rtol=1e-5, check_dtype=False)
+        log, same = pd.read_csv(folder / "logs/version_0/metrics.csv"), pd.DataFrame(trainee.rows)
+        pd.testing.assert_frame_equal(same[log.columns], log, rtol=1e-5, check_dtype=False)
+
+
+def test_what_was_trained_elsewhere_is_measured_here_and_says_so(side_by_side, runs, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs"))
+    there = {**side_by_side.fit.versions(), "torch": "2.0 of another machine"}
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(side_by_side.fit, "versions", lambda: there)
+        side_by_side.train(run, "fold-1", 0, ["unet"], "cpu")
+    monkeypatch.setattr(side_by_side.fit, "run_trainer", None)
+    monkeypatch.setattr(side_by_side.Trainee, "step", None)
+    side_by_side.train_and_measure(run, "fold-1", 0, ["unet"], "cpu", None)
+    result = json.loads((run / "jobs/unet/fold-1/seed-0/result.json").read_text())
+    assert result["training_versions"] == there
+    assert result["versions"] == side_by_side.fit.versions()
+    assert not side_by_side.unfinished_file(run, "fold-1", 0).exists(), (
+        "or a job deleted would not be trained"
+    )
+
+
+def test_a_damaged_state_is_named(side_by_side, runs, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs"))
+    damaged = side_by_side.unfinished_file(run, "fold-1", 0)
+    damaged.write_bytes(b"damaged")
+    with pytest.raises(DrepanoError, match=r"fold-1-seed-0\.pt: cannot be gone on from; delete it"):
+        side_by_side.train(run, "fold-1", 0, ["unet"], "cpu")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which processes run")
+def test_killed_it_leaves_no_process_behind(runs, tmp_path, wait_until, is_running):
+    run = tmp_path / "run"
+    shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs"))
+    plan = json.loads((run / "plan.json").read_text())
+    plan["budget"]["steps"] = 100_000
+    (run / "plan.json").write_text(json.dumps(plan))
+    script = Path(__file__).parents[2] / "benchmarks/side_by_side.py"
+    options = ["--methods", "unet", "--device", "cpu", "--processes", "1"]
+    unfinished = run / "side-by-side/fold-1-seed-0.pt"
+    unfinished.unlink(missing_ok=True)
+    program = subprocess.Popen([sys.executable, str(script), str(run), *options], start_new_session=True)
+    try:
+        wait_until(lambda: unfinished.is_file() or program.poll() is not None)
+        assert program.poll() is None, "it ended before anybody wanted it to"
+        program.kill()
+        program.wait(60)
+        wait_until(lambda: not is_running(program.pid))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
 
 
 def test_methods_that_need_other_crops_are_refused(side_by_side, runs):
-    with pytest.raises(
-        (ValueError, DrepanoError), match=r"differ in augment|dunet-unaugmented: is dunet itself"
-    ):
+    with pytest.raises(ValueError, match="dunet, dunet-unaugmented differ in augment"):
         side_by_side.train(runs[1], "fold-1", 0, ["dunet", "dunet-unaugmented"], "cpu")

@@ -10,8 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +22,7 @@ from drepano.datasets import write_simulated_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments import jobs
 from drepano.experiments.plan import read_plan
+from drepano.methods import Budget
 from drepano.reports.experiment import write_comparison
 
 BUDGET = ["--steps", "2", "--batch-size", "2", "--crop-size", "32", "--validate-every", "1"]
@@ -375,8 +374,6 @@ class TestCompare:
         out = tmp_path / "out"
         result = compare(data, out, "--preset", "paper", methods="unet,dunet")
         assert result.exit_code == 0, result.output
-        budget = json.loads((out / "plan.json").read_text())["budget"]
-        assert (budget["preset"], budget["steps"], budget["batch_size"]) == ("paper", 2, 2)
         for method in ("unet", "dunet"):
             config = summary(out)["methods"][method]["settings"]["config"]
             assert (config["preset"], config["loss"], config["schedule"]) == ("paper", "ce", "constant")
@@ -384,6 +381,18 @@ class TestCompare:
         assert "preset paper" in (out / "report.html").read_text()
         with pytest.raises(DrepanoError, match=r"budget\.preset was 'paper', now 'default'"):
             compare(data, out)
+
+    @pytest.mark.parametrize(
+        ("preset", "budget"),
+        [
+            ("default", Budget(2000, 4, 256, 100, 1.0, "default")),
+            ("paper", Budget(20_000, 2, 512, 100, 1.0, "paper")),
+        ],
+    )
+    def test_what_is_not_said_is_as_in_the_preset(self, data, tmp_path, monkeypatch, preset, budget):
+        monkeypatch.setattr(jobs, "run_jobs", lambda folder, *_, **__: [])
+        assert run("compare", data, "--out", tmp_path, "--preset", preset, "--folds", 2).exit_code == 0
+        assert read_plan(tmp_path).budget == budget
 
     def test_logs_of_an_interrupted_training_are_one_curve(self, finished, tmp_path):
         out = tmp_path / "out"
@@ -484,7 +493,7 @@ def test_learning_curve(data, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which processes run")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
-def test_an_end_by_hand_ends_the_trainings_that_run_beside(data, tmp_path, ending):
+def test_an_end_by_hand_ends_the_trainings_that_run_beside(data, tmp_path, ending, wait_until, is_running):
     """Only the program that was started gets the signal; its processes end with it."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "drepano", "compare", str(data), "--out", str(out), "--methods", "unet"]
@@ -511,20 +520,3 @@ def test_an_end_by_hand_ends_the_trainings_that_run_beside(data, tmp_path, endin
 def hear_interrupts():
     """As in a terminal: what a shell starts in the background ignores them, and so do its children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def wait_until(happened, seconds=120):
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.2)
-
-
-def is_running(process_group):
-    """Whether any process of the group is left, the program's own or those that it started."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended just now
-            state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
-            if int(group) == process_group and state != "Z":
-                return True
-    return False

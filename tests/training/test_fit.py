@@ -117,16 +117,23 @@ def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(finis
 # --- what is learnt
 
 
-def test_rare_classes_are_found_sooner_where_all_weigh_the_same(toy, tiny, tmp_path):
-    field, found = samples.prepare_field(next(iter(toy)), 1.0, False, "contrast"), {}
-    for loss in ("ce", "weighted-ce"):
-        config = tiny(
-            steps=20, batch_size=4, validate_every=20, loss=loss, augment=False, schedule="constant"
-        )
-        network, _ = load_network(fit([toy], config, tmp_path / loss, device="cpu"))
-        with torch.no_grad():
-            found[loss] = int((network(torch.from_numpy(field.image).float()[None]).argmax(1) > 0).sum())
-    assert found["ce"] < (field.classes > 0).sum() / 2 < found["weighted-ce"]
+def test_classes_are_weighed_by_what_the_training_fields_have(toy, tiny, tmp_path, monkeypatch):
+    given = []
+
+    class Spy(SegmentationModule):
+        def __init__(self, network, config, taxonomy, weights):
+            given.append(weights)
+            super().__init__(network, config, taxonomy, weights)
+
+    monkeypatch.setattr("drepano.training.module.SegmentationModule", Spy)
+    fit([toy], tiny(loss="weighted-ce"), tmp_path, device="cpu")
+    (sides,) = json.loads((tmp_path / "splits.json").read_text()).values()
+    assert len(sides["validation"]) == 1
+    training = toy.with_ids(sides["training"])
+    fields = [samples.prepare_field(field, 1.0, False, "contrast") for field in training]
+    pixels = np.mean([np.bincount(field.classes[field.classes < 3], minlength=3) for field in fields], axis=0)
+    pixels[0] += np.mean([(field.classes == samples.BETWEEN_CELLS).sum() for field in fields])
+    assert given[0].numpy() == pytest.approx(pixels.sum() / (3 * pixels), rel=1e-6)
 
 
 def test_the_loss_goes_down(toy, tiny, tmp_path):

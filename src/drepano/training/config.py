@@ -28,8 +28,8 @@ class TrainingConfig(BaseModel):
         saturate, and tanh passes no gradient there.
     schedule : {"constant", "one-cycle"}
     loss : {"ce", "weighted-ce", "ce+dice"}
-        Cross-entropy, unweighted or with `balanced_weights`, or the unweighted one's sum with the soft Dice
-        loss over the classes of cells.
+        Cross-entropy, unweighted or with `class_weights.balanced_weights`, or the unweighted one's sum with
+        the soft Dice loss over the classes of cells.
     touching_weight : float
         Of the cross-entropy where two cells meet, which a network is to see as background.
     normalisation : {"background", "contrast"}

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from drepano.errors import DrepanoError
 from drepano.taxonomy import Taxonomy
-from drepano.training.class_weights import balanced_weights
+from drepano.training.class_weights import class_weights
 from drepano.training.config import TrainingConfig
 from drepano.training.samples import PreparedField, TrainingCrops
 
@@ -135,8 +135,7 @@ def run_trainer(
         # On a GPU cross-entropy and the sampling of deformable convolutions refuse to be deterministic.
         deterministic=accelerator == "cpu",
     )
-    weights = balanced_weights(groups, len(taxonomy)) if config.loss == "weighted-ce" else None
-    module = SegmentationModule(network, config, taxonomy, weights)
+    module = SegmentationModule(network, config, taxonomy, class_weights(config, groups, len(taxonomy)))
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=Data(), ckpt_path=checkpoint, weights_only=True)

@@ -217,7 +217,15 @@ def _trainings(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not configs:
         return []
     budget = plan.budget
-    names = ("learning_rate", "schedule", "loss", "touching_weight", "normalisation", "augment")
+    names = (
+        "learning_rate",
+        "offset_learning_rate",
+        "schedule",
+        "loss",
+        "touching_weight",
+        "normalisation",
+        "augment",
+    )
     settings = {name: {method: config[name] for method, config in configs.items()} for name in names}
     usual = {name: Counter(values.values()).most_common(1)[0][0] for name, values in settings.items()}
     others = [
