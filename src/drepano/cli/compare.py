@@ -12,9 +12,11 @@ import typer
 from drepano.cli.console import err, listed, out, say, stage_progress
 
 if TYPE_CHECKING:
+    from drepano.datasets import FieldDataset
     from drepano.experiments.plan import Job, Plan
     from drepano.experiments.splits import FieldInfo, Splits
     from drepano.methods import Budget
+    from drepano.taxonomy import Taxonomy
 
 _PAPER = "dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest"
 _METHODS = (
@@ -102,16 +104,17 @@ def compare(
     names = _methods(methods, budget, ilastik_project)
     numbers = _seeds(seeds)
     once = _known("--one-seed", listed(one_seed))
+    dataset, taxonomy = _open(data, binary)
+    names = _fit_for(names, taxonomy)
     plan = _plan(
         "compare",
-        data,
+        dataset,
+        taxonomy,
         folder,
-        binary,
         budget,
         lambda infos, classes: cross_validation(infos, folds, group, classes, seed=0),
         crops,
     )
-    names = _fit_for(names, plan.classes)
     jobs = plan.jobs(names, numbers, once)
     failed = _run(folder, jobs, processes, crops=crops, ilastik_project=ilastik_project)
     _finish(failed, write_comparison, folder, jobs)
@@ -155,15 +158,16 @@ def learning_curve(
     )
     names = _methods(methods, budget, ilastik_project)
     numbers = _seeds(seeds)
+    dataset, taxonomy = _open(data, binary)
+    names = _fit_for(names, taxonomy)
     plan = _plan(
         "learning-curve",
-        data,
+        dataset,
+        taxonomy,
         folder,
-        binary,
         budget,
         lambda infos, classes: split(infos, _numbers("--sizes", sizes), test, group, classes, seed=0),
     )
-    names = _fit_for(names, plan.classes)
     jobs = plan.jobs(names, numbers, ())
     failed = _run(folder, jobs, processes, ilastik_project=ilastik_project)
     _finish(failed, write_learning_curve, folder, jobs)
@@ -180,21 +184,17 @@ def _budget(preset: str, **given: Any) -> Budget:
 
 def _plan(
     kind: str,
-    data: Path,
+    dataset: FieldDataset,
+    taxonomy: Taxonomy,
     folder: Path,
-    binary: bool,
     budget: Budget,
     split: Callable[[Sequence[FieldInfo], Sequence[str]], Splits],
     crops: Path | None = None,
 ) -> Plan:
     """Fields scaled and split, the plan kept; what is special about the splits is said."""
-    from drepano.datasets import open_dataset
     from drepano.experiments.plan import FIELDS, keep_plan, make_plan, prepare_folder
     from drepano.experiments.working_copy import survey, write_working_copy
-    from drepano.taxonomy import BINARY
 
-    dataset = open_dataset(data)
-    taxonomy = BINARY if binary else dataset.taxonomy
     singles = None if crops is None else _crops(crops, [source.patient for source in dataset.sources])
     prepare_folder(folder)
     with stage_progress() as progress:
@@ -235,11 +235,20 @@ def _crops(folder: Path, patients: Sequence[str | None]) -> str:
     return f"{singles.name}, {len(singles)} crops"
 
 
-def _fit_for(names: list[str], classes: Sequence[str]) -> list[str]:
+def _open(data: Path, binary: bool) -> tuple[FieldDataset, Taxonomy]:
+    """The data set, and the classes that methods are to tell apart."""
+    from drepano.datasets import open_dataset
+    from drepano.taxonomy import BINARY
+
+    dataset = open_dataset(data)
+    return dataset, BINARY if binary else dataset.taxonomy
+
+
+def _fit_for(names: list[str], taxonomy: Taxonomy) -> list[str]:
     """Without methods that cannot tell so many classes."""
     from drepano.errors import DrepanoError
 
-    if "region-growing" not in names or len(classes) == 2:
+    if "region-growing" not in names or len(taxonomy) == 2:
         return names
     if names == ["region-growing"]:
         raise DrepanoError("region growing tells cells from background only: add --binary")

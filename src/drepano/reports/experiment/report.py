@@ -75,7 +75,8 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
     typical, hardest = _typical_and_hardest(results, plan.classes)
     drawn = {
         "roc": (
-            "ROC of pixels, linear up to 0.001 and logarithmic from there, mean over folds and seeds",
+            "ROC of pixels (the paper's Fig. 5), linear up to 0.001 and logarithmic from there, mean over "
+            "folds and seeds",
             figures.draw_roc(summary),
         ),
         "confusion": (
@@ -88,7 +89,8 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
         ),
         **_validation_figure(summary),
         "maps": (
-            f"A test field, its truth and the class map of every method: {typical}, of median Dice",
+            f"A test field, its truth and the class map of every method (the paper's Fig. 6): {typical}, "
+            "of median Dice",
             _draw_maps(experiment, plan, dataset, typical, methods),
         ),
         "maps-hardest": (
@@ -117,7 +119,8 @@ def write_learning_curve(experiment: Path, jobs: Sequence[Job]) -> Path:
     _write_data(experiment, plan, summary, results)
     drawn = {
         "learning-curve": (
-            "Dice against the number of training fields; bars are one SD over seeds",
+            "Dice against the number of training fields"
+            + ("; bars are one SD over seeds" if len({job.seed for job in jobs}) > 1 else ""),
             figures.draw_learning_curve(summary),
         ),
         **_validation_figure(summary),
