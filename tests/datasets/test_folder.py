@@ -128,6 +128,33 @@ def test_eight_categories_are_merged_to_four(write):
     assert (dataset[0].classes == np.array(merged)[labels]).all()
 
 
+def test_capitals_and_blanks_do_not_matter(write):
+    lines = "".join(f'{i} = " {category.lower()} "\n' for i, category in enumerate(CATEGORIES, start=1))
+    dataset = open_dataset(write(CELLS, toml=f'{LABELS}[classes]\n0 = "Background"\n{lines}'))
+    assert dataset.taxonomy == SCD
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("Echinocite", "Echinocyte"), ("discocytes", "Discocyte"), ("Ret+Stom+Ech", "Ret+Sto+Ech")],
+)
+def test_a_misspelt_category_is_told_since_it_would_undo_the_merging_of_all(write, written, meant):
+    toml = f'{LABELS}[classes]\n0 = "background"\n1 = "Oval"\n2 = "Sickle"\n3 = "{written}"\n'
+    told = refusal_to_open(write(CELLS, toml=toml))
+    assert f"dataset.toml: [classes]: {written!r} is none of the eight categories" in told
+    assert f"write {meant!r}" in told
+
+
+def test_another_class_beside_the_categories_is_not_taken_for_one(write):
+    toml = LABELS + '[classes]\n0 = "background"\n1 = "Oval"\n2 = "Sickle"\n3 = "Platelet"\n'
+    assert open_dataset(write(CELLS, toml=toml)).taxonomy.classes == (
+        "background",
+        "Oval",
+        "Sickle",
+        "Platelet",
+    )
+
+
 def test_some_of_the_categories_are_merged_as_well(write):
     toml = LABELS + '[classes]\n0 = "background"\n1 = "Oval"\n2 = "Sickle"\n3 = "Grl"\n'
     dataset = open_dataset(write(CELLS * 2, toml=toml))
@@ -155,6 +182,24 @@ def test_without_an_instance_map_regions_of_one_class_are_the_cells(write):
     assert field.instances.max() == 3
     assert len({field.instances[2, 2], field.instances[7, 7], field.instances[7, 12]}) == 3
     assert ((field.instances > 0) == (field.classes > 0)).all()
+
+
+def test_categories_that_touch_are_two_cells_though_they_are_merged_into_one_class(write):
+    labels = np.zeros((30, 40), np.uint8)
+    labels[5:15, 5:15], labels[5:15, 15:25] = 1, 2
+    toml = LABELS + '[classes]\n0 = "background"\n1 = "Discocyte"\n2 = "Oval"\n3 = "Sickle"\n'
+    field = open_dataset(write(labels, toml=toml))[0]
+    assert np.unique(field.classes).tolist() == [0, SCD.index("Dic+Ovl")]
+    assert field.instances.max() == 2 and field.instances[10, 10] != field.instances[10, 20]
+
+
+def test_values_of_one_class_that_touch_are_one_cell(write):
+    labels = np.zeros((30, 40), np.uint8)
+    labels[5:15, 5:15], labels[5:15, 15:25] = 1, 2
+    field = open_dataset(
+        write(labels, toml=LABELS + '[classes]\n0 = "background"\n1 = "cell"\n2 = "cell"\n')
+    )[0]
+    assert field.instances.max() == 1
 
 
 def test_16_bit_instance_maps_alone_make_every_cell_a_cell(write):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +31,8 @@ from drepano.io import (
 from drepano.taxonomy import BACKGROUND, BINARY, MERGED_CLASS, SCD, Taxonomy, from_classes
 
 CONFIG_NAME = "dataset.toml"
+
+_KNOWN = {name.casefold(): name for name in (BACKGROUND, *MERGED_CLASS, *SCD.cell_classes)}
 
 EXAMPLE = """\
 name = "my fields"
@@ -73,8 +76,8 @@ def open_folder(folder: Path) -> FieldDataset:
     """The data set that ``dataset.toml`` in `folder` describes.
 
     Class names of the eight categories are merged into the paper's four where all names are of these twelve
-    and two or more are named. With instance maps and no class
-    maps every cell is a "cell".
+    and two or more are named, in capitals or not. Cells are told apart before: without instance maps what
+    touches and has one name is one. With instance maps and no class maps every cell is a "cell".
 
     Raises
     ------
@@ -82,11 +85,11 @@ def open_folder(folder: Path) -> FieldDataset:
         If the file is not valid.
     """
     config = _read_config(folder / CONFIG_NAME)
-    taxonomy, mapping = _read_classes(config, folder / CONFIG_NAME)
+    names, taxonomy = _read_classes(config, folder / CONFIG_NAME)
     sources, problems = _find_sources(folder, config)
 
     def load(source: FieldSource) -> Field:
-        return _load(source, mapping, config.preparation == "paper")
+        return _load(source, names, taxonomy, config.preparation == "paper")
 
     return FieldDataset(
         name=config.name,
@@ -113,10 +116,10 @@ def _read_config(path: Path) -> FolderConfig:
         ) from error
 
 
-def _read_classes(config: FolderConfig, path: Path) -> tuple[Taxonomy, dict[str, int]]:
-    """The taxonomy, and the class index of every value in the label maps."""
+def _read_classes(config: FolderConfig, path: Path) -> tuple[dict[str, str], Taxonomy]:
+    """The name of every value in the label maps, and the taxonomy that has these or what they merge into."""
     if config.labels is None:
-        return BINARY, {}
+        return {}, BINARY
     if not config.classes:
         raise DrepanoError(
             f'{path}: has labels but no [classes]; write one line a value, for instance 255 = "cell"'
@@ -126,17 +129,29 @@ def _read_classes(config: FolderConfig, path: Path) -> tuple[Taxonomy, dict[str,
             parse_value(value)
         except DrepanoError as error:
             raise DrepanoError(f"{path}: [classes]: {error}") from error
-    names = list(dict.fromkeys(config.classes.values()))
+    of_values = {value: _KNOWN.get(name.strip().casefold(), name) for value, name in config.classes.items()}
+    names = list(dict.fromkeys(of_values.values()))
     if BACKGROUND not in names:
         raise DrepanoError(f'{path}: [classes] names no background; write for instance 0 = "{BACKGROUND}"')
     if len(names) < 2:
         raise DrepanoError(f'{path}: [classes] names no class of cells; write for instance 255 = "cell"')
-    known = {BACKGROUND, *MERGED_CLASS, *SCD.classes}
-    if len(names) > 2 and known.issuperset(names):
-        taxonomy = SCD
-    else:
-        taxonomy = from_classes([BACKGROUND, *(name for name in names if name != BACKGROUND)])
-    return taxonomy, {value: taxonomy.index(name) for value, name in config.classes.items()}
+    _check_spelling(names, path)
+    if len(names) > 2 and set(_KNOWN.values()).issuperset(names):
+        return of_values, SCD
+    return of_values, from_classes([BACKGROUND, *(name for name in names if name != BACKGROUND)])
+
+
+def _check_spelling(names: Sequence[str], path: Path) -> None:
+    """Refuse what looks like one of the eight categories beside others of them, which would not be merged."""
+    if len(set(MERGED_CLASS).intersection(names)) < 2:
+        return
+    for name in names:
+        meant = [] if name in _KNOWN.values() else get_close_matches(name.casefold(), _KNOWN, 1, 0.8)
+        if meant:
+            raise DrepanoError(
+                f"{path}: [classes]: {name!r} is none of the eight categories, which are merged into four "
+                f"where no other class is named; write {_KNOWN[meant[0]]!r}, or a name that is less like it"
+            )
 
 
 def _find_sources(folder: Path, config: FolderConfig) -> tuple[list[FieldSource], list[str]]:
@@ -204,11 +219,13 @@ def _patient(stem: str, pattern: str | None, where: Path) -> str | None:
     return None if found is None else found.group(1)
 
 
-def _load(source: FieldSource, mapping: dict[str, int], paper: bool) -> Field:
+def _load(source: FieldSource, names: Mapping[str, str], taxonomy: Taxonomy, paper: bool) -> Field:
     image = read_image(source.image)
     classes = instances = None
     if source.labels is not None:
-        classes = map_values(read_label_values(source.labels), mapping, source.labels)
+        values = read_label_values(source.labels)
+        mapping = {value: taxonomy.index(name) for value, name in names.items()}
+        classes = map_values(values, mapping, source.labels)
         check_same_size(image, classes, source.image, source.labels)
     if source.instances is not None:
         if source.instances.suffix.lower() in LOSSY_SUFFIXES:
@@ -220,8 +237,10 @@ def _load(source: FieldSource, mapping: dict[str, int], paper: bool) -> Field:
         check_same_size(image, instances, source.image, source.instances)
         if classes is None:
             classes = (instances > 0).astype(np.uint8)
-    elif classes is not None:
-        instances = _regions_of_one_class(classes)
+    elif source.labels is not None:
+        numbers = {name: number for number, name in enumerate(dict.fromkeys([BACKGROUND, *names.values()]))}
+        named = map_values(values, {value: numbers[name] for value, name in names.items()}, source.labels)
+        instances = _regions_of_one_class(named)
     field = Field(
         source.id, image, classes, instances, patient=source.patient, pixel_size=pixel_size(source.image)
     )
