@@ -34,6 +34,8 @@ class Field:
         Whose blood it is.
     pixel_size : float, optional
         Side of a pixel in micrometres.
+    margins : (int, int), optional
+        Blank columns that were cut off on the left and right, where that was asked for.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Field:
     points: NDArray[np.int32] | None = None
     patient: str | None = None
     pixel_size: float | None = None
+    margins: tuple[int, int] | None = None
 
     def class_map(self, taxonomy: Taxonomy) -> NDArray[np.uint8]:
         """True class of every pixel, (H, W); all cells are class 1 where `taxonomy` knows no more than cells.

@@ -131,3 +131,62 @@ def test_a_name_without_a_patient_is_one_problem_among_others(folder: Path) -> N
     add_field(folder, "nobody", seed=9)
     (folder / "labels" / "P1_a.png").unlink()
     assert len(problems(folder)) == 2
+
+
+# --- blank margins
+
+
+def add_wide_field(folder: Path, name: str, seed: int, left: int, right: int) -> None:
+    """120 x 300 px between bars, as the paper's fields are."""
+    grey = (150 + np.random.default_rng(seed).normal(0, 3, (120, 300))).astype(np.uint8)
+    mask = np.zeros(grey.shape, np.uint8)
+    mask[50:70, 140:160], grey[50:70, 140:160] = 255, 80
+    grey[:, :left], grey[:, 300 - right :] = 0, 0
+    save(folder / "images" / f"{name}.png", grey)
+    save(folder / "labels" / f"{name}.png", mask)
+
+
+def test_margins_that_nobody_cuts_off_are_told(tmp_path: Path) -> None:
+    (tmp_path / "dataset.toml").write_text(SETTINGS.replace("cell_diameter = 6", "cell_diameter = 20"))
+    for number in range(3):
+        add_wide_field(tmp_path, f"P1_{number}", number, left=40, right=50)
+    add_wide_field(tmp_path, "P1_3", 3, left=0, right=0)
+    (line,) = problems(tmp_path)
+    assert "3 of 4 fields have blank margins, 40 px on the left and 50 px on the right" in line
+    assert 'preparation = "paper"' in line
+
+
+def test_of_margins_cut_off_their_widths_are_told_and_fields_unlike_the_others(tmp_path: Path) -> None:
+    settings = SETTINGS.replace("cell_diameter = 6", 'cell_diameter = 60\npreparation = "paper"')
+    (tmp_path / "dataset.toml").write_text(settings)
+    for number in range(3):
+        add_wide_field(tmp_path, f"P1_{number}", number, left=40, right=50 + number)
+    add_wide_field(tmp_path, "P1_3", 3, left=40, right=0)
+    result = check_dataset(open_dataset(tmp_path, strict=False))
+    (line,) = result.problems
+    assert line.startswith(str(tmp_path / "images" / "P1_3.png"))
+    assert "blank margins of 40 and 0 px were cut off, where most fields have 40 and 50 px" in line
+    assert any(
+        "40 px on the left (40 to 40) and 50 px on the right (0 to 52)" in one for one in result.left_out
+    )
+
+
+# --- patients
+
+
+def test_of_every_patient_fields_cells_and_absent_classes_are_told(folder: Path) -> None:
+    config = folder / "dataset.toml"
+    config.write_text(config.read_text().replace('255 = "cell"', '255 = "round"\n128 = "long"'))
+    add_field(folder, "P1_b", seed=3)
+    labels = folder / "labels" / "P1_b.png"
+    save(labels, np.where(np.asarray(Image.open(labels)) > 0, np.uint8(128), np.uint8(0)))
+    result = check_dataset(open_dataset(folder, strict=False))
+    assert result.patients == ("P1: fields 2, cells 2", "P2: fields 1, cells 1; no long")
+
+
+def test_images_in_subfolders_are_told(folder: Path) -> None:
+    (folder / "images" / "P3").mkdir()
+    (folder / "images" / "P1_a.png").rename(folder / "images" / "P3" / "001.png")
+    (folder / "labels" / "P1_a.png").unlink()
+    (line,) = problems(folder)
+    assert "1 images in 1 subfolders are not read" in line and "P3_001.png" in line

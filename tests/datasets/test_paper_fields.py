@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from drepano.datasets import open_dataset
-from drepano.datasets.paper_fields import SIZE, content_columns, prepare_paper_field
+from drepano.datasets.paper_fields import SIZE, prepare_paper_field
 from drepano.errors import DrepanoError
 from drepano.field import Field
+from drepano.margins import blank_margins
 from drepano.taxonomy import CATEGORIES, MERGED_CLASS, SCD
 
 HEIGHT, WIDTH = 1080, 1920
@@ -45,7 +46,7 @@ def as_jpeg(image, quality=75):
 @pytest.mark.parametrize("bar", [0, 255])
 def test_blank_margins_are_found_exactly(bar):
     image, _ = a_field(bar)
-    assert content_columns(image) == slice(LEFT, RIGHT)
+    assert blank_margins(image) == (LEFT, WIDTH - RIGHT)
 
 
 @pytest.mark.parametrize("bar", [0, 255])
@@ -53,18 +54,18 @@ def test_blank_margins_are_found_exactly(bar):
 @pytest.mark.parametrize(("left", "right"), [(LEFT, RIGHT), (255, 1665)])
 def test_margins_that_compression_smeared_are_found_to_within_a_few_px(bar, quality, left, right):
     image, _ = a_field(bar, left, right)
-    found = content_columns(as_jpeg(image, quality))
-    assert abs(found.start - left) <= 4 and abs(found.stop - right) <= 4
+    found = blank_margins(as_jpeg(image, quality))
+    assert abs(found[0] - left) <= 4 and abs(WIDTH - found[1] - right) <= 4
 
 
 def test_an_image_without_margins_keeps_every_column():
     image, _ = a_field(0, left=0, right=WIDTH)
-    assert content_columns(image) == slice(0, WIDTH)
+    assert blank_margins(image) == (0, 0)
 
 
 def test_a_margin_on_one_side_only():
     image, _ = a_field(0, right=WIDTH)
-    assert content_columns(image) == slice(LEFT, WIDTH)
+    assert blank_margins(image) == (LEFT, 0)
 
 
 @pytest.mark.parametrize("grey", [0, 150, 255])
@@ -87,6 +88,7 @@ def test_image_and_maps_become_512_x_512_and_stay_aligned():
     assert set(np.unique(field.instances)) <= set(np.unique(instances))
     assert (field.id, field.patient) == ("a", "P1")
     assert field.pixel_size is None  # no longer square
+    assert all(abs(a - b) <= 4 for a, b in zip(field.margins, (LEFT, WIDTH - RIGHT), strict=True))
     dark = field.image[..., 0] < 115
     assert (dark == (field.classes > 0)).mean() > 0.99
     assert ((field.classes > 0) == (field.instances > 0)).all()

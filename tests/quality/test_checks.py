@@ -40,6 +40,15 @@ def test_overexposed_pixels_are_counted(field):
     assert any("expose anew" in warning for warning in quality.warnings)
 
 
+def test_blank_margins_are_told_first_and_are_not_overexposed_pixels(field):
+    image = field()
+    image[:, :64], image[:, -32:] = 0, 255
+    quality = check(image)
+    assert quality.saturated_share == 0
+    assert quality.warnings[0].startswith("blank margins of 64 px on the left and 32 px on the right")
+    assert not any("expose anew" in warning for warning in quality.warnings)
+
+
 def test_a_slope_of_the_background_is_uneven_light(field):
     slope = np.linspace(-30, 30, 256)[None, :, None]
     image = (field() + slope).clip(0, 255).astype(np.uint8)

@@ -95,6 +95,8 @@ def check(data: Data) -> None:
         result = check_dataset(dataset, advance=lambda: progress.advance(task))
     for line in result.left_out:
         err.print(f"left out: {line}")
+    for line in result.patients:
+        err.print(f"patient {line}")
     for line in result.problems:
         say("problem", line)
     out.print_json(data={"name": dataset.name, "classes": dataset.taxonomy.classes, **result.fingerprint})

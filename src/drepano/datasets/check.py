@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
+
+import numpy as np
 
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import FieldFacts, field_facts, fingerprint
 from drepano.errors import DrepanoError
 from drepano.field import Field
+from drepano.margins import notable_margins
+from drepano.taxonomy import Taxonomy
 
 _TOLERANCE = 1.5
 """How many times smaller or larger than stated the cells may be."""
 _WITHOUT_CLASS = 0.1
 """Share of the cells' pixels in an instance map that are background in the class map, from which on they are
 not of one field."""
+
+_MARGINS_DIFFER, _MARGINS_DIFFER_PX = 0.1, 20
+"""From those of most fields, as a share of these and in px, before they are told."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +37,15 @@ class CheckResult:
         A line each: which file, what is wrong, what to do.
     left_out : tuple of str
         What the reader leaves out on purpose.
+    patients : tuple of str
+        A line for every patient, where these are known: fields, cells, and classes that no field has.
     fingerprint : dict
         Over the fields that could be read.
     """
 
     problems: tuple[str, ...]
     left_out: tuple[str, ...]
+    patients: tuple[str, ...]
     fingerprint: dict[str, Any]
 
 
@@ -42,8 +53,8 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
     """Read every field once and collect all problems.
 
     Unreadable files, sizes that differ and unknown label values come from the readers; fields without a
-    single cell, instance maps that contradict the class map, images that stand twice and a wrong cell
-    diameter are found here.
+    single cell, instance maps that contradict the class map, images that stand twice, blank margins and a
+    wrong cell diameter are found here.
 
     Parameters
     ----------
@@ -55,6 +66,8 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
     problems = list(dataset.problems)
     left_out = list(dataset.left_out)
     facts: list[FieldFacts] = []
+    cut: dict[FieldSource, tuple[int, int]] = {}
+    uncut: list[tuple[int, int]] = []
     images: dict[str, list[int]] = defaultdict(list)
     for index, source in enumerate(dataset.sources):
         try:
@@ -64,6 +77,10 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
             problems.append(str(error))
         else:
             problems += _describe_cells_without_class(source, field)
+            if field.margins is not None:
+                cut[source] = field.margins
+            elif source.category is None and (found := notable_margins(field.image)) is not None:
+                uncut.append(found)
             facts.append(fact)
             images[fact.image_digest].append(index)
             if fact.cells == 0 and source.category is not None:
@@ -74,6 +91,9 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
         advance()
     for copies in images.values():
         problems += _describe_copies(dataset, copies)
+    problems += _describe_cuts(cut)
+    left_out += _describe_usual_cut(dataset, list(cut.values()))
+    problems += _describe_margins(dataset, uncut)
     if not dataset.sources and not dataset.problems:
         problems.append(f"data set {dataset.name}: has no fields; put images into its image folder")
     result = fingerprint(facts, dataset.taxonomy)
@@ -85,7 +105,18 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
         )
     if facts and not result["labelled_fields"]:
         left_out.append(f"data set {dataset.name}: no field has labels, so nothing can be trained on it")
-    return CheckResult(tuple(problems), tuple(left_out), result)
+    patients = [_describe_patient(name, facts, dataset.taxonomy) for name in result["patients"]]
+    return CheckResult(tuple(problems), tuple(left_out), tuple(patients), result)
+
+
+def _describe_patient(patient: str, facts: Sequence[FieldFacts], taxonomy: Taxonomy) -> str:
+    own = [fact for fact in facts if fact.patient == patient]
+    cells = sum(fact.cells for fact in own if fact.cells is not None)
+    pixels = np.sum([fact.pixels for fact in own if fact.pixels], axis=0)
+    absent = [
+        name for name, count in zip(taxonomy.classes, np.atleast_1d(pixels), strict=False) if count == 0
+    ]
+    return f"{patient}: fields {len(own)}, cells {cells}" + (f"; no {', no '.join(absent)}" if absent else "")
 
 
 def _describe_cells_without_class(source: FieldSource, field: Field) -> list[str]:
@@ -99,6 +130,46 @@ def _describe_cells_without_class(source: FieldSource, field: Field) -> list[str
         f"{source.instances}: {share:.0%} of its cells' pixels are background in {source.labels}; make "
         "the two maps of one field"
     ]
+
+
+def _describe_margins(dataset: FieldDataset, uncut: list[tuple[int, int]]) -> list[str]:
+    if not uncut:
+        return []
+    left, right = _median(uncut)
+    return [
+        f"data set {dataset.name}: {len(uncut)} of {len(dataset)} fields have blank margins, {left} px on "
+        f'the left and {right} px on the right in the median; cut them off, or have preparation = "paper" '
+        "do it"
+    ]
+
+
+def _describe_usual_cut(dataset: FieldDataset, cuts: list[tuple[int, int]]) -> list[str]:
+    if not cuts:
+        return []
+    sides = [
+        f"{round(median(side))} px on the {name} ({min(side)} to {max(side)})"
+        for name, side in zip(("left", "right"), zip(*cuts, strict=True), strict=True)
+    ]
+    return [f"data set {dataset.name}: blank margins, {' and '.join(sides)}"]
+
+
+def _describe_cuts(cut: dict[FieldSource, tuple[int, int]]) -> list[str]:
+    """Fields of which more or less was cut off than of most, which stretches their cells unlike others'."""
+    if not cut:
+        return []
+    usual = _median(list(cut.values()))
+    return [
+        f"{source.image}: blank margins of {left} and {right} px were cut off, where most fields have "
+        f"{usual[0]} and {usual[1]} px; look at it (drepano data show), and cut it by hand where that is "
+        "wrong"
+        for source, (left, right) in cut.items()
+        if abs(left + right - sum(usual)) > max(_MARGINS_DIFFER_PX, _MARGINS_DIFFER * sum(usual))
+    ]
+
+
+def _median(margins: list[tuple[int, int]]) -> tuple[int, int]:
+    left, right = (round(median(side)) for side in zip(*margins, strict=True))
+    return left, right
 
 
 def _describe_copies(dataset: FieldDataset, copies: list[int]) -> list[str]:

@@ -157,6 +157,7 @@ def _check_spelling(names: Sequence[str], path: Path) -> None:
 def _find_sources(folder: Path, config: FolderConfig) -> tuple[list[FieldSource], list[str]]:
     """Fields whose files are all there, and what is wrong with the others."""
     images, problems = _files_by_stem(folder / config.images)
+    problems += _describe_subfolders(folder / config.images)
     maps: dict[str, dict[str, Path]] = {}
     for kind, name in (("labels", config.labels), ("instances", config.instances)):
         if name is None:
@@ -201,6 +202,21 @@ def _files_by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
         else:
             files[path.stem] = path
     return files, problems
+
+
+def _describe_subfolders(folder: Path) -> list[str]:
+    """Images that are not read, since their names could not be told apart."""
+    within = sorted(
+        path for path in folder.glob("*/*") if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."
+    )
+    if not within:
+        return []
+    new_name = f"{within[0].parent.name}_{within[0].name}"
+    return [
+        f"{folder}: {len(within)} images in {len({path.parent for path in within})} subfolders are not read; "
+        f"put them into {folder.name} itself, with the subfolder in the name where it is the patient "
+        f'({new_name}; patient = "^([^_]+)_"), their maps likewise'
+    ]
 
 
 def _patient(stem: str, pattern: str | None, where: Path) -> str | None:

@@ -153,8 +153,8 @@ def learning_curve(
     fitting = sorted({size for size in sizes if size <= most})
     if not fitting:
         raise DrepanoError(
-            f"learning curve: {len(fields)} fields leave {most} to train on beside those to test on; "
-            "give smaller sizes or fewer test fields"
+            f"learning curve: {len(fields)} fields leave {most} to train on beside {len(tests[0])} to test "
+            "on; give smaller --sizes or fewer --test fields"
         )
     left_out = sorted(set(sizes) - set(fitting))
     if left_out:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from drepano.cell_size import estimate_cell_diameter
 from drepano.cells import CELLS_TO_JUDGE
+from drepano.margins import notable_margins
 from drepano.preprocessing import (
     background_colour,
     difference_from_background,
@@ -39,7 +40,7 @@ class Quality:
     Parameters
     ----------
     saturated_share : float
-        Of pixels that are 0 or 255 in some channel.
+        Of pixels that are 0 or 255 in some channel, between blank margins.
     uneven_light : float
         Range of the background over the field, in units of the contrast of cells; NaN where none is seen.
     edge_width_px : float
@@ -84,13 +85,21 @@ def check_quality(
         Ranges of the fields of training, from the model card; may be empty.
     """
     numbers = describe(scaled)
-    red, green, blue = np.moveaxis((image == 0) | (image == 255), 2, 0)
+    margins = notable_margins(image)
+    left, right = margins or (0, 0)
+    picture = image[:, left : image.shape[1] - right]
+    red, green, blue = np.moveaxis((picture == 0) | (picture == 255), 2, 0)
     saturated = float((red | green | blue).mean())
     uneven = _uneven_light(scaled)
     # Where cells are smaller it is pixels, not the lens, that make edges wide.
     width = numbers["edge_width"] * _USUAL_DIAMETER / max(known_diameter, _USUAL_DIAMETER)
     strange = unlikeness(numbers, seen) if seen else float("nan")
     warnings = []
+    if margins is not None:
+        warnings.append(
+            f"blank margins of {left} px on the left and {right} px on the right, which spoil all that is "
+            "measured here: cut them off"
+        )
     if saturated > _SATURATED:
         warnings.append(
             f"{saturated:.0%} of the pixels are black or white to the end of the scale: expose anew"
