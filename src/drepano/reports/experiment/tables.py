@@ -210,7 +210,8 @@ def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
     third = "incomplete cells" if binary else "cells of two classes"
     return (
         f"## Cell errors (Table {table})\n\n{markdown_table(head, rows)}\n\n{_DEFINITIONS} I + II + III has "
-        f"{third} for III, as the paper's Table {table} does, and no missed ones. {_PAPERS_ROWS}"
+        f"{third} for III, as the paper's Table {table} does, and no missed ones."
+        + (f" {_PAPERS_ROWS}" if set(methods) & set(CELL_ERRORS) else "")
     )
 
 
