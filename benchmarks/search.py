@@ -101,7 +101,7 @@ def main(given: argparse.Namespace) -> int:
 def plan_search(data: Path, xu2017: Path, budget: Budget) -> Plan:
     """Six splits of four patients: trained on two, tested on the others."""
     dataset, singles = open_dataset(data), open_dataset(xu2017)
-    _, fingerprint = survey(dataset, dataset.taxonomy, lambda *_: None)
+    _, fingerprint, _ = survey(dataset, dataset.taxonomy, lambda *_: None)
     of_patient = {source.id: source.patient for source in dataset.sources}
     splits = []
     for held_out in combinations(sorted({str(patient) for patient in of_patient.values()}), 2):

@@ -90,6 +90,16 @@ class TestCompare:
         assert note in result.stderr
         assert note in (tmp_path / "out/tables.md").read_text()
 
+    def test_blank_margins_are_told(self, data, tmp_path):
+        shutil.copytree(data, tmp_path / "data")
+        for path in (tmp_path / "data/images").iterdir():
+            image = np.array(Image.open(path))
+            image[:, :8] = 0
+            Image.fromarray(image).save(path)
+        result = compare(tmp_path / "data", tmp_path / "out", "--binary", methods="region-growing")
+        assert "4 of 4 fields have blank margins, 8 px on the left" in " ".join(result.stderr.split())
+        assert "4 of 4 fields have blank margins" in (tmp_path / "out/tables.md").read_text()
+
     def test_splits_settings_and_versions_are_kept(self, finished):
         plan = json.loads((finished / "plan.json").read_text())
         tested = [id_ for split in plan["splits"] for id_ in split["test"]]

@@ -110,6 +110,11 @@ def test_the_background_becomes_0_wherever_it_is_listed(write):
     assert (dataset[0].classes == CELLS * 2).all()
 
 
+def test_a_misspelt_setting_is_told(write):
+    told = refusal_to_open(write(CELLS * 255, toml='label = "labels"\n' + BINARY_CLASSES))
+    assert "setting label: there is no such setting; did you mean labels?" in told
+
+
 def test_several_values_of_one_class(write):
     labels = CELLS * np.linspace(1, 2.99, 40).astype(np.uint8)
     toml = LABELS + '[classes]\n0 = "background"\n1 = "cell"\n2 = "cell"\n'

@@ -69,7 +69,7 @@ def run(tmp_path):
     """An experiment of two folds, two steps a network."""
     write_simulated_dataset(tmp_path / "data", fields=4, size=64, cells=3, seed=0)
     dataset, run = open_dataset(tmp_path / "data"), tmp_path / "run"
-    infos, fingerprint = survey(dataset, BINARY, lambda *_: None)
+    infos, fingerprint, _ = survey(dataset, BINARY, lambda *_: None)
     splits = cross_validation(infos, 2, "field", BINARY.classes, seed=0)
     run.mkdir()
     keep_plan(run, make_plan("compare", dataset, BINARY, fingerprint, Budget(2, 2, 32, 1), splits, None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -198,8 +199,9 @@ def _plan(
     singles = None if crops is None else _crops(crops, [source.patient for source in dataset.sources])
     prepare_folder(folder)
     with stage_progress() as progress:
-        infos, fingerprint = survey(dataset, taxonomy, progress)
+        infos, fingerprint, notes = survey(dataset, taxonomy, progress)
     splits = split(infos, taxonomy.classes)
+    splits = replace(splits, notes=(*splits.notes, *notes))
     plan = make_plan(kind, dataset, taxonomy, fingerprint, budget, splits, singles)
     keep_plan(folder, plan)
     with stage_progress() as progress:

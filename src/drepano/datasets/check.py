@@ -93,7 +93,7 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
         problems += _describe_copies(dataset, copies)
     problems += _describe_cuts(cut)
     left_out += _describe_usual_cut(dataset, list(cut.values()))
-    problems += _describe_margins(dataset, uncut)
+    problems += describe_margins(dataset, uncut)
     if not dataset.sources and not dataset.problems:
         problems.append(f"data set {dataset.name}: has no fields; put images into its image folder")
     result = fingerprint(facts, dataset.taxonomy)
@@ -132,7 +132,8 @@ def _describe_cells_without_class(source: FieldSource, field: Field) -> list[str
     ]
 
 
-def _describe_margins(dataset: FieldDataset, uncut: list[tuple[int, int]]) -> list[str]:
+def describe_margins(dataset: FieldDataset, uncut: list[tuple[int, int]]) -> list[str]:
+    """What to do about blank margins, left and right, that some fields have; nothing without."""
     if not uncut:
         return []
     left, right = _median(uncut)

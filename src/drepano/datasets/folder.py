@@ -111,8 +111,13 @@ def _read_config(path: Path) -> FolderConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        meant = get_close_matches(name, FolderConfig.model_fields, 1)
+        if first["type"] == "extra_forbidden":
+            reason = "there is no such setting" + (f"; did you mean {meant[0]}?" if meant else "")
+        else:
+            reason = first["msg"]
         raise DrepanoError(
-            f"{path}: setting {name}: {first['msg']}; drepano data example prints one that is right"
+            f"{path}: setting {name}: {reason}; drepano data example prints one that is right"
         ) from error
 
 

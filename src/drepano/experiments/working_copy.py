@@ -11,6 +11,7 @@ import numpy as np
 
 from drepano.datasets import (
     FieldDataset,
+    describe_margins,
     field_facts,
     fingerprint,
     open_dataset,
@@ -21,6 +22,7 @@ from drepano.errors import DrepanoError
 from drepano.experiments.splits import FieldInfo
 from drepano.field import Field
 from drepano.io import write_text
+from drepano.margins import notable_margins
 from drepano.preprocessing import scale_image, scale_labels
 from drepano.taxonomy import Taxonomy
 from drepano.training.trainer import Progress
@@ -79,18 +81,20 @@ def _scaled(field: Field, factor: float) -> Field:
 
 def survey(
     dataset: FieldDataset, taxonomy: Taxonomy, progress: Progress
-) -> tuple[list[FieldInfo], dict[str, Any]]:
-    """What `drepano.experiments.splits` needs of every field, and the data set's fingerprint.
+) -> tuple[list[FieldInfo], dict[str, Any], list[str]]:
+    """What `drepano.experiments.splits` needs of every field, the data set's fingerprint, and notes on it.
 
     Raises
     ------
     DrepanoError
         If a field has no class map.
     """
-    infos, facts = [], []
+    infos, facts, margins = [], [], []
     for number, field in enumerate(dataset, start=1):
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
         facts.append(field_facts(field, dataset.taxonomy))
+        margins.append(notable_margins(field.image))
         progress("reading fields", number, len(dataset), float("nan"))
-    return infos, fingerprint(facts, dataset.taxonomy)
+    notes = describe_margins(dataset, [found for found in margins if found is not None])
+    return infos, fingerprint(facts, dataset.taxonomy), [f"{note}." for note in notes]
