@@ -162,7 +162,7 @@ def _panels(count: int, square: bool = False, legend: bool = False) -> tuple[Fig
     """`legend` leaves room for one at the right of every panel."""
     from matplotlib.figure import Figure
 
-    columns = min(count, 2 if legend else 3)
+    columns = min(count, 2 if legend or count == 4 else 3)
     rows = -(-count // columns)
     width = _INCHES * (1.8 if legend else 1)
     height = _INCHES * (0.9 if square else 0.85)
