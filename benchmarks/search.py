@@ -114,15 +114,17 @@ def plan_search(data: Path, xu2017: Path, budget: Budget) -> Plan:
     )
 
 
-def wanted_variants(plan: Plan, good: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Of each split what is to be trained: all in the first round, then the default, what is good, `LATER`.
+def wanted_variants(
+    plan: Plan, good: dict[str, list[str]], later: Sequence[str] = LATER
+) -> dict[str, list[str]]:
+    """Of each split what is to be trained: all in the first round, then the default, what is good, `later`.
 
     `good` is what `good_without` says after the first round, and empty before.
     """
     wanted = {}
     for split in plan.splits:
         held_out = {str(plan.patients[field]) for field in split.test}
-        going_on = {DEFAULT, *LATER}.union(*(good[patient] for patient in held_out)) if good else set()
+        going_on = {DEFAULT, *later}.union(*(good[patient] for patient in held_out)) if good else set()
         wanted[split.name] = list(VARIANTS) if split.name in first_round(plan) else sorted(going_on)
     return wanted
 
@@ -200,7 +202,7 @@ def sum_up(rows: Sequence[dict[str, Any]], plan: Plan) -> dict[str, Any]:
     there = {split: set(table["method"]) for split, table in results.groupby("split")}
     wanted = wanted_variants(plan, good)
     finished = bool(good) and all(there.get(split, set()) >= set(wanted[split]) for split in wanted)
-    everywhere = sorted(set.intersection(*map(set, wanted.values())) - set(LATER))
+    everywhere = sorted(set.intersection(*map(set, wanted_variants(plan, good, later=()).values())))
     return {
         "first_round": means.round(4).to_dict("index"),
         "good_without": good,

@@ -276,7 +276,15 @@ def _go_on_from(unfinished: Path, trainees: dict[str, Trainee]) -> int:
             return 0
         for name, trainee in trainees.items():
             trainee.go_on_from(states[name])
-    except (OSError, RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
         raise DrepanoError(f"{unfinished}: cannot be gone on from; delete it to begin anew") from error
     (steps,) = {states[name]["steps"] for name in trainees}
     return int(steps)

@@ -31,7 +31,7 @@ def with_bars(grey, level, noise=0.0):
     return barred
 
 
-@pytest.mark.parametrize("level", [0, 90, 128, 150, 255])
+@pytest.mark.parametrize("level", [0, 90, 128, 140, 255])
 @pytest.mark.parametrize("noise", [0.7, 1, 3])
 def test_bars_of_one_grey_are_found_in_noisy_and_in_clean_fields(level, noise):
     assert blank_margins(as_image(with_bars(a_field(noise), level))) == (LEFT, RIGHT)
@@ -54,6 +54,39 @@ def test_clean_background_up_to_the_edge_is_no_margin(noise, light):
     assert blank_margins(as_image(a_field(noise, light))) == (0, 0)
 
 
+@pytest.mark.parametrize("slope", [30, 60, 100])
+@pytest.mark.parametrize("cells", [True, False])
+def test_light_that_falls_off_to_a_side_is_no_margin(slope, cells):
+    grey = a_field(cells=cells) + slope * np.linspace(-0.5, 0.5, 480)
+    assert blank_margins(as_image(grey)) == (0, 0)
+
+
+def test_clean_background_beside_a_crowd_is_no_margin():
+    rng = np.random.default_rng(2)
+    grey = a_field(cells=False)
+    y, x = np.mgrid[:270, :480]
+    for row, column in zip(rng.integers(0, 270, 150), rng.integers(120, 360, 150), strict=True):
+        grey[np.hypot(y - row, x - column) < 16] = 80
+    assert blank_margins(as_image(grey)) == (0, 0)
+
+
+def test_white_background_to_the_end_of_the_scale_is_no_margin():
+    assert blank_margins(as_image(a_field() + 120)) == (0, 0)
+
+
+def test_the_background_around_a_single_cell_is_no_margin():
+    y, x = np.mgrid[:80, :80]
+    crop = 150 + np.random.default_rng(0).normal(0, 2, (80, 80))
+    crop[np.hypot(y - 40, x - 40) < 30] = 60
+    assert blank_margins(as_image(crop)) == (0, 0)
+
+
+def test_a_stray_column_at_the_edge_does_not_keep_a_bar():
+    barred = with_bars(a_field(), 0)
+    barred[:, 0] = np.random.default_rng(3).uniform(0, 255, 270)
+    assert blank_margins(as_image(barred)) == (LEFT, RIGHT)
+
+
 def test_bars_above_and_below_are_not_looked_for():
     barred = a_field()
     barred[:30], barred[-30:] = 0, 0
@@ -64,6 +97,12 @@ def test_of_a_blank_image_all_is_margin_and_none_is_told():
     blank = as_image(np.full((40, 60), 150.0))
     assert blank_margins(blank) == (60, 60)
     assert notable_margins(blank) is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 3), (2, 15)])
+def test_tiny_images_are_no_trouble(size):
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    assert notable_margins(image) is None
 
 
 def test_a_few_columns_are_not_worth_telling():

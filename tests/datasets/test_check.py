@@ -163,9 +163,9 @@ def test_of_margins_cut_off_their_widths_are_told_and_fields_unlike_the_others(t
         add_wide_field(tmp_path, f"P1_{number}", number, left=40, right=50 + number)
     add_wide_field(tmp_path, "P1_3", 3, left=40, right=0)
     result = check_dataset(open_dataset(tmp_path, strict=False))
-    (line,) = result.problems
-    assert line.startswith(str(tmp_path / "images" / "P1_3.png"))
-    assert "blank margins of 40 and 0 px were cut off, where most fields have 40 and 50 px" in line
+    assert result.problems == ()
+    (line,) = [line for line in result.left_out if line.startswith(str(tmp_path / "images" / "P1_3.png"))]
+    assert "blank margins of 40 and 0 px, where 40 and 50 px are usual" in line
     assert any(
         "40 px on the left (40 to 40) and 50 px on the right (0 to 52)" in one for one in result.left_out
     )
@@ -181,12 +181,42 @@ def test_of_every_patient_fields_cells_and_absent_classes_are_told(folder: Path)
     labels = folder / "labels" / "P1_b.png"
     save(labels, np.where(np.asarray(Image.open(labels)) > 0, np.uint8(128), np.uint8(0)))
     result = check_dataset(open_dataset(folder, strict=False))
-    assert result.patients == ("P1: fields 2, cells 2", "P2: fields 1, cells 1; no long")
+    assert result.patients == ("P1: fields 2, cells 2", "P2: fields 1, cells 1, no long")
+
+
+def test_of_patients_without_labels_no_class_is_said_to_be_absent(folder: Path) -> None:
+    config = folder / "dataset.toml"
+    config.write_text(config.read_text().replace('labels = "labels"\n', ""))
+    result = check_dataset(open_dataset(folder, strict=False))
+    assert result.patients == ("P1: fields 1, no labels", "P2: fields 1, no labels")
+
+
+# --- subfolders
 
 
 def test_images_in_subfolders_are_told(folder: Path) -> None:
-    (folder / "images" / "P3").mkdir()
-    (folder / "images" / "P1_a.png").rename(folder / "images" / "P3" / "001.png")
-    (folder / "labels" / "P1_a.png").unlink()
-    (line,) = problems(folder)
+    save(folder / "images" / "P3" / "001.png", np.zeros((20, 30), np.uint8))
+    result = check_dataset(open_dataset(folder))
+    (line,) = result.left_out
     assert "1 images in 1 subfolders are not read" in line and "P3_001.png" in line
+    assert result.problems == ()
+
+
+def test_they_are_a_problem_where_there_are_no_other_images(folder: Path) -> None:
+    for name in ("P1_a.png", "P2_a.png"):
+        (folder / "labels" / name).unlink()
+        (folder / "images" / name[:2]).mkdir()
+        (folder / "images" / name).rename(folder / "images" / name[:2] / name)
+    (line,) = problems(folder)
+    assert "2 images in 2 subfolders are not read" in line
+
+
+def test_hidden_folders_and_the_maps_are_no_images_that_are_not_read(folder: Path) -> None:
+    save(folder / ".thumbnails" / "P1_a.png", np.zeros((20, 30), np.uint8))
+    for path in list((folder / "images").iterdir()):
+        path.rename(folder / path.name)
+    (folder / "images").rmdir()
+    config = folder / "dataset.toml"
+    config.write_text('images = "."\n' + config.read_text())
+    result = check_dataset(open_dataset(folder))
+    assert (result.problems, result.left_out) == ((), ())

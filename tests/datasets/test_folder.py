@@ -150,6 +150,16 @@ def test_a_misspelt_category_is_told_since_it_would_undo_the_merging_of_all(writ
     assert f"write {meant!r}" in told
 
 
+def test_a_misspelt_one_of_the_four_is_told_too(write):
+    toml = LABELS + '[classes]\n0 = "background"\n1 = "Dic+Ovl"\n2 = "El+Sk"\n3 = "Ret+Sto+Ehc"\n'
+    assert "write 'Ret+Sto+Ech'" in refusal_to_open(write(CELLS, toml=toml))
+
+
+def test_all_in_the_plural_are_told(write):
+    toml = LABELS + '[classes]\n0 = "background"\n1 = "Discocytes"\n2 = "Sickles"\n'
+    assert "write 'Discocyte'" in refusal_to_open(write(CELLS, toml=toml))
+
+
 def test_another_class_beside_the_categories_is_not_taken_for_one(write):
     toml = LABELS + '[classes]\n0 = "background"\n1 = "Oval"\n2 = "Sickle"\n3 = "Platelet"\n'
     assert open_dataset(write(CELLS, toml=toml)).taxonomy.classes == (

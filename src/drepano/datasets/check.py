@@ -91,8 +91,7 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
         advance()
     for copies in images.values():
         problems += _describe_copies(dataset, copies)
-    problems += _describe_cuts(cut)
-    left_out += _describe_usual_cut(dataset, list(cut.values()))
+    left_out += [*_describe_usual_cut(dataset, list(cut.values())), *_describe_cuts(cut)]
     problems += describe_margins(dataset, uncut)
     if not dataset.sources and not dataset.problems:
         problems.append(f"data set {dataset.name}: has no fields; put images into its image folder")
@@ -111,12 +110,12 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
 
 def _describe_patient(patient: str, facts: Sequence[FieldFacts], taxonomy: Taxonomy) -> str:
     own = [fact for fact in facts if fact.patient == patient]
-    cells = sum(fact.cells for fact in own if fact.cells is not None)
-    pixels = np.sum([fact.pixels for fact in own if fact.pixels], axis=0)
-    absent = [
-        name for name, count in zip(taxonomy.classes, np.atleast_1d(pixels), strict=False) if count == 0
-    ]
-    return f"{patient}: fields {len(own)}, cells {cells}" + (f"; no {', no '.join(absent)}" if absent else "")
+    cells = [fact.cells for fact in own if fact.cells is not None]
+    told = f"{patient}: fields {len(own)}, " + (f"cells {sum(cells)}" if cells else "no labels")
+    of_fields = [fact.pixels for fact in own if fact.pixels]
+    pixels = np.sum(of_fields, axis=0) if of_fields else np.ones(len(taxonomy))
+    absent = [name for name, count in zip(taxonomy.cell_classes, pixels[1:], strict=True) if count == 0]
+    return told + "".join(f", no {name}" for name in absent)
 
 
 def _describe_cells_without_class(source: FieldSource, field: Field) -> list[str]:
@@ -132,8 +131,20 @@ def _describe_cells_without_class(source: FieldSource, field: Field) -> list[str
     ]
 
 
-def describe_margins(dataset: FieldDataset, uncut: list[tuple[int, int]]) -> list[str]:
-    """What to do about blank margins, left and right, that some fields have; nothing without."""
+def describe_margins(dataset: FieldDataset, uncut: Sequence[tuple[int, int]]) -> list[str]:
+    """What to do about blank margins.
+
+    Parameters
+    ----------
+    dataset : FieldDataset
+    uncut : sequence of (int, int)
+        Their widths on the left and right, px, of every field that has some.
+
+    Returns
+    -------
+    list of str
+        One line, or none.
+    """
     if not uncut:
         return []
     left, right = _median(uncut)
@@ -145,7 +156,7 @@ def describe_margins(dataset: FieldDataset, uncut: list[tuple[int, int]]) -> lis
 
 
 def _describe_usual_cut(dataset: FieldDataset, cuts: list[tuple[int, int]]) -> list[str]:
-    if not cuts:
+    if not any(map(sum, cuts)):
         return []
     sides = [
         f"{round(median(side))} px on the {name} ({min(side)} to {max(side)})"
@@ -160,15 +171,14 @@ def _describe_cuts(cut: dict[FieldSource, tuple[int, int]]) -> list[str]:
         return []
     usual = _median(list(cut.values()))
     return [
-        f"{source.image}: blank margins of {left} and {right} px were cut off, where most fields have "
-        f"{usual[0]} and {usual[1]} px; look at it (drepano data show), and cut it by hand where that is "
-        "wrong"
+        f"{source.image}: blank margins of {left} and {right} px, where {usual[0]} and {usual[1]} px are "
+        "usual; see whether that is right"
         for source, (left, right) in cut.items()
         if abs(left + right - sum(usual)) > max(_MARGINS_DIFFER_PX, _MARGINS_DIFFER * sum(usual))
     ]
 
 
-def _median(margins: list[tuple[int, int]]) -> tuple[int, int]:
+def _median(margins: Sequence[tuple[int, int]]) -> tuple[int, int]:
     left, right = (round(median(side)) for side in zip(*margins, strict=True))
     return left, right
 

@@ -87,6 +87,7 @@ def open_folder(folder: Path) -> FieldDataset:
     config = _read_config(folder / CONFIG_NAME)
     names, taxonomy = _read_classes(config, folder / CONFIG_NAME)
     sources, problems = _find_sources(folder, config)
+    unread = _describe_subfolders(folder, config)
 
     def load(source: FieldSource) -> Field:
         return _load(source, names, taxonomy, config.preparation == "paper")
@@ -99,7 +100,8 @@ def open_folder(folder: Path) -> FieldDataset:
         licence=config.licence,
         cell_diameter=config.cell_diameter,
         origin=config.origin,
-        problems=tuple(problems),
+        problems=tuple(problems if sources else [*problems, *unread]),
+        left_out=tuple(unread if sources else []),
     )
 
 
@@ -147,22 +149,21 @@ def _read_classes(config: FolderConfig, path: Path) -> tuple[dict[str, str], Tax
 
 
 def _check_spelling(names: Sequence[str], path: Path) -> None:
-    """Refuse what looks like one of the eight categories beside others of them, which would not be merged."""
-    if len(set(MERGED_CLASS).intersection(names)) < 2:
-        return
-    for name in names:
-        meant = [] if name in _KNOWN.values() else get_close_matches(name.casefold(), _KNOWN, 1, 0.8)
-        if meant:
+    """Refuse what is nearly one of the twelve names beside others, and would undo the merging."""
+    cells = [name for name in names if name != BACKGROUND]
+    nearest = {name: get_close_matches(name.casefold(), _KNOWN, 1, 0.8) for name in cells}
+    alike = {name: _KNOWN[found[0]] for name, found in nearest.items() if found}
+    for name, meant in alike.items():
+        if name != meant and len(alike) > 1:
             raise DrepanoError(
                 f"{path}: [classes]: {name!r} is none of the eight categories, which are merged into four "
-                f"where no other class is named; write {_KNOWN[meant[0]]!r}, or a name that is less like it"
+                f"where no other class is named; write {meant!r}, or a name that is less like it"
             )
 
 
 def _find_sources(folder: Path, config: FolderConfig) -> tuple[list[FieldSource], list[str]]:
     """Fields whose files are all there, and what is wrong with the others."""
     images, problems = _files_by_stem(folder / config.images)
-    problems += _describe_subfolders(folder / config.images)
     maps: dict[str, dict[str, Path]] = {}
     for kind, name in (("labels", config.labels), ("instances", config.instances)):
         if name is None:
@@ -209,18 +210,23 @@ def _files_by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
     return files, problems
 
 
-def _describe_subfolders(folder: Path) -> list[str]:
+def _describe_subfolders(folder: Path, config: FolderConfig) -> list[str]:
     """Images that are not read, since their names could not be told apart."""
+    maps = {folder / name for name in (config.labels, config.instances) if name is not None}
+    images = folder / config.images
     within = sorted(
-        path for path in folder.glob("*/*") if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."
+        path
+        for path in images.glob("*/*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.parent not in maps
+        and not any(part.startswith(".") for part in path.relative_to(images).parts)
     )
     if not within:
         return []
-    new_name = f"{within[0].parent.name}_{within[0].name}"
     return [
-        f"{folder}: {len(within)} images in {len({path.parent for path in within})} subfolders are not read; "
-        f"put them into {folder.name} itself, with the subfolder in the name where it is the patient "
-        f'({new_name}; patient = "^([^_]+)_"), their maps likewise'
+        f"{images}: {len(within)} images in {len({path.parent for path in within})} subfolders are not read; "
+        "put them into the folder itself, with the subfolder in the name where it is the patient "
+        f"({within[0].parent.name}_{within[0].name}), and their maps likewise"
     ]
 
 
@@ -244,9 +250,10 @@ def _load(source: FieldSource, names: Mapping[str, str], taxonomy: Taxonomy, pap
     image = read_image(source.image)
     classes = instances = None
     if source.labels is not None:
-        values = read_label_values(source.labels)
-        mapping = {value: taxonomy.index(name) for value, name in names.items()}
-        classes = map_values(values, mapping, source.labels)
+        distinct = list(dict.fromkeys([BACKGROUND, *names.values()]))
+        numbers = {value: distinct.index(name) for value, name in names.items()}
+        named = map_values(read_label_values(source.labels), numbers, source.labels)
+        classes = np.array([taxonomy.index(name) for name in distinct], np.uint8)[named]
         check_same_size(image, classes, source.image, source.labels)
     if source.instances is not None:
         if source.instances.suffix.lower() in LOSSY_SUFFIXES:
@@ -259,8 +266,6 @@ def _load(source: FieldSource, names: Mapping[str, str], taxonomy: Taxonomy, pap
         if classes is None:
             classes = (instances > 0).astype(np.uint8)
     elif source.labels is not None:
-        numbers = {name: number for number, name in enumerate(dict.fromkeys([BACKGROUND, *names.values()]))}
-        named = map_values(values, {value: numbers[name] for value, name in names.items()}, source.labels)
         instances = _regions_of_one_class(named)
     field = Field(
         source.id, image, classes, instances, patient=source.patient, pixel_size=pixel_size(source.image)

@@ -94,7 +94,7 @@ def survey(
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
         facts.append(field_facts(field, dataset.taxonomy))
-        margins.append(notable_margins(field.image))
+        margins.append(None if field.margins is not None else notable_margins(field.image))
         progress("reading fields", number, len(dataset), float("nan"))
     notes = describe_margins(dataset, [found for found in margins if found is not None])
     return infos, fingerprint(facts, dataset.taxonomy), [f"{note}." for note in notes]

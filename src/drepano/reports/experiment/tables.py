@@ -38,9 +38,12 @@ _DEFINITIONS = (
     "A piece is a connected part of the map of at least 20 px. I, joined: a piece that covers at least "
     "half of each of two or more true cells that lie within 2 px of each other. II, artefact: a piece "
     "less than a tenth of which lies on true cells. III, incomplete: a true cell of which a tenth to "
-    "two thirds are found; missed: less than a tenth. III, two classes: a true cell at least a third of "
-    "which is given other classes than the one that most of it has. A cell in several pieces is no "
-    "error where they cover two thirds of it."
+    "two thirds are found; missed: less than a tenth. A cell in several pieces is no error where they "
+    "cover two thirds of it."
+)
+_TWO_CLASSES = (
+    " III, two classes: a true cell at least a third of which is given other classes than the one that "
+    "most of it has."
 )
 
 
@@ -209,7 +212,8 @@ def _cell_errors(methods: dict[str, Any], binary: bool) -> str:
     table = "II" if binary else "IV"
     third = "incomplete cells" if binary else "cells of two classes"
     return (
-        f"## Cell errors (Table {table})\n\n{markdown_table(head, rows)}\n\n{_DEFINITIONS} I + II + III has "
+        f"## Cell errors (Table {table})\n\n{markdown_table(head, rows)}\n\n{_DEFINITIONS}"
+        f"{'' if binary else _TWO_CLASSES} I + II + III has "
         f"{third} for III, as the paper's Table {table} does, and no missed ones."
         + (f" {_PAPERS_ROWS}" if set(methods) & set(CELL_ERRORS) else "")
     )
