@@ -97,22 +97,25 @@ def check_quality(
     warnings = []
     if margins is not None:
         warnings.append(
-            f"blank margins of {left} px on the left and {right} px on the right, which spoil all that is "
-            "measured here: cut them off"
+            f"blank margins of {left} px on the left and {right} px on the right: cut them off; light, focus "
+            "and likeness to the fields of training cannot be judged with them"
         )
     if saturated > _SATURATED:
         warnings.append(
             f"{saturated:.0%} of the pixels are black or white to the end of the scale: expose anew"
         )
-    if not isnan(uneven) and uneven > _UNEVEN:
-        warnings.append("the light is uneven: the background varies by more than half the contrast of cells")
-    sharp = seen["edge_width"][1] * _MORE_BLURRED if "edge_width" in seen else float("inf")
-    if width > _BLURRED or numbers["edge_width"] > sharp:
-        warnings.append(f"out of focus: edges are {width:.1f} px wide where cells are 45 px across")
-    if strange >= UNLIKE:
-        warnings.append(
-            f"unlike the fields that the network was trained on: {', '.join(in_words(numbers, seen))}"
-        )
+    if margins is None:
+        if not isnan(uneven) and uneven > _UNEVEN:
+            warnings.append(
+                "the light is uneven: the background varies by more than half the contrast of cells"
+            )
+        sharp = seen["edge_width"][1] * _MORE_BLURRED if "edge_width" in seen else float("inf")
+        if width > _BLURRED or numbers["edge_width"] > sharp:
+            warnings.append(f"out of focus: edges are {width:.1f} px wide where cells are 45 px across")
+        if strange >= UNLIKE:
+            warnings.append(
+                f"unlike the fields that the network was trained on: {', '.join(in_words(numbers, seen))}"
+            )
     warnings += _warnings_of_cells(cells, debris)
     warnings += _warnings_of_size(cells, cell_diameter, scaled, known_diameter)
     return Quality(saturated, uneven, width, strange, tuple(warnings))
