@@ -86,8 +86,9 @@ class Trainee:
         configured = self.module.configure_optimizers()
         self._optimiser: torch.optim.Adam = configured["optimizer"]
         self._schedule = configured["lr_scheduler"]["scheduler"] if "lr_scheduler" in configured else None
+        self._fused = device == "cuda"
         for group in self._optimiser.param_groups:
-            group["fused"] = device == "cuda"
+            group["fused"] = self._fused
         self._graph: torch.cuda.CUDAGraph | None = None
         self._loss_of_graph = torch.empty(0)
         self._steps = 0
@@ -110,6 +111,8 @@ class Trainee:
 
     def go_on_from(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["weights"])
+        for group in state["optimiser"]["param_groups"]:
+            group["fused"] = self._fused  # of this machine, not of the one that kept it
         self._optimiser.load_state_dict(state["optimiser"])
         if self._schedule is not None:
             self._schedule.load_state_dict(state["schedule"])
