@@ -94,14 +94,7 @@ def compare(
             "--crops: the class of single crops can be told of patients not trained on: use --group patient, "
             "without --binary"
         )
-    budget = _budget(
-        preset,
-        steps=steps,
-        batch_size=batch_size,
-        crop_size=crop_size,
-        validate_every=validate_every,
-        touching_weight=touching_weight,
-    )
+    budget = _budget(preset, steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
     numbers = _seeds(seeds)
     once = _known("--one-seed", listed(one_seed))
@@ -149,14 +142,7 @@ def learning_curve(
     from drepano.reports.experiment import write_learning_curve
 
     _check_group(group)
-    budget = _budget(
-        preset,
-        steps=steps,
-        batch_size=batch_size,
-        crop_size=crop_size,
-        validate_every=validate_every,
-        touching_weight=touching_weight,
-    )
+    budget = _budget(preset, steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
     numbers = _seeds(seeds)
     dataset, taxonomy = _open(data, binary)
@@ -174,13 +160,27 @@ def learning_curve(
     _finish(failed, write_learning_curve, folder, jobs)
 
 
-def _budget(preset: str, **given: Any) -> Budget:
+def _budget(
+    preset: str,
+    steps: int | None,
+    batch_size: int | None,
+    crop_size: int | None,
+    validate_every: int | None,
+    touching_weight: float | None,
+) -> Budget:
     """What is not given is the preset's."""
     from drepano.methods import Budget
     from drepano.training import make_config
 
-    config = make_config(preset, **{name: value for name, value in given.items() if value is not None})
-    return Budget(**{name: getattr(config, name) for name in given}, preset=preset)
+    options: dict[str, Any] = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "crop_size": crop_size,
+        "validate_every": validate_every,
+        "touching_weight": touching_weight,
+    }
+    config = make_config(preset, **{name: value for name, value in options.items() if value is not None})
+    return Budget(**{name: getattr(config, name) for name in options}, preset=preset)
 
 
 def _plan(
