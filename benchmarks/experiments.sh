@@ -82,7 +82,7 @@ keep five
 
 # Whether twice the steps change what the longest training of all methods says of the two.
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five-8000" --folds 5 \
-  --steps 8000 --validate-every 800 "${crops[@]}" --methods dunet,unet
+  --seeds 0,1,2 --steps 8000 --validate-every 800 "${crops[@]}" --methods dunet,unet
 keep five-8000
 
 # Figure 7: cells of composed fields against the number of training fields.

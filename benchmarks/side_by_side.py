@@ -258,6 +258,8 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
                     trainee.look(looks, current)
             with atomic_path(unfinished) as path:
                 torch.save({name: trainee.state() for name, trainee in trainees.items()}, path)
+            sys.stdout.write(f"{split}, seed {seed}: {number + 1} of {config.steps} steps\n")
+            sys.stdout.flush()
     for trainee in trainees.values():
         trainee.network.cpu()
     return trainees
