@@ -100,6 +100,17 @@ class TestCompare:
         assert "4 of 4 fields have blank margins, 8 px on the left" in " ".join(result.stderr.split())
         assert "4 of 4 fields have blank margins" in (tmp_path / "out/tables.md").read_text()
 
+    def test_fields_without_a_cell_are_told(self, data, tmp_path):
+        shutil.copytree(data, tmp_path / "data")
+        blank = sorted((tmp_path / "data/labels").iterdir())[0].stem
+        for kind in ("labels", "instances"):
+            path = tmp_path / f"data/{kind}/{blank}.png"
+            Image.fromarray(np.zeros_like(np.array(Image.open(path)))).save(path)
+        result = compare(tmp_path / "data", tmp_path / "out", "--binary", methods="region-growing")
+        told = f"1 of 4 fields have no labelled cell ({blank}), so that all cells found there are errors"
+        assert told in " ".join(result.stderr.split())
+        assert told in (tmp_path / "out/tables.md").read_text()
+
     def test_splits_settings_and_versions_are_kept(self, finished):
         plan = json.loads((finished / "plan.json").read_text())
         tested = [id_ for split in plan["splits"] for id_ in split["test"]]

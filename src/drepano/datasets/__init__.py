@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
-from drepano.datasets.check import check_dataset, describe_margins
+from drepano.datasets.check import check_dataset, describe_empty_fields, describe_margins
 from drepano.datasets.chula import is_chula, open_chula
 from drepano.datasets.composed import compose_field
 from drepano.datasets.composed_dataset import write_composed_dataset
@@ -25,6 +25,7 @@ __all__ = [
     "FieldSource",
     "check_dataset",
     "compose_field",
+    "describe_empty_fields",
     "describe_margins",
     "field_facts",
     "fingerprint",

@@ -25,6 +25,8 @@ not of one field."""
 
 _MARGINS_DIFFER, _MARGINS_DIFFER_PX = 0.1, 20
 """From those of most fields, as a share of these and in px, before they are told."""
+_MOST_NAMED = 3
+"""Fields without a cell."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,29 @@ def describe_margins(dataset: FieldDataset, uncut: Sequence[tuple[int, int]]) ->
         f"data set {dataset.name}: {len(uncut)} of {len(dataset)} fields have blank margins, {left} px on "
         f'the left and {right} px on the right in the median; cut them off, or have preparation = "paper" '
         "do it"
+    ]
+
+
+def describe_empty_fields(dataset: FieldDataset, empty: Sequence[str]) -> list[str]:
+    """What fields without a labelled cell do to an experiment.
+
+    Parameters
+    ----------
+    dataset : FieldDataset
+    empty : sequence of str
+        Ids of those fields.
+
+    Returns
+    -------
+    list of str
+        One line, or none.
+    """
+    if not empty:
+        return []
+    some = ", ".join(empty[:_MOST_NAMED]) + (", ..." if len(empty) > _MOST_NAMED else "")
+    return [
+        f"data set {dataset.name}: {len(empty)} of {len(dataset)} fields have no labelled cell ({some}), so "
+        "that all cells found there are errors; label their cells, or remove the fields"
     ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from drepano.datasets import (
     FieldDataset,
+    describe_empty_fields,
     describe_margins,
     field_facts,
     fingerprint,
@@ -89,12 +90,17 @@ def survey(
     DrepanoError
         If a field has no class map.
     """
-    infos, facts, margins = [], [], []
+    infos, facts, margins, empty = [], [], [], []
     for number, field in enumerate(dataset, start=1):
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
         facts.append(field_facts(field, dataset.taxonomy))
+        if facts[-1].cells == 0:
+            empty.append(field.id)
         margins.append(None if field.margins is not None else notable_margins(field.image))
         progress("reading fields", number, len(dataset), float("nan"))
-    notes = describe_margins(dataset, [found for found in margins if found is not None])
+    notes = [
+        *describe_margins(dataset, [found for found in margins if found is not None]),
+        *describe_empty_fields(dataset, empty),
+    ]
     return infos, fingerprint(facts, dataset.taxonomy), [f"{note}." for note in notes]
