@@ -30,7 +30,7 @@ def test_a_stage_has_a_line_a_minute_and_one_at_its_end(clock, log):
         for step in range(1, 8):
             clock[0] += 20
             progress("training", step, 7, 0.5)
-    assert log() == [f"training, loss 0.500: {step} of 7" for step in (4, 7)]
+    assert log() == ["training, loss 0.500: 4 of 7, 0:01:00 left", "training, loss 0.500: 7 of 7"]
 
 
 def test_a_stage_that_begins_with_nothing_done_says_so(clock, log):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from math import isnan
 from time import monotonic
 
@@ -65,7 +66,7 @@ def progress_bar() -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+    with Progress(*columns, console=err, disable=not err.is_terminal, get_time=monotonic) as progress:
         yield progress
 
 
@@ -74,7 +75,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
     """A callable for `drepano.training.fit` that shows a bar a stage.
 
     A stage that begins again has its bar begin again. Where standard error is no terminal a stage has a line
-    with nothing done, then one a minute, and one at its end.
+    with nothing done, then one a minute, with the time left, and one at its end.
     """
     with progress_bar() as progress:
         tasks: dict[str, TaskID] = {}
@@ -92,6 +93,12 @@ def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
             progress.update(tasks[stage], completed=done, description=text)
             if not err.is_terminal and (done in (0, total) or monotonic() - said[stage] >= _LINE_EVERY):
                 said[stage] = monotonic()
-                err.print(f"{text}: {done} of {total}")
+                err.print(f"{text}: {done} of {total}{_time_left(progress, tasks[stage])}")
 
         yield show
+
+
+def _time_left(progress: Progress, task: TaskID) -> str:
+    """At the speed of the last half minute; nothing where that is not known, or all is done."""
+    seconds = next(one.time_remaining for one in progress.tasks if one.id == task)
+    return f", {timedelta(seconds=round(seconds))} left" if seconds else ""
