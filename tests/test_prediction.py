@@ -143,7 +143,7 @@ def expected_files(*names: str) -> set[str]:
             f"{RECORDS}/{name}.json",
         )
     }
-    tables = {"cells.csv", "summary.csv", "patients.csv", "differences.csv", "report.html"}
+    tables = {"cells.csv", "summary.csv", "patients.csv", "differences.csv", "failures.csv", "report.html"}
     return own | tables | {f"{RECORDS}/files"}
 
 
@@ -299,8 +299,9 @@ class TestResults:
         for name in "ab":
             assert all((out / f"{name}{one.suffix}").is_file() for one in FORMATS.values())
         assert len(json.loads((out / "coco.json").read_text())["annotations"]) == 3
-        for table in ("cells", "summary", "patients", "differences"):
+        for table in ("cells", "summary", "patients", "differences", "failures"):
             read = pd.read_parquet(out / f"{table}.parquet").replace("", np.nan)
+            read = read.astype({"page": float} if "page" in read else {})
             pd.testing.assert_frame_equal(
                 read, pd.read_csv(out / f"{table}.csv"), check_dtype=False, rtol=1e-4
             )
@@ -688,13 +689,51 @@ class TestRerun:
         assert [outcome.skipped for outcome in outcomes] == [True, True, False]
         assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "b", "c"]
 
-    def test_another_file_of_the_same_name_is_another_field_unless_it_is_the_same_image(
-        self, segmenter, fields, out, tmp_path
-    ):
+    def test_an_image_that_was_moved_is_not_done_again(self, segmenter, fields, out, tmp_path):
         moved = save(tmp_path / "moved" / "a.png", TWO_CELLS)
         assert predict_fields([moved], out, segmenter)[0].skipped
+
+    def test_another_image_of_the_same_name_is_refused_and_nothing_is_lost(
+        self, segmenter, fields, out, tmp_path
+    ):
+        """As when a second patient's folder is sent to the first one's results."""
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
         other = save(tmp_path / "other" / "a.png", ONE_CELL)
-        assert not predict_fields([other], out, segmenter)[0].skipped
+        more = save(tmp_path / "other" / "new.png", ONE_CELL)
+        with pytest.raises(DrepanoError, match=rf"results of {fields / 'a.png'} named a, which .* {other}"):
+            predict_fields([more, other], out, segmenter, overwrite=True)
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+    def test_an_image_that_was_changed_in_its_place_is_done_again(self, segmenter, fields, out):
+        save(fields / "a.png", ONE_CELL)
+        assert [one.skipped for one in predict_fields([fields], out, segmenter)] == [False, True]
+
+    def test_tables_of_what_is_being_replaced_do_not_outlive_it(self, fields, out):
+        """Killed after the first field: maps by new settings beside tables by old ones would deceive."""
+
+        def stop(call):
+            if call == 2:
+                raise KeyboardInterrupt
+
+        segmenter = make_segmenter(darkness=0.4)
+        segmenter.before = stop
+        with pytest.raises(KeyboardInterrupt):
+            predict_fields([fields], out, segmenter)
+        assert not {"cells.csv", "summary.csv", "patients.csv", "report.html"} & files(out)
+        predict_fields([fields], out, make_segmenter(darkness=0.4))
+        assert files(out) == expected_files("a", "b")
+
+    def test_tables_stay_while_fields_are_added(self, fields, out):
+        save(fields / "c.png", ONE_CELL)
+        segmenter = make_segmenter()
+
+        def stop(call):
+            raise KeyboardInterrupt
+
+        segmenter.before = stop
+        with pytest.raises(KeyboardInterrupt):
+            predict_fields([fields], out, segmenter)
+        assert files(out) == expected_files("a", "b")
 
 
 def break_file(path: Path, how: str) -> None:
@@ -744,11 +783,46 @@ class TestBrokenFields:
 
     @broken
     @pytest.mark.parametrize("name", ["a.png", "b.tif"])
-    def test_a_field_that_turns_bad_loses_its_old_results(self, segmenter, fields, out, how, name):
+    def test_a_field_that_turns_bad_is_in_no_table_and_its_old_maps_stay(
+        self, segmenter, fields, out, how, name
+    ):
         predict_fields([fields], out, segmenter)
+        before = stamps(out)
         break_file(fields / name, how)
         predict_fields([fields], out, segmenter)
-        assert files(out) == expected_files("b" if name == "a.png" else "a")
+        assert stamps(out) == before
+        assert pd.read_csv(out / "summary.csv")["file"].tolist() == [
+            str(fields / ("b.tif" if name == "a.png" else "a.png"))
+        ]
+        (failure,) = pd.read_csv(out / "failures.csv").to_dict("records")
+        assert failure["patient"] == fields.name
+        assert failure["file"] == str(fields / name)
+        assert name in failure["reason"]
+
+    def test_what_is_away_for_a_while_is_done_when_it_is_back(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        data = (fields / "a.png").read_bytes()
+        break_file(fields / "a.png", "cut")
+        predict_fields([fields], out, segmenter)
+        (fields / "a.png").write_bytes(data)
+        assert all(outcome.skipped for outcome in predict_fields([fields], out, segmenter))
+
+    def test_paths_without_a_field_are_in_the_table_of_failures(self, segmenter, fields, out, tmp_path):
+        predict_fields([tmp_path / "typo.png", fields], out, segmenter)
+        (failure,) = pd.read_csv(out / "failures.csv").fillna("").to_dict("records")
+        assert (failure["patient"], failure["file"]) == ("", str(tmp_path / "typo.png"))
+        assert "does not exist" in failure["reason"]
+
+    def test_an_image_that_goes_after_it_was_segmented_costs_no_table(self, segmenter, fields, out):
+        def vanish(call):
+            if call == 2:
+                (fields / "a.png").unlink()
+
+        segmenter.before = vanish
+        outcomes = predict_fields([fields], out, segmenter)
+        assert [outcome.reason for outcome in outcomes] == ["", ""]
+        assert files(out) == expected_files("a", "b")
+        assert "the image has gone since it was segmented" in (out / "report.html").read_text()
 
     def test_a_repaired_file_is_done(self, segmenter, fields, out):
         break_file(fields / "a.png", "cut")
@@ -791,8 +865,7 @@ class TestInterruption:
         segmenter.before = stop
         with pytest.raises(KeyboardInterrupt):
             predict_fields([fields], out, segmenter)
-        noted = {f"{RECORDS}/{'abc'[stop_at - 1]}.files"}
-        assert files(out) == expected_files(*"abc"[: stop_at - 1]) - expected_files() | noted
+        assert files(out) == expected_files(*"abc"[: stop_at - 1]) - expected_files()
 
         undisturbed = make_segmenter()
         outcomes = predict_fields([fields], out, undisturbed)
@@ -804,14 +877,16 @@ class TestInterruption:
         for outcome, other in zip(outcomes, whole, strict=True):
             np.testing.assert_equal(outcome.record.cells, other.record.cells)
 
-    def test_a_field_interrupted_while_it_is_redone_is_not_taken_for_done(self, segmenter, fields, out):
+    def test_a_field_interrupted_while_it_is_redone_is_not_taken_for_done(
+        self, segmenter, fields, out, monkeypatch
+    ):
         predict_fields([fields], out, segmenter)
 
-        def stop(call):
+        def stop(*args, **kwargs):
             raise KeyboardInterrupt
 
-        segmenter.before = stop
-        with pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("drepano.prediction.one_field.draw_overlay", stop)
             predict_fields([fields], out, segmenter, overwrite=True)
         outcomes = predict_fields([fields], out, make_segmenter())
         assert [outcome.skipped for outcome in outcomes] == [False, True]

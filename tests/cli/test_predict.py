@@ -124,6 +124,7 @@ class TestSuccess:
             "b.overlay.png",
             "cells.csv",
             "differences.csv",
+            "failures.csv",
             "patients.csv",
             "report.html",
             "summary.csv",
@@ -196,7 +197,14 @@ class TestBrokenFields:
         code, output, _ = run("predict", broken, "--out", out, "--model", model)
         assert code == 1
         assert "0 fields done, 1 failed" in output
-        assert results(out) == ["cells.csv", "differences.csv", "patients.csv", "report.html", "summary.csv"]
+        assert results(out) == [
+            "cells.csv",
+            "differences.csv",
+            "failures.csv",
+            "patients.csv",
+            "report.html",
+            "summary.csv",
+        ]
 
 
 class TestRefusals:

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.measure import approximate_polygon
 
 from drepano.cells import count_debris, find_cells, measure_cells, summarise_field
 from drepano.exports import FORMATS, FieldResult, trace_outlines
+from drepano.field import Segmentation
 from drepano.io import atomic_path, pixel_size, read_image, write_class_map
 from drepano.prediction.field_files import FieldFile, storable
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
@@ -57,17 +59,45 @@ def result_files(field: FieldFile, out: Path, formats: tuple[str, ...]) -> list[
     return [out / f"{field.name}{suffix}" for suffix in suffixes]
 
 
-def predict_field(
-    field: FieldFile, identity: FieldIdentity, out: Path, segmenter: Segmenter, options: Options
-) -> FieldRecord:
-    """Write the field's own results into `out`, and return what the tables need of it.
+@dataclass(frozen=True)
+class Analysis:
+    """What was found in a field.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 array
+    segmentation : Segmentation
+    instances : (H, W) int32 array
+        Cells numbered from 1.
+    cells : pandas.DataFrame
+        A row a cell.
+    debris : int
+    quality : Quality
+    pixel_size : float or None
+        Side of a pixel in micrometres.
+    begun : float
+        When, by `time.perf_counter`.
+    """
+
+    image: NDArray[np.uint8]
+    segmentation: Segmentation
+    instances: NDArray[np.int32]
+    cells: pd.DataFrame
+    debris: int
+    quality: Quality
+    pixel_size: float | None
+    begun: float
+
+
+def analyse_field(field: FieldFile, segmenter: Segmenter, options: Options) -> Analysis:
+    """Read, segment and measure a field.
 
     Raises
     ------
     DrepanoError
-        If the image cannot be read or segmented, or (`OutputError`) a result cannot be written.
+        If the image cannot be read or segmented.
     """
-    begin = time.perf_counter()
+    begun = time.perf_counter()
     image = read_image(field.path, field.page, options.channel)
     segmentation = segmenter.segment(image, options.cell_diameter)
     instances = find_cells(segmentation)
@@ -85,34 +115,54 @@ def predict_field(
     )
     if segmentation.size_unknown:
         quality = replace(quality, warnings=(_SIZE_UNKNOWN, *quality.warnings))
+    return Analysis(image, segmentation, instances, cells, debris, quality, side, begun)
+
+
+def write_field(
+    field: FieldFile, found: Analysis, identity: FieldIdentity, out: Path, formats: tuple[str, ...]
+) -> FieldRecord:
+    """Write the field's own results into `out`, and return what the tables need of it.
+
+    Raises
+    ------
+    DrepanoError
+        If (`OutputError`) a result cannot be written, or a format cannot hold it.
+    """
+    segmentation, instances, cells, quality = found.segmentation, found.instances, found.cells, found.quality
     taxonomy = segmentation.taxonomy
     write_class_map(out / f"{field.name}{CLASSES}", segmentation.classes, taxonomy)
     classes = {
         int(cell): taxonomy.index(name) for cell, name in zip(cells["cell"], cells["class"], strict=True)
     }
     with atomic_path(out / f"{field.name}{OVERLAY}") as path:
-        overlay = draw_overlay(image, instances, classes, taxonomy, field.name, quality.warnings)
+        overlay = draw_overlay(found.image, instances, classes, taxonomy, field.name, quality.warnings)
         Image.fromarray(overlay).save(path, compress_level=_FAST)
     result = FieldResult(
-        storable(str(field.path)), field.page, segmentation, instances, cells, side, field.plane
+        storable(str(field.path)), field.page, segmentation, instances, cells, found.pixel_size, field.plane
     )
-    for name in options.formats:
+    for name in formats:
         if name in FORMATS:
             FORMATS[name].write(out / f"{field.name}{FORMATS[name].suffix}", result)
     outlines = trace_outlines(instances)
     return FieldRecord(
         identity=identity,
-        summary=summarise_field(cells, instances.shape, taxonomy, side)
+        summary=summarise_field(cells, instances.shape, taxonomy, found.pixel_size)
         | {
-            "debris": debris,
+            "debris": found.debris,
             "cell_diameter_px": segmentation.cell_diameter,
             **_as_columns(quality),
         },
         cells={str(name): column.tolist() for name, column in cells.items()},
         outlines=[_simplified(outlines[cell].outer, segmentation.cell_diameter) for cell in cells["cell"]],
         warnings=list(quality.warnings),
-        seconds=time.perf_counter() - begin,
+        seconds=time.perf_counter() - found.begun,
+        image=image_path(field),
     )
+
+
+def image_path(field: FieldFile) -> str:
+    """Of its file, wherever the program was begun."""
+    return storable(str(field.path.resolve()))
 
 
 def _simplified(ring: NDArray[np.int64], cell_diameter: float) -> list[int]:

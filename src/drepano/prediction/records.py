@@ -24,7 +24,7 @@ CLASSES, OVERLAY = ".classes.png", ".overlay.png"
 RESULT_SUFFIXES = (CLASSES, OVERLAY, *(one.suffix for one in FORMATS.values()))
 """What the names of a field's own results can end with."""
 
-TABLES = ("cells", "summary", "patients", "differences")
+TABLES = ("cells", "summary", "patients", "differences", "failures")
 COCO, REPORT = "coco.json", "report.html"
 
 
@@ -69,6 +69,8 @@ class FieldRecord:
     warnings : list of str
     seconds : float
         Time from reading the image to its last result.
+    image : str
+        Path of the image file; empty in records of versions before 0.7.
     """
 
     identity: FieldIdentity
@@ -77,6 +79,7 @@ class FieldRecord:
     outlines: list[list[int]]
     warnings: list[str]
     seconds: float
+    image: str = ""
 
 
 def write_record(path: Path, record: FieldRecord) -> None:
@@ -88,12 +91,17 @@ def read_finished(path: Path, results: Sequence[Path], identity: FieldIdentity) 
     """The record of a field that is done, complete, and was made the same way from the same image."""
     if not all(result.is_file() for result in results):
         return None
+    record = read_record(path)
+    return record if record is not None and record.identity == identity else None
+
+
+def read_record(path: Path) -> FieldRecord | None:
+    """The record of a finished field, None where there is none that can be read."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        record = FieldRecord(**{**stored, "identity": FieldIdentity(**stored["identity"])})
+        return FieldRecord(**{**stored, "identity": FieldIdentity(**stored["identity"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return record if record.identity == identity else None
 
 
 def files_of_field(out: Path, name: str) -> frozenset[str]:

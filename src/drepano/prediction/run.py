@@ -15,7 +15,7 @@ from drepano.errors import DrepanoError
 from drepano.exports import check_formats
 from drepano.io import OutputError, ensure_writable_folder
 from drepano.prediction.field_files import FieldFile, list_fields, storable
-from drepano.prediction.one_field import Options, predict_field, result_files
+from drepano.prediction.one_field import Options, analyse_field, image_path, result_files, write_field
 from drepano.prediction.records import (
     RECORDS,
     FieldIdentity,
@@ -26,6 +26,7 @@ from drepano.prediction.records import (
     note_files,
     note_path,
     read_finished,
+    read_record,
     refuse_others_files,
     write_record,
 )
@@ -38,6 +39,7 @@ Grouping = Callable[[Sequence[FieldFile]], Samples]
 """From the fields to whose they are."""
 
 _PLAIN = Options()
+_TOO_LARGE = "not enough memory for a field of this size; cut it into smaller fields"
 _FINEST_SHARE = 0.0001
 
 
@@ -87,9 +89,10 @@ def predict_fields(
         Files and folders.
     out : Path
         Gets ``<name>.classes.png`` and ``<name>.overlay.png`` for each field; ``cells.csv`` and
-        ``summary.csv``, a row a cell and a field; ``patients.csv`` and
-        ``differences.csv``; ``report.html`` for all; and what `Options.formats` names, with "coco" also
-        ``coco.json`` for all, with "parquet" the tables as Parquet too.
+        ``summary.csv``, a row a cell and a field; ``patients.csv`` and ``differences.csv``; ``failures.csv``;
+        ``report.html`` for all; and what `Options.formats` names, with "coco" also ``coco.json`` for all,
+        with "parquet" the tables as Parquet too. What an earlier run wrote for a field stays until it is
+        segmented anew.
     segmenter : Segmenter
     options : Options
     grouping : callable
@@ -115,12 +118,13 @@ def predict_fields(
     ------
     DrepanoError
         If no field is found, a number is not positive, a format is unknown, `out` has a file that a result
-        would be written over and no earlier run wrote, or (`OutputError`) nothing can be written to `out`.
+        would be written over and no earlier run wrote, or results of another image under the name of one, or
+        (`OutputError`) nothing can be written to `out`.
     """
     check_formats(options.formats)
     _check_numbers(options.pixel_size, share_precision)
     if options.cell_diameter != "auto":
-        segmenter.diameter_or_known(options.cell_diameter)  # refused here, before it costs any earlier result
+        segmenter.diameter_or_known(options.cell_diameter)  # refused once, not in every field
     fields, failures = list_fields(paths, out)
     samples = grouping(fields)
     check_keys(samples, segmenter.card)
@@ -132,6 +136,7 @@ def predict_fields(
     for field in fields:
         results = [file.name for file in result_files(field, out, options.formats)]
         refuse_others_files(out, results, files_of_field(out, field.name))
+        _refuse_another_image(out, field)
     ensure_writable_folder(out)
     ensure_writable_folder(out / RECORDS)
     settings = _settings(segmenter, options)
@@ -149,7 +154,7 @@ def predict_fields(
     write_tables_and_report(
         out,
         [(one.field, one.record) for one in outcomes if one.field is not None and one.record is not None],
-        [Failure(one.source, one.reason) for one in outcomes if one.reason],
+        [(one.field, Failure(one.source, one.reason)) for one in outcomes if one.reason],
         samples,
         share_precision,
         options,
@@ -213,23 +218,47 @@ def _predict_or_explain(
         done = None if overwrite else read_finished(record_path, results, identity)
         if done is not None:
             return Outcome(field.source, field, done, skipped=True)
-        _remove(earlier)
+        analysis = analyse_field(field, segmenter, options)
+    except MemoryError:
+        return _failed(field, _TOO_LARGE)
+    except (DrepanoError, OSError) as error:
+        return _failed(field, error)
+    if read_record(record_path) is not None:
+        _remove([out / name for name in files_of_all(out)])  # tables that tell of what is replaced now
+    _remove(earlier)
+    try:
         note_files(note, [file.name for file in results])
-        earlier += results
-        record = predict_field(field, identity, out, segmenter, options)
+        record = write_field(field, analysis, identity, out, options.formats)
         write_record(record_path, record)
         return Outcome(field.source, field, record)
     except OutputError:
         raise
     except MemoryError:
-        reason = "not enough memory for a field of this size; cut it into smaller fields"
+        outcome = _failed(field, _TOO_LARGE)
     except DrepanoError as error:
-        reason = storable(str(error))
-    except OSError as error:
-        reason = f"{error.strerror}; rename or move the file"
-    _remove(earlier)
-    named = reason if storable(str(field.path)) in reason else f"{field.source}: {reason}"
+        outcome = _failed(field, error)
+    _remove([record_path, note, *results])
+    return outcome
+
+
+def _failed(field: FieldFile, why: str | DrepanoError | OSError) -> Outcome:
+    text = f"{why.strerror}; rename or move the file" if isinstance(why, OSError) else storable(str(why))
+    named = text if storable(str(field.path)) in text else f"{field.source}: {text}"
     return Outcome(field.source, field, reason=named)
+
+
+def _refuse_another_image(out: Path, field: FieldFile) -> None:
+    """Refuse to replace what another image has under the field's name: not one moved, nor one changed."""
+    record = read_record(out / RECORDS / f"{field.name}.json")
+    if record is None or record.image in ("", image_path(field)):
+        return
+    with suppress(DrepanoError):
+        if _digest(field.path) == record.identity.sha256:
+            return
+    raise DrepanoError(
+        f"{out}: has results of {record.image} named {field.name}, which those of another image, "
+        f"{field.source}, would replace; choose another folder for the results"
+    )
 
 
 def _remove(files: Sequence[Path]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
 from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
 from drepano.errors import DrepanoError
@@ -18,6 +19,7 @@ from drepano.models import ModelCard
 from drepano.prediction.field_files import FieldFile, storable
 from drepano.prediction.one_field import FIELD_COLUMNS, Options
 from drepano.prediction.records import (
+    CLASSES,
     COCO,
     REPORT,
     TABLES,
@@ -32,12 +34,13 @@ from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_
 from drepano.taxonomy import Taxonomy
 
 _FORMAT = "%.6g"
+_GONE = "the image has gone since it was segmented, so the report cannot show it"
 
 
 def write_tables_and_report(
     out: Path,
     done: Sequence[tuple[FieldFile, FieldRecord]],
-    failures: Sequence[Failure],
+    failures: Sequence[tuple[FieldFile | None, Failure]],
     samples: Samples,
     share_precision: float,
     options: Options,
@@ -50,7 +53,8 @@ def write_tables_and_report(
     ----------
     out : Path
     done : sequence of (FieldFile, FieldRecord)
-    failures : sequence of Failure
+    failures : sequence of (FieldFile or None, Failure)
+        None for a path without a field.
     samples : Samples
         Of all fields that are done.
     share_precision, options
@@ -69,7 +73,8 @@ def write_tables_and_report(
     for name in files_of_all(out).difference(asked_for):
         (out / name).unlink(missing_ok=True)
     note_files(note_path(out), asked_for)
-    tables = dict(zip(TABLES, (samples.join(cells), of_samples, patients, differences), strict=True))
+    whole = (samples.join(cells), of_samples, patients, differences, _failures_table(failures, samples))
+    tables = dict(zip(TABLES, whole, strict=True))
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format=_FORMAT))
         if PARQUET in options.formats:
@@ -87,14 +92,14 @@ def write_tables_and_report(
             ReportedField(
                 name=field.name,
                 source=field.source,
-                image=partial(read_image, field.path, field.page, options.channel),
+                image=partial(_picture, field, out, options.channel),
                 cells=_outlined(record),
-                warnings=tuple(record.warnings),
+                warnings=(*record.warnings, *(() if field.path.is_file() else (_GONE,))),
                 seconds=record.seconds,
             )
             for field, record in done
         ],
-        failures=failures,
+        failures=[failure for _, failure in failures],
         summary=places_of_groups(fields, samples),
         cells=cells,
         groups=Groups(patients, differences, samples.keys, share_precision),
@@ -128,6 +133,31 @@ def check_keys(samples: Samples, card: ModelCard) -> None:
             raise DrepanoError(f"samples: {key!r} is the name of a result; rename that column")
 
 
+def _picture(field: FieldFile, out: Path, channel: int) -> NDArray[np.uint8]:
+    """The field's image; white, of the same size, where it has gone since it was segmented."""
+    try:
+        return read_image(field.path, field.page, channel)
+    except DrepanoError:
+        with Image.open(out / f"{field.name}{CLASSES}") as classes:
+            return np.full((classes.height, classes.width, 3), 255, np.uint8)
+
+
+def _failures_table(failures: Sequence[tuple[FieldFile | None, Failure]], samples: Samples) -> pd.DataFrame:
+    """A row a failure; whose it is stays empty where there is no field."""
+    rows = []
+    for field, failure in failures:
+        file, page = (failure.source, None) if field is None else _file_and_page(field)
+        of_sample = samples.values.get(field.name, ()) if field is not None else ()
+        names = dict(zip(samples.keys, of_sample, strict=False))
+        rows.append({**names, "file": file, "page": page, "reason": failure.reason})
+    return pd.DataFrame(rows, columns=[*samples.keys, "file", "page", "reason"]).astype({"page": "Int64"})
+
+
+def _file_and_page(field: FieldFile) -> tuple[str, int | None]:
+    """The file as it was given, and its page, from 1, where it has several."""
+    return storable(str(field.path)), None if field.page is None else field.page + 1
+
+
 def _confusion(card: ModelCard) -> NDArray[np.int64] | None:
     return np.array(card.cell_confusion) if card.cell_confusion else None
 
@@ -148,11 +178,12 @@ def _tables(
     nothing = no_cells(taxonomy)
     cells = [pd.DataFrame(record.cells).assign(field=field.name) for field, record in done]
     filled = [table for table in cells if len(table)] or [nothing.assign(field=[])]
-    columns = ["field", "place", *summarise_field(nothing, (1, 1), taxonomy), *FIELD_COLUMNS]
+    columns = ["field", "file", "page", "place", *summarise_field(nothing, (1, 1), taxonomy), *FIELD_COLUMNS]
     first = {samples.place(field): field.name for field, _ in reversed(done)}
-    rows = [
-        {"field": field.name, "place": first[samples.place(field)], **record.summary}
-        for field, record in done
-    ]
+    rows = []
+    for field, record in done:
+        file, page = _file_and_page(field)
+        names = {"field": field.name, "file": file, "page": page, "place": first[samples.place(field)]}
+        rows.append({**names, **record.summary})
     all_cells = pd.concat(filled, ignore_index=True)[["field", *nothing.columns]]
-    return all_cells, pd.DataFrame(rows, columns=columns)
+    return all_cells, pd.DataFrame(rows, columns=columns).astype({"page": "Int64"})
