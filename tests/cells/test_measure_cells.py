@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from drepano.cells import cell_columns, find_cells, measure_cells, no_cells
+from drepano.errors import DrepanoError
 from drepano.field import Segmentation
 from drepano.taxonomy import SCD
 
@@ -118,6 +119,20 @@ def test_contrast_is_relative_to_the_background():
     row = measure(mask, image=np.repeat(image[..., None], 3, axis=2))
     assert (row["mean_contrast"], row["sd_contrast"]) == (-60, 10)
     assert np.isnan(measure(mask)["mean_contrast"])
+
+
+@pytest.mark.parametrize("factor", [1, 257, 1 / 255])
+def test_contrast_is_of_any_image_that_can_be_segmented(factor):
+    """Grey of 8 or 16 bits, or from 0 to 1; of 16 bits it is that of the image stretched to 8."""
+    mask = rectangle(10, 20, 30, 60)
+    grey = np.where(mask, 0, 255) * factor
+    row = measure(mask, image=grey if factor < 1 else grey.astype(np.uint8 if factor == 1 else np.uint16))
+    assert row["mean_contrast"] == -255
+
+
+def test_an_image_of_another_size_is_refused():
+    with pytest.raises(DrepanoError, match="give the image that was segmented"):
+        measure(rectangle(10, 20, 30, 60), image=np.zeros((5, 5), np.uint8))
 
 
 def test_cells_next_to_each_other_touch_even_by_a_corner():

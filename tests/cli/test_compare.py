@@ -514,7 +514,7 @@ def test_learning_curve(data, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which processes run")
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_end_by_hand_ends_the_trainings_that_run_beside(data, tmp_path, ending, wait_until, is_running):
     """Only the program that was started gets the signal; its processes end with it."""
     out = tmp_path / "out"

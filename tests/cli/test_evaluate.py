@@ -63,6 +63,13 @@ def test_without_instance_maps_it_is_said_what_true_cells_are(data, tmp_path):
     assert "2 of 2 fields have no instance maps" in result.stderr
 
 
+def test_a_table_of_somebody_else_is_not_written_over(data, tmp_path):
+    (tmp_path / "samples.csv").write_text("file,patient\n")
+    with pytest.raises(DrepanoError, match=r"samples\.csv: a row a field would be written over it"):
+        evaluate(data, tmp_path / "samples.json")
+    assert (tmp_path / "samples.csv").read_text() == "file,patient\n"
+
+
 def test_figures_that_are_no_json_are_refused(data, tmp_path):
     with pytest.raises(DrepanoError, match="written as JSON"):
         evaluate(data, tmp_path / "figures.txt")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,17 @@ def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     assert result.stderr.startswith("error: ")
     assert len(result.stderr.strip().splitlines()) == 1
     assert "nowhere" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked to end")
+def test_asked_to_end_it_says_so_and_leaves_nothing_half_written(tmp_path: Path, wait_until: Any) -> None:
+    command = ("data", "simulate", "--out", str(tmp_path / "fields"), "--fields", "100000", "--size", "64")
+    program = subprocess.Popen([sys.executable, "-m", "drepano", *command], stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: any(tmp_path.rglob("*.png")) or program.poll() is not None)
+    program.send_signal(signal.SIGTERM)
+    assert "interrupted" in program.communicate(timeout=60)[1]
+    assert program.returncode == 130
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_an_unknown_kernel_in_the_environment_is_one_line(

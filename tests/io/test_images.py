@@ -143,6 +143,11 @@ def test_floats_from_0_to_1_are_fractions_of_255():
     np.testing.assert_array_equal(to_rgb8(np.array([[0.0, 0.5, 1.0]]))[0, :, 0], [0, 128, 255])
 
 
+def test_floats_a_little_beyond_0_and_1_are_fractions_too():
+    """As an image is that was scaled by cubic interpolation."""
+    np.testing.assert_array_equal(to_rgb8(np.array([[-0.02, 0.5, 1.02]]))[0, :, 0], [0, 128, 255])
+
+
 def test_16_bit_transparency_is_laid_over_white():
     values = np.zeros((1, 2, 4), np.uint16)
     values[0, 1, 3] = 65535

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -10,7 +12,9 @@ from skimage.measure import regionprops_table
 
 from drepano.cells.instances import between_cells, coarse_step, find_cells
 from drepano.cells.schema import cell_columns
+from drepano.errors import DrepanoError
 from drepano.field import Segmentation
+from drepano.io import to_rgb8
 from drepano.preprocessing import grey_levels
 
 UNCERTAIN = 0.6
@@ -35,7 +39,7 @@ _PROPERTIES = {
 def measure_cells(
     segmentation: Segmentation,
     instances: NDArray[np.int32] | None = None,
-    image: NDArray[np.uint8] | None = None,
+    image: NDArray[Any] | None = None,
     pixel_size: float | None = None,
 ) -> pd.DataFrame:
     """Class, size, shape, darkness and place of every cell.
@@ -45,8 +49,8 @@ def measure_cells(
     segmentation : Segmentation
     instances : (H, W) int32 array, optional
         Cells numbered from 1; found by `find_cells` where not given.
-    image : (H, W, 3) uint8 array, optional
-        The field; without it the contrast columns are NaN.
+    image : (H, W, ...) array, optional
+        The field, as `drepano.io.to_rgb8` takes it; without it the contrast columns are NaN.
     pixel_size : float, optional
         Side of a pixel in micrometres; without it the columns in micrometres are NaN.
 
@@ -54,9 +58,20 @@ def measure_cells(
     -------
     pandas.DataFrame
         One row a cell, with the columns of `drepano.cells.cell_columns`.
+
+    Raises
+    ------
+    DrepanoError
+        If the image has another size, or is none.
     """
     if instances is None:
         instances = find_cells(segmentation)
+    colours = None if image is None else to_rgb8(image)
+    if colours is not None and colours.shape[:2] != instances.shape:
+        raise DrepanoError(
+            f"the image has {colours.shape[:2]} px and the map of cells {instances.shape}; give the image "
+            "that was segmented"
+        )
     properties = dict.fromkeys(name.split("-")[0] for name in _PROPERTIES)
     table = pd.DataFrame(regionprops_table(instances, properties=tuple(properties))).rename(
         columns=_PROPERTIES
@@ -85,7 +100,7 @@ def measure_cells(
     ]
     step = coarse_step(segmentation.cell_diameter)  # a bend has no unit: large cells have pixels to spare
     table["bend"] = _bends(_Pixels(instances[::step, ::step], count))[cells]
-    means, deviations = (np.full(count, np.nan),) * 2 if image is None else _contrasts(image, pixels)
+    means, deviations = (np.full(count, np.nan),) * 2 if colours is None else _contrasts(colours, pixels)
     table["mean_contrast"], table["sd_contrast"] = means[cells], deviations[cells]
     height, width = instances.shape
     table["touches_border"] = (

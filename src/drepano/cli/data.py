@@ -60,7 +60,7 @@ def simulate(
     folder: Annotated[Path, typer.Option("--out", help="Folder for the simulated fields.")],
     fields: Annotated[int, typer.Option(help="How many fields.", min=1)] = 20,
     size: Annotated[int, typer.Option(help="Side of a field, px.", min=16, max=8192)] = 512,
-    cells: Annotated[int, typer.Option(help="Cells in a field.", min=0)] = 12,
+    cells: Annotated[int, typer.Option(help="Cells in a field; fewer where there is no room.", min=0)] = 12,
     seed: Annotated[int, typer.Option(help="The same seed gives the same fields.", min=0)] = 0,
 ) -> None:
     """Draw fields from shapes and optics alone, with exact truth."""

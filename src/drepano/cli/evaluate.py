@@ -36,6 +36,11 @@ def evaluate(
 
     if result.suffix != ".json":
         raise DrepanoError(f"{result}: the figures are written as JSON; give a name that ends with .json")
+    rows = result.with_suffix(".csv")
+    if rows.exists() and not result.exists():
+        raise DrepanoError(
+            f"{rows}: a row a field would be written over it, and no earlier run wrote it; give another name"
+        )
     ensure_writable_folder(result.parent)
     segmenter = load_model(model, device, precision)
     dataset = open_dataset(data)
@@ -65,5 +70,5 @@ def evaluate(
         **summarise(table),
     }
     write_json(result, summary)
-    write_text(result.with_suffix(".csv"), table.to_csv(index=False))
+    write_text(rows, table.to_csv(index=False))
     out.print_json(data=without_nan(summary))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,8 +46,14 @@ def options(
     """Options of the program itself."""
 
 
+def _interrupt(*_: Any) -> None:
+    """End as at Ctrl-C, with nothing half-written left, when a scheduler or the system asks for it."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line; what the user got wrong is one line and exit code 1."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except DrepanoError as error:

@@ -16,6 +16,7 @@ from drepano.io import microscope, pillow, tiff
 from drepano.io.raster import IMAGE_SUFFIXES, Plane, Raster, check_file, pages_apart, refusals
 
 _SQUARE_TOLERANCE = 0.01
+_OVERSHOOT = 0.1
 
 
 def to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -24,7 +25,7 @@ def to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
     Values of 8 bits stay as they are, and so do wider ones if none is outside 0 to 255. Other wide values
     (10 to 16 bits of a camera) are mapped linearly: the image's own 0.1 percentile, over all channels,
     becomes 0 and its 99.9 percentile 255; what lies beyond is clipped. A constant wide image becomes black.
-    Floats within 0 to 1 are multiplied by 255.
+    Floats within 0 to 1, or a tenth beyond, as interpolation overshoots, are multiplied by 255 and clipped.
 
     Parameters
     ----------
@@ -260,8 +261,10 @@ def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
         return values
     lowest, highest = values.min(), values.max()
-    if values.dtype == np.bool_ or (values.dtype.kind == "f" and lowest >= 0 and highest <= 1):
+    if values.dtype == np.bool_:
         return _rounded(values * 255.0)
+    if values.dtype.kind == "f" and lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT:
+        return _rounded((values * 255.0).clip(0, 255))
     if lowest >= 0 and highest <= 255:
         return _rounded(values)
     low, high = (float(percentile) for percentile in np.percentile(values, (0.1, 99.9)))

@@ -113,7 +113,7 @@ def choose_page(path: Path, page: int | None, pages: int) -> int:
     if page is None and pages > 1:
         raise DrepanoError(
             f"{path}: holds {pages} pages, and one image is needed; save the one that is meant as a file of "
-            f"its own (in Python: page=0 to page={pages - 1})"
+            f"its own (in Python: drepano.io.read_image with page=0 to page={pages - 1})"
         )
     chosen = page or 0
     if not 0 <= chosen < pages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from math import isfinite
 from typing import Any
 
@@ -55,14 +56,15 @@ def create(name: str, num_classes: int = 5, **options: Any) -> nn.Module:
         raise DrepanoError(
             f"num_classes={num_classes}: needs at least 2, the background and one class of cells"
         )
+    known = [option for option in signature(_NETWORKS[name]).parameters if option != "num_classes"]
+    for option in options:
+        if option not in known:
+            raise DrepanoError(f"network {name!r}: has no option {option}; it has {', '.join(known)}")
     _check_values(options)
     try:
         return _NETWORKS[name](num_classes=num_classes, **options)
-    except (TypeError, KeyError) as error:  # segmentation-models-pytorch raises KeyError for an encoder
-        reason = str(error.args[0]) if error.args else str(error)
-        raise DrepanoError(
-            f"network {name!r}: {reason}; see drepano.models.create for its options"
-        ) from error
+    except KeyError as error:  # segmentation-models-pytorch's for an encoder
+        raise DrepanoError(f"network {name!r}: {error.args[0]}") from error
 
 
 def _check_values(options: dict[str, Any]) -> None:
