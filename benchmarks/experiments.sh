@@ -9,7 +9,7 @@ set -euo pipefail
 data=$1 runs=$2 jobs=${3:-2}
 results=$(dirname "$0")/results
 export OMP_NUM_THREADS=1
-seeds=(--seeds 0,1,2 --one-seed deeplabv3plus,region-growing,pixel-forest,dynunet)
+seeds=(--seeds 0,1,2 --one-seed deeplabv3plus,region-growing,pixel-forest)
 controls=unet-width-10,dunet-scope-0,dunet-frozen,unet-width-32,dynunet
 crops=(--batch-size 4 --crop-size 128 --jobs "$jobs")
 mkdir -p "$runs"
@@ -76,7 +76,7 @@ python "$(dirname "$0")/found_errors.py" "$results/binary-touching-3600/found-er
 # Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
 compose composed-160 40 1
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five" --folds 5 \
-  "${seeds[@]}" --steps 4000 --validate-every 400 "${crops[@]}" \
+  "${seeds[@]}",dynunet --steps 4000 --validate-every 400 "${crops[@]}" \
   --methods "dunet,unet,pspnet,deeplabv3plus,pixel-forest,$controls"
 keep five
 

@@ -231,7 +231,9 @@ class TestResults:
         pages = np.stack([TWO_CELLS, ONE_CELL, TWO_CELLS])
         tifffile.imwrite(path, pages, ome=True, photometric="rgb", metadata={"axes": "TYXS"})
         predict_fields([path], out, segmenter)
-        assert set(pd.read_csv(out / "summary.csv")["place"]) == {"movie.ome.page001"}
+        summary = pd.read_csv(out / "summary.csv")
+        assert set(summary["place"]) == {"movie.ome.page001"}
+        assert summary["page"].tolist() == list(range(1, len(summary) + 1))
         assert pd.read_csv(out / "patients.csv")[["fields", "places"]].to_numpy().tolist() == [[3, 1]]
         page = (out / "report.html").read_text()
         assert "3 (of 1 place)" in page
@@ -263,7 +265,7 @@ class TestResults:
         assert set(pd.read_csv(out / "differences.csv")["over"]) == {"places"}
         assert "the same 3 places" in (out / "report.html").read_text()
 
-    @pytest.mark.parametrize("name", ["field", "cells", "fields", "El+Sk fraction", "warnings"])
+    @pytest.mark.parametrize("name", ["field", "cells", "fields", "El+Sk fraction", "warnings", "reason"])
     def test_a_sheet_with_a_column_named_like_a_result_is_refused_first(
         self, segmenter, fields, out, tmp_path, name
     ):
@@ -419,7 +421,7 @@ class TestWarnings:
         assert summary["warnings"].tolist() == [warning]
         assert summary["uneven_light"].tolist() == [0]
 
-    def test_strict_leaves_doubtful_fields_out_of_all_tables(self, segmenter, fields, out):
+    def test_strict_leaves_doubtful_fields_out_of_all_other_tables(self, segmenter, fields, out):
         save(fields / "empty.png", draw())
         outcomes = predict_fields([fields], out, segmenter, strict=True)
         assert [outcome.reason for outcome in outcomes if outcome.reason] == [
@@ -427,6 +429,7 @@ class TestWarnings:
         ]
         assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "b"]
         assert pd.read_csv(out / "patients.csv")["fields"].tolist() == [2]
+        assert pd.read_csv(out / "failures.csv")["file"].tolist() == [str(fields / "empty.png")]
         predict_fields([fields], out, segmenter)
         assert pd.read_csv(out / "patients.csv")["fields"].tolist() == [3]
 
@@ -693,16 +696,42 @@ class TestRerun:
         moved = save(tmp_path / "moved" / "a.png", TWO_CELLS)
         assert predict_fields([moved], out, segmenter)[0].skipped
 
-    def test_another_image_of_the_same_name_is_refused_and_nothing_is_lost(
+    def test_another_file_of_the_same_name_fails_and_takes_nothing_away(
         self, segmenter, fields, out, tmp_path
     ):
         """As when a second patient's folder is sent to the first one's results."""
         before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
         other = save(tmp_path / "other" / "a.png", ONE_CELL)
         more = save(tmp_path / "other" / "new.png", ONE_CELL)
-        with pytest.raises(DrepanoError, match=rf"results of {fields / 'a.png'} named a, which .* {other}"):
-            predict_fields([more, other], out, segmenter, overwrite=True)
-        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+        refused, done = predict_fields([other, more], out, segmenter, overwrite=True)
+        assert f"has results named a of another image, {fields / 'a.png'}" in refused.reason
+        assert done.record is not None
+        own = [path for path in before if path.name.startswith("a.")]
+        assert len(own) == 4
+        assert all(path.read_bytes() == before[path] for path in own)
+
+    def test_a_record_that_names_no_image_is_of_an_earlier_version(self, segmenter, fields, out, tmp_path):
+        path = out / RECORDS / "a.json"
+        record = json.loads(path.read_text())
+        del record["image"]
+        path.write_text(json.dumps(record))
+        assert predict_fields([fields / "a.png"], out, segmenter)[0].skipped
+        other = save(tmp_path / "other" / "a.png", ONE_CELL)
+        assert predict_fields([other], out, segmenter)[0].record is not None
+
+    def test_where_new_results_cannot_be_written_the_old_ones_stay(self, segmenter, fields, out, monkeypatch):
+        before = {path: path.read_bytes() for path in out.glob("a.*")}
+
+        def run_out(*args):
+            raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr("drepano.prediction.one_field.write_class_map", run_out)
+            (outcome,) = predict_fields([fields / "a.png"], out, segmenter, overwrite=True)
+        assert "not enough memory" in outcome.reason
+        assert f"what an earlier run found in it is still in {out}" in outcome.reason
+        assert {path: path.read_bytes() for path in out.glob("a.*")} == before
+        assert not predict_fields([fields / "a.png"], out, segmenter)[0].skipped
 
     def test_an_image_that_was_changed_in_its_place_is_done_again(self, segmenter, fields, out):
         save(fields / "a.png", ONE_CELL)
@@ -798,6 +827,7 @@ class TestBrokenFields:
         assert failure["patient"] == fields.name
         assert failure["file"] == str(fields / name)
         assert name in failure["reason"]
+        assert "what an earlier run found in it is still in" in failure["reason"]
 
     def test_what_is_away_for_a_while_is_done_when_it_is_back(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)

@@ -148,6 +148,11 @@ def test_floats_a_little_beyond_0_and_1_are_fractions_too():
     np.testing.assert_array_equal(to_rgb8(np.array([[-0.02, 0.5, 1.02]]))[0, :, 0], [0, 128, 255])
 
 
+def test_floats_around_0_are_no_fractions():
+    """As of a field less its background: they are stretched."""
+    np.testing.assert_array_equal(to_rgb8(np.array([[-0.08, 0.08]]))[0, :, 0], [0, 255])
+
+
 def test_16_bit_transparency_is_laid_over_white():
     values = np.zeros((1, 2, 4), np.uint16)
     values[0, 1, 3] = 65535

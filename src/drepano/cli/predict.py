@@ -79,7 +79,8 @@ def predict(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Count fields with a warning as failed: out of all tables, their pictures stay."
+            "--strict",
+            help="Count fields with a warning as failed: out of all other tables, their pictures stay.",
         ),
     ] = False,
     overwrite: Annotated[

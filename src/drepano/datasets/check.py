@@ -176,7 +176,7 @@ def describe_empty_fields(dataset: FieldDataset, empty: Sequence[str]) -> list[s
     some = ", ".join(empty[:_MOST_NAMED]) + (", ..." if len(empty) > _MOST_NAMED else "")
     return [
         f"data set {dataset.name}: {len(empty)} of {len(dataset)} fields have no labelled cell ({some}), so "
-        "that all cells found there are errors; label their cells, or remove the fields"
+        "that all cells found there are errors; label their cells, if they show any"
     ]
 
 

@@ -95,7 +95,7 @@ def survey(
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
         facts.append(field_facts(field, dataset.taxonomy))
-        if facts[-1].cells == 0:
+        if not counts[1:].any():
             empty.append(field.id)
         margins.append(None if field.margins is not None else notable_margins(field.image))
         progress("reading fields", number, len(dataset), float("nan"))

@@ -25,7 +25,8 @@ def to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
     Values of 8 bits stay as they are, and so do wider ones if none is outside 0 to 255. Other wide values
     (10 to 16 bits of a camera) are mapped linearly: the image's own 0.1 percentile, over all channels,
     becomes 0 and its 99.9 percentile 255; what lies beyond is clipped. A constant wide image becomes black.
-    Floats within 0 to 1, or a tenth beyond, as interpolation overshoots, are multiplied by 255 and clipped.
+    Floats within 0 to 1 are multiplied by 255; where they reach beyond 1 by a tenth at most, as interpolation
+    overshoots, they are clipped.
 
     Parameters
     ----------
@@ -263,7 +264,9 @@ def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     lowest, highest = values.min(), values.max()
     if values.dtype == np.bool_:
         return _rounded(values * 255.0)
-    if values.dtype.kind == "f" and lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT:
+    fractions = lowest >= 0 and highest <= 1
+    overshot = lowest >= -_OVERSHOOT and 1 <= highest <= 1 + _OVERSHOOT
+    if values.dtype.kind == "f" and (fractions or overshot):
         return _rounded((values * 255.0).clip(0, 255))
     if lowest >= 0 and highest <= 255:
         return _rounded(values)

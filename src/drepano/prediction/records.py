@@ -70,7 +70,7 @@ class FieldRecord:
     seconds : float
         Time from reading the image to its last result.
     image : str
-        Path of the image file; empty in records of versions before 0.7.
+        Path of the image file; empty in records of earlier versions.
     """
 
     identity: FieldIdentity

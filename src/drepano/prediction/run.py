@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,7 +40,6 @@ Grouping = Callable[[Sequence[FieldFile]], Samples]
 """From the fields to whose they are."""
 
 _PLAIN = Options()
-_TOO_LARGE = "not enough memory for a field of this size; cut it into smaller fields"
 _FINEST_SHARE = 0.0001
 
 
@@ -118,8 +118,7 @@ def predict_fields(
     ------
     DrepanoError
         If no field is found, a number is not positive, a format is unknown, `out` has a file that a result
-        would be written over and no earlier run wrote, or results of another image under the name of one, or
-        (`OutputError`) nothing can be written to `out`.
+        would be written over and no earlier run wrote, or (`OutputError`) nothing can be written to `out`.
     """
     check_formats(options.formats)
     _check_numbers(options.pixel_size, share_precision)
@@ -136,7 +135,6 @@ def predict_fields(
     for field in fields:
         results = [file.name for file in result_files(field, out, options.formats)]
         refuse_others_files(out, results, files_of_field(out, field.name))
-        _refuse_another_image(out, field)
     ensure_writable_folder(out)
     ensure_writable_folder(out / RECORDS)
     settings = _settings(segmenter, options)
@@ -212,53 +210,56 @@ def _predict_or_explain(
     record_path = out / RECORDS / f"{field.name}.json"
     results = result_files(field, out, options.formats)
     note = note_path(out, field.name)
-    earlier = [record_path, note, *(out / name for name in files_of_field(out, field.name))]
+    earlier = [file for name in files_of_field(out, field.name) if os.path.lexists(file := out / name)]
     try:
         identity = FieldIdentity(_digest(field.path), field.page, settings)
         done = None if overwrite else read_finished(record_path, results, identity)
         if done is not None:
             return Outcome(field.source, field, done, skipped=True)
+        _refuse_another_image(out, field, read_record(record_path), identity)
         analysis = analyse_field(field, segmenter, options)
-    except MemoryError:
-        return _failed(field, _TOO_LARGE)
-    except (DrepanoError, OSError) as error:
-        return _failed(field, error)
-    if read_record(record_path) is not None:
-        _remove([out / name for name in files_of_all(out)])  # tables that tell of what is replaced now
-    _remove(earlier)
-    try:
-        note_files(note, [file.name for file in results])
+        if earlier:
+            _remove([out / name for name in files_of_all(out)])  # tables that tell of what is replaced now
+        _remove([record_path])
+        note_files(note, {file.name for file in (*earlier, *results)})
         record = write_field(field, analysis, identity, out, options.formats)
+        _remove([file for file in earlier if file not in results])
+        note_files(note, {file.name for file in (*earlier, *results) if os.path.lexists(file)})
         write_record(record_path, record)
         return Outcome(field.source, field, record)
     except OutputError:
         raise
     except MemoryError:
-        outcome = _failed(field, _TOO_LARGE)
+        reason = "not enough memory for a field of this size; cut it into smaller fields"
     except DrepanoError as error:
-        outcome = _failed(field, error)
-    _remove([record_path, note, *results])
-    return outcome
-
-
-def _failed(field: FieldFile, why: str | DrepanoError | OSError) -> Outcome:
-    text = f"{why.strerror}; rename or move the file" if isinstance(why, OSError) else storable(str(why))
-    named = text if storable(str(field.path)) in text else f"{field.source}: {text}"
+        reason = storable(str(error))
+    except OSError as error:
+        reason = f"{error.strerror}; rename or move the file"
+    if earlier:
+        reason = f"{reason} (what an earlier run found in it is still in {out})"
+    else:
+        _remove([note, *results])
+    named = reason if storable(str(field.path)) in reason else f"{field.source}: {reason}"
     return Outcome(field.source, field, reason=named)
 
 
-def _refuse_another_image(out: Path, field: FieldFile) -> None:
-    """Refuse to replace what another image has under the field's name: not one moved, nor one changed."""
-    record = read_record(out / RECORDS / f"{field.name}.json")
-    if record is None or record.image in ("", image_path(field)):
+def _refuse_another_image(
+    out: Path, field: FieldFile, earlier: FieldRecord | None, identity: FieldIdentity
+) -> None:
+    """Refuse to replace what another file's image has under the field's name; a file may move, or change.
+
+    Raises
+    ------
+    DrepanoError
+        If the field's name is that of another file's results.
+    """
+    if earlier is None or earlier.image in ("", image_path(field)):
         return
-    with suppress(DrepanoError):
-        if _digest(field.path) == record.identity.sha256:
-            return
-    raise DrepanoError(
-        f"{out}: has results of {record.image} named {field.name}, which those of another image, "
-        f"{field.source}, would replace; choose another folder for the results"
-    )
+    if earlier.identity.sha256 != identity.sha256:
+        raise DrepanoError(
+            f"{field.source}: {out} has results named {field.name} of another image, {earlier.image}; choose "
+            "another folder for the results"
+        )
 
 
 def _remove(files: Sequence[Path]) -> None:

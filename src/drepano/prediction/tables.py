@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,8 @@ from drepano.reports import Failure, Groups, OutlinedCell, ReportedField, write_
 from drepano.taxonomy import Taxonomy
 
 _FORMAT = "%.6g"
+_OF_FAILURES = ("file", "page", "reason")
+"""Columns, after those that name the group."""
 _GONE = "the image has gone since it was segmented, so the report cannot show it"
 
 
@@ -94,7 +97,7 @@ def write_tables_and_report(
                 source=field.source,
                 image=partial(_picture, field, out, options.channel),
                 cells=_outlined(record),
-                warnings=(*record.warnings, *(() if field.path.is_file() else (_GONE,))),
+                warnings=(*record.warnings, *(() if os.path.isfile(field.path) else (_GONE,))),  # noqa: PTH113
                 seconds=record.seconds,
             )
             for field, record in done
@@ -127,7 +130,7 @@ def check_keys(samples: Samples, card: ModelCard) -> None:
     cells, fields = _tables([], samples, card.class_taxonomy)
     unnamed = fields.assign(**{PATIENT: []})
     groups = summarise_groups(unnamed, cells, [PATIENT], card.class_taxonomy, _confusion(card))
-    results = {*cells.columns, *fields.columns, *groups.columns} - {PATIENT}
+    results = {*cells.columns, *fields.columns, *groups.columns, *_OF_FAILURES} - {PATIENT}
     for key in samples.keys:
         if key in results:
             raise DrepanoError(f"samples: {key!r} is the name of a result; rename that column")
@@ -137,7 +140,7 @@ def _picture(field: FieldFile, out: Path, channel: int) -> NDArray[np.uint8]:
     """The field's image; white, of the same size, where it has gone since it was segmented."""
     try:
         return read_image(field.path, field.page, channel)
-    except DrepanoError:
+    except (DrepanoError, OSError):
         with Image.open(out / f"{field.name}{CLASSES}") as classes:
             return np.full((classes.height, classes.width, 3), 255, np.uint8)
 
@@ -150,7 +153,7 @@ def _failures_table(failures: Sequence[tuple[FieldFile | None, Failure]], sample
         of_sample = samples.values.get(field.name, ()) if field is not None else ()
         names = dict(zip(samples.keys, of_sample, strict=False))
         rows.append({**names, "file": file, "page": page, "reason": failure.reason})
-    return pd.DataFrame(rows, columns=[*samples.keys, "file", "page", "reason"]).astype({"page": "Int64"})
+    return pd.DataFrame(rows, columns=[*samples.keys, *_OF_FAILURES]).astype({"page": "Int64"})
 
 
 def _file_and_page(field: FieldFile) -> tuple[str, int | None]:
