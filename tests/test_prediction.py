@@ -729,7 +729,7 @@ class TestRerun:
             patched.setattr("drepano.prediction.one_field.write_class_map", run_out)
             (outcome,) = predict_fields([fields / "a.png"], out, segmenter, overwrite=True)
         assert "not enough memory" in outcome.reason
-        assert f"what an earlier run found in it is still in {out}" in outcome.reason
+        assert f"earlier results named a are still in {out}" in outcome.reason
         assert {path: path.read_bytes() for path in out.glob("a.*")} == before
         assert not predict_fields([fields / "a.png"], out, segmenter)[0].skipped
 
@@ -827,7 +827,7 @@ class TestBrokenFields:
         assert failure["patient"] == fields.name
         assert failure["file"] == str(fields / name)
         assert name in failure["reason"]
-        assert "what an earlier run found in it is still in" in failure["reason"]
+        assert "earlier results named" in failure["reason"]
 
     def test_what_is_away_for_a_while_is_done_when_it_is_back(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)

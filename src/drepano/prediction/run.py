@@ -236,7 +236,7 @@ def _predict_or_explain(
     except OSError as error:
         reason = f"{error.strerror}; rename or move the file"
     if earlier:
-        reason = f"{reason} (what an earlier run found in it is still in {out})"
+        reason = f"{reason} (earlier results named {field.name} are still in {out})"
     else:
         _remove([note, *results])
     named = reason if storable(str(field.path)) in reason else f"{field.source}: {reason}"
