@@ -136,7 +136,7 @@ def first_round(plan: Plan) -> list[str]:
 
 def conditions(plan: Plan) -> dict[str, Any]:
     return {
-        "command": f"python benchmarks/search.py {' '.join(sys.argv[1:])}",
+        "command": " ".join(["python benchmarks/search.py", *(Path(part).name for part in sys.argv[1:])]),
         "data": plan.data,
         "crops": plan.crops,
         "budget": asdict(plan.budget),
