@@ -25,7 +25,21 @@ _HOME = {
     "load_model": "drepano.segmenter",
     "measure_cells": "drepano.cells",
 }
-_SUBPACKAGES = ("cells", "datasets", "experiments", "io", "metrics", "models", "ops", "reports", "training")
+_SUBPACKAGES = (
+    "cells",
+    "datasets",
+    "experiments",
+    "exports",
+    "io",
+    "methods",
+    "metrics",
+    "models",
+    "ops",
+    "prediction",
+    "quality",
+    "reports",
+    "training",
+)
 
 __all__ = [
     "DrepanoError",
