@@ -85,6 +85,11 @@ drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --ou
   --seeds 0,1,2 --steps 8000 --validate-every 800 "${crops[@]}" --methods dunet,unet
 keep five-8000
 
+# dU-Net and U-Net with the preset paper over five classes, too.
+drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --preset paper --out "$runs/five-paper" \
+  --folds 5 --seeds 0,1,2 --steps 1200 --validate-every 200 "${crops[@]}" --methods dunet,unet
+keep five-paper
+
 # Figure 7: cells of composed fields against the number of training fields.
 compose composed-320 80 2
 drepano learning-curve "$runs/composed-320" --binary --out "$runs/curve-1200" --sizes 10,20,40,80,160,250 --test 64 \
