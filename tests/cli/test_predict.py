@@ -17,6 +17,15 @@ from drepano.cli.main import main
 from drepano.models import ModelCard, create, save_model, shipped_models
 from drepano.taxonomy import BINARY
 
+OF_ALL_FIELDS = [
+    "cells.csv",
+    "differences.csv",
+    "failures.csv",
+    "patients.csv",
+    "report.html",
+    "summary.csv",
+]
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
@@ -117,18 +126,8 @@ class TestSuccess:
 
     def test_it_leaves_what_it_promises(self, run, fields, model, out):
         run("predict", fields, "--out", out, "--model", model)
-        assert results(out) == [
-            "a.classes.png",
-            "a.overlay.png",
-            "b.classes.png",
-            "b.overlay.png",
-            "cells.csv",
-            "differences.csv",
-            "failures.csv",
-            "patients.csv",
-            "report.html",
-            "summary.csv",
-        ]
+        maps = ["a.classes.png", "a.overlay.png", "b.classes.png", "b.overlay.png"]
+        assert results(out) == [*maps, *OF_ALL_FIELDS]
         cells = pd.read_csv(out / "cells.csv")
         assert list(cells.columns) == ["field", "patient", *(column.name for column in cell_columns(BINARY))]
         assert cells["field"].tolist() == ["a", "a", "b"]
@@ -197,14 +196,7 @@ class TestBrokenFields:
         code, output, _ = run("predict", broken, "--out", out, "--model", model)
         assert code == 1
         assert "0 fields done, 1 failed" in output
-        assert results(out) == [
-            "cells.csv",
-            "differences.csv",
-            "failures.csv",
-            "patients.csv",
-            "report.html",
-            "summary.csv",
-        ]
+        assert results(out) == OF_ALL_FIELDS
 
 
 class TestRefusals:
