@@ -2,8 +2,8 @@
 
 RUN is a folder that `drepano compare` or `learning-curve` has begun. The networks of one split and seed learn
 from the same crops, so one process draws them once for all of its networks, and forward, loss and backward of
-each are one CUDA graph: a GPU computes such small networks faster than their kernels can be launched one by
-one.
+each are one CUDA graph with a stream of its own: a GPU computes such small networks faster than their kernels
+can be launched one by one, and several at a time.
 
 Networks, crops, losses, schedule and what is logged are those of `drepano.training`; Lightning is left out,
 and on a GPU Adam is PyTorch's fused one. On a CPU (no graphs, usual Adam) the weights are, bit by bit, those
@@ -11,9 +11,10 @@ that `drepano compare` trains, but for networks with dropout (PSPNet, DeepLabV3+
 numbers with the others of the process. Folders and results of the jobs are written by drepano itself, so that
 the same `drepano compare`, begun again, finds them done and draws its pages.
 
-Where it was killed it goes on, begun again with the same methods, on the same machine or another: after every
-look at the inner validation fields RUN/side-by-side/ keeps what all networks of a split and seed are by then,
-until they are measured.
+Where it was killed it goes on, begun again with the same methods, on the same machine or another:
+RUN/side-by-side/ keeps what all networks of a split and seed are, at looks at the inner validation fields,
+until they are measured. Small networks that a GPU has trained can be measured elsewhere: name them with
+--measure-later, copy RUN/, and begin again there with these methods and --device cpu.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ import pickle
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from math import inf
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -55,6 +58,8 @@ fit = importlib.import_module("drepano.training.fit")  # the name in the package
 
 UNFINISHED = "side-by-side"
 LOGGED_EVERY = 10
+KEPT_EVERY = 300
+"""Least seconds between two times that what networks are is written down; large ones' is, slowly."""
 LARGEST_DIFFERENCE = 1e-2
 """Of gradients of a graph from those without it, relative to the largest; dropout changes them at random."""
 WITH_DROPOUT = ("pspnet", "deeplabv3plus")
@@ -90,6 +95,7 @@ class Trainee:
         for group in self._optimiser.param_groups:
             group["fused"] = self._fused
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._stream = torch.cuda.Stream() if device == "cuda" else None
         self._loss_of_graph = torch.empty(0)
         self._steps = 0
         self._losses: list[tuple[int, Tensor]] = []
@@ -97,13 +103,17 @@ class Trainee:
         self._crops = 1
         self.rows: list[dict[str, float]] = []
 
+    @property
+    def has_ended(self) -> bool:
+        return self._steps == self.config["steps"]
+
     def state(self) -> dict[str, Any]:
         """What `go_on_from` needs."""
         return {
             "config": self.config,
             "versions": self.versions,
             "weights": self.network.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
+            "optimiser": None if self.has_ended else self._optimiser.state_dict(),
             "schedule": None if self._schedule is None else self._schedule.state_dict(),
             "steps": self._steps,
             "rows": self.rows,
@@ -111,9 +121,10 @@ class Trainee:
 
     def go_on_from(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["weights"])
-        for group in state["optimiser"]["param_groups"]:
-            group["fused"] = self._fused  # of this machine, not of the one that kept it
-        self._optimiser.load_state_dict(state["optimiser"])
+        if state["optimiser"] is not None:
+            for group in state["optimiser"]["param_groups"]:
+                group["fused"] = self._fused  # of this machine, not of the one that kept it
+            self._optimiser.load_state_dict(state["optimiser"])
         if self._schedule is not None:
             self._schedule.load_state_dict(state["schedule"])
         self._steps, self.rows, self.versions = state["steps"], state["rows"], state["versions"]
@@ -127,44 +138,63 @@ class Trainee:
         loss.backward()
         return loss.detach()
 
-    def record(self, images: Tensor, marked: Tensor) -> float:
+    def record(self, images: Tensor, marked: Tensor) -> list[Tensor]:
         """Make the graph, which reads the crops of every step from these tensors.
 
-        Returns how far its gradients are from those without it, relative to the largest.
+        Returns the gradients without it.
         """
-        state = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
+        assert self._stream is not None
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
             for _ in range(3):
                 self.network.zero_grad()
                 self._forward_and_backward(images, marked)
-        torch.cuda.current_stream().wait_stream(side)
-        expected = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        self.wait()
+        expected = self._gradients()
         self.network.zero_grad()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
             self._loss_of_graph = self._forward_and_backward(images, marked)
-        self._graph.replay()
-        found = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        return expected
+
+    def difference_from(self, expected: list[Tensor]) -> float:
+        """How far the gradients are from those expected, relative to the largest."""
         largest = max(gradient.abs().max() for gradient in expected)
-        difference = max((a - b).abs().max() for a, b in zip(expected, found, strict=True)) / largest
-        self.module.load_state_dict(state)  # batch statistics have moved
-        return float(difference)
+        differences = [
+            (found - one).abs().max() for found, one in zip(self._gradients(), expected, strict=True)
+        ]
+        return float(max(differences) / largest)
+
+    def _gradients(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+
+    def replay(self) -> None:
+        """The graph, begun: what needs its gradients has to `wait`."""
+        assert self._stream is not None and self._graph is not None
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            self._graph.replay()
 
     def step(self, images: Tensor, marked: Tensor) -> None:
+        """Begun, on a GPU; ended when what was begun before `wait` is."""
         if self._graph is None:
             self.network.zero_grad()
             loss = self._forward_and_backward(images, marked)
         else:
-            self._graph.replay()
+            self.replay()
             loss = self._loss_of_graph
-        self._optimiser.step()
-        if self._schedule is not None:
-            self._schedule.step()
-        self._steps += 1
-        if self._steps % LOGGED_EVERY == 0:
-            self._losses.append((self._steps - 1, loss.clone()))
+        with torch.cuda.stream(self._stream):
+            self._optimiser.step()
+            if self._schedule is not None:
+                self._schedule.step()
+            self._steps += 1
+            if self._steps % LOGGED_EVERY == 0:
+                self._losses.append((self._steps - 1, loss.clone()))
+
+    def wait(self) -> None:
+        """Let what the GPU is given after this begin when the step is done."""
+        if self._stream is not None:
+            torch.cuda.current_stream().wait_stream(self._stream)
 
     def log_losses(self, epoch: int) -> None:
         """Those since the last time."""
@@ -227,7 +257,7 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
         name: Trainee(one, taxonomy, kept, device) for name, one in zip(methods, configs, strict=True)
     }
     unfinished = unfinished_file(run, split, seed)
-    begin = _go_on_from(unfinished, trainees)
+    begin, last_kept = _go_on_from(unfinished, trainees), -inf
     for number in range(begin, config.steps):
         current, within = divmod(number, epoch)
         if within == 0:
@@ -243,21 +273,22 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
         images, marked = batch(crops, within * size)
         if number == begin:
             shown = images, marked  # where graphs read every step's
-            for name, trainee in trainees.items() if device == "cuda" else ():
-                difference = trainee.record(*shown)
-                if not difference <= LARGEST_DIFFERENCE and name not in WITH_DROPOUT:
-                    raise ValueError(f"{name}: gradients of its graph differ by {difference:.1g}")
+            if device == "cuda":
+                _record(trainees, *shown)
         shown[0].copy_(images)
         shown[1].copy_(marked)
         for trainee in trainees.values():
             trainee.step(*shown)
+        for trainee in trainees.values():
+            trainee.wait()
         if within + 1 == epoch or number + 1 == config.steps:
             for trainee in trainees.values():
                 trainee.log_losses(current)
                 if within + 1 == epoch and looks:
                     trainee.look(looks, current)
-            with atomic_path(unfinished) as path:
-                torch.save({name: trainee.state() for name, trainee in trainees.items()}, path)
+            if number + 1 == config.steps or time.monotonic() - last_kept >= KEPT_EVERY:
+                _keep(unfinished, trainees)
+                last_kept = time.monotonic()
             sys.stdout.write(f"{split}, seed {seed}: {number + 1} of {config.steps} steps\n")
             sys.stdout.flush()
     for trainee in trainees.values():
@@ -265,9 +296,32 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
     return trainees
 
 
+def _record(trainees: dict[str, Trainee], images: Tensor, marked: Tensor) -> None:
+    """Graphs of all networks, whose gradients, all at a time, are those of each alone without a graph."""
+    states = {
+        name: {key: value.clone() for key, value in trainee.module.state_dict().items()}
+        for name, trainee in trainees.items()
+    }
+    expected = {name: trainee.record(images, marked) for name, trainee in trainees.items()}
+    for _ in range(3):
+        for trainee in trainees.values():
+            trainee.replay()
+    for name, trainee in trainees.items():
+        trainee.wait()
+        difference = trainee.difference_from(expected[name])
+        if not difference <= LARGEST_DIFFERENCE and name not in WITH_DROPOUT:
+            raise ValueError(f"{name}: gradients of its graph differ by {difference:.1g}")
+        trainee.module.load_state_dict(states[name])  # batch statistics have moved
+
+
 def unfinished_file(run: Path, split: str, seed: int) -> Path:
     """What all networks of a split and seed are by the last look, until they are measured."""
     return run / UNFINISHED / f"{split}-seed-{seed}.pt"
+
+
+def _keep(unfinished: Path, trainees: dict[str, Trainee]) -> None:
+    with atomic_path(unfinished) as path:
+        torch.save({name: trainee.state() for name, trainee in trainees.items()}, path)
 
 
 def _go_on_from(unfinished: Path, trainees: dict[str, Trainee]) -> int:
@@ -319,12 +373,27 @@ def finish(run: Path, job: Job, trainee: Trainee, crops: Path | None) -> None:
 
 
 def train_and_measure(
-    run: Path, split: str, seed: int, methods: list[str], device: str, crops: Path | None
+    run: Path,
+    split: str,
+    seed: int,
+    methods: list[str],
+    device: str,
+    crops: Path | None,
+    later: Sequence[str] = (),
 ) -> str:
+    """What the methods in `later` have learned is kept, and they are not measured."""
     begin = time.perf_counter()
-    for method, trainee in train(run, split, seed, methods, device).items():
-        finish(run, Job(method, split, seed), trainee, crops)
-    unfinished_file(run, split, seed).unlink(missing_ok=True)
+    trainees = train(run, split, seed, methods, device)
+    unfinished, left = unfinished_file(run, split, seed), {}
+    for method, trainee in trainees.items():
+        if method in later:
+            left[method] = trainee
+        else:
+            finish(run, Job(method, split, seed), trainee, crops)
+    if left:
+        _keep(unfinished, left)
+    else:
+        unfinished.unlink(missing_ok=True)
     return f"{split}, seed {seed}: {', '.join(methods)} in {time.perf_counter() - begin:.0f} s"
 
 
@@ -353,7 +422,15 @@ def main(given: argparse.Namespace) -> int:
     failed = 0
     with ProcessPoolExecutor(given.processes, get_context("spawn"), _begin_process) as pool:
         running = {
-            pool.submit(train_and_measure, given.run, *key, methods, given.device, given.crops): key
+            pool.submit(
+                train_and_measure,
+                given.run,
+                *key,
+                methods,
+                given.device,
+                given.crops,
+                given.measure_later,
+            ): key
             for key, methods in waiting.items()
         }
         for future in as_completed(running):
@@ -375,6 +452,7 @@ if __name__ == "__main__":
     parser.add_argument("--methods", type=_names, required=True, help="networks only")
     parser.add_argument("--seeds", type=_numbers, default=[0])
     parser.add_argument("--one-seed", type=_names, default=[], help="methods that get the first seed only")
+    parser.add_argument("--measure-later", type=_names, default=[], help="methods that are trained only")
     parser.add_argument("--crops", type=Path, help="xu2017, where the experiment has single crops")
     parser.add_argument("--processes", type=int, default=16, help="a split and seed each")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")

@@ -82,7 +82,14 @@ def test_weights_log_and_figures_are_those_of_compare(trained_twice, preset, job
 
 def test_what_is_done_is_not_trained_again_and_compare_finds_all_of_it(side_by_side, runs, capsys):
     given = argparse.Namespace(
-        run=runs[1], methods=["unet"], seeds=[0], one_seed=[], crops=None, processes=1, device="cpu"
+        run=runs[1],
+        methods=["unet"],
+        seeds=[0],
+        one_seed=[],
+        measure_later=[],
+        crops=None,
+        processes=1,
+        device="cpu",
     )
     before = [path.stat().st_mtime_ns for path in sorted(runs[1].glob("jobs/*/*/*/result.json"))]
     assert side_by_side.main(given) == 0
@@ -132,6 +139,21 @@ def test_what_was_trained_elsewhere_is_measured_here_and_says_so(side_by_side, r
     assert not side_by_side.unfinished_file(run, "fold-1", 0).exists(), (
         "or a job deleted would not be trained"
     )
+
+
+def test_what_is_to_be_measured_later_is_kept_and_measured_as_if_at_once(
+    side_by_side, runs, tmp_path, monkeypatch, one_thread
+):
+    run = tmp_path / "run"
+    shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs", "side-by-side"))
+    side_by_side.train_and_measure(run, "fold-1", 0, METHODS, "cpu", None, later=["unet", "dunet"])
+    assert [path.parts[-4] for path in run.glob("jobs/*/*/*/result.json")] == METHODS[2:]
+    monkeypatch.setattr(side_by_side.Trainee, "step", None)
+    side_by_side.train_and_measure(run, "fold-1", 0, ["unet", "dunet"], "cpu", None)
+    for method in METHODS:
+        job = f"jobs/{method}/fold-1/seed-0/result.json"
+        assert json.loads((run / job).read_text()) == json.loads((runs[1] / job).read_text())
+    assert not side_by_side.unfinished_file(run, "fold-1", 0).exists()
 
 
 def test_a_damaged_state_is_named(side_by_side, runs, tmp_path):
