@@ -1,0 +1,222 @@
+"""Methods and seeds that were run later, or elsewhere: python benchmarks/join_results.py RESULTS RUN
+
+RESULTS is a folder of ``benchmarks/results/``, of which no whole run is left; RUN is one of `drepano compare`
+with the same plan, with jobs that RESULTS lacks. What RESULTS has of every field and crop, and its means, are
+joined with those of the jobs, so that it shows what one run of all of them would: figures of fields to five
+digits, as ``fields.csv`` has them, all else exactly, but for the time of a fit, which is left out.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import nan, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from drepano.errors import DrepanoError
+from drepano.experiments import summary
+from drepano.experiments.differences import method_differences
+from drepano.experiments.plan import Job, Plan, finished_methods, read_plan
+from drepano.experiments.results import (
+    ERRORS,
+    PER_CLASS,
+    TOGETHER,
+    Result,
+    read_results,
+)
+from drepano.io import write_bytes, write_text
+from drepano.methods import METHODS
+from drepano.reports.experiment import figures, report
+from drepano.reports.experiment.tables import comparison_markdown
+
+Summary = dict[str, Any]
+
+
+def main(folder: Path, run: Path) -> None:
+    plan = read_plan(folder)
+    check_plans(plan, read_plan(run), folder, run)
+    there, here = stored_results(folder, plan), read_results(run, finished_methods(run))
+    check_jobs(there, here, plan, run)
+    stored = _with_nan(json.loads((folder / report.SUMMARY).read_text()))
+    methods = stored["methods"]
+    for name, method in summary.summarise_methods(here, plan.classes).items():
+        if name in methods:
+            own = [result for result in [*there, *here] if result["job"]["method"] == name]
+            method = joined(methods[name], method, own, plan.classes)
+        methods[name] = method
+    methods = {name: methods[name] for name in METHODS if name in methods}
+    results = sorted([*there, *here], key=lambda result: list(methods).index(result["job"]["method"]))
+    jobs = [
+        Job(name, split.name, seed)
+        for name, method in methods.items()
+        for split in plan.splits
+        for seed in method["seeds"]
+    ]
+    validation = report._validation_curves(run, list(methods))
+    of_all = {
+        **stored,
+        "conditions": report._conditions(plan, methods, jobs),
+        "methods": methods,
+        "differences": method_differences(results, plan),
+        "validation": {
+            name: [*stored["validation"].get(name, []), *validation.get(name, [])]
+            for name in methods
+            if name in stored["validation"] or name in validation
+        },
+    }
+    write(folder, plan, of_all, results)
+
+
+def _with_nan(value: Any) -> Any:
+    """As summaries are before they become JSON, which has no NaN."""
+    if isinstance(value, dict):
+        return {key: _with_nan(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_with_nan(part) for part in value]
+    return nan if value is None else value
+
+
+def check_plans(plan: Plan, other: Plan, folder: Path, run: Path) -> None:
+    """Raises DrepanoError where they differ in more than notes, which follow from the rest."""
+    if replace(plan, notes=()) != replace(other, notes=()):
+        raise DrepanoError(f"{run}: is of another plan than {folder}; give a run of the same data and budget")
+
+
+def check_jobs(there: list[Result], here: list[Result], plan: Plan, run: Path) -> None:
+    """Raises DrepanoError where a seed is there already, or not in all splits."""
+    done = {tuple(result["job"].values()) for result in there}
+    new = {tuple(result["job"].values()) for result in here}
+    if not new:
+        raise DrepanoError(f"{run}: no job is finished")
+    for method, split, seed in sorted(new):
+        if (method, split, seed) in done:
+            raise DrepanoError(f"{run}: {method}, {split}, seed {seed} is there already")
+    for method, seed in {(method, seed) for method, _, seed in new}:
+        if any((method, split.name, seed) not in new for split in plan.splits):
+            raise DrepanoError(f"{run}: {method}, seed {seed} is not finished in all splits")
+
+
+def stored_results(folder: Path, plan: Plan) -> list[Result]:
+    """Of every job what the tables of fields and crops hold."""
+    fields = pd.read_csv(folder / report.PER_FIELD)
+    crops = folder / report.PER_CROP
+    table = pd.read_csv(crops) if crops.is_file() else None
+    results = []
+    for (method, split, seed), rows in fields.groupby(["method", "split", "seed"], sort=False):
+        job = {"method": method, "split": split, "seed": int(seed)}
+        result: Result = {"job": job, "fields": [_field(row, plan.classes) for _, row in rows.iterrows()]}
+        if table is not None:
+            own = table[(table["method"] == method) & (table["split"] == split) & (table["seed"] == seed)]
+            if len(own):
+                result["crops"] = own.drop(columns=list(job)).to_dict("records")
+        results.append(result)
+    return results
+
+
+def _field(row: pd.Series, classes: tuple[str, ...]) -> dict[str, Any]:
+    def values(figure: str) -> list[float | None]:
+        return [None if pd.isna(row[f"{figure} {name}"]) else row[f"{figure} {name}"] for name in classes]
+
+    return {
+        "field": row["field"],
+        "patient": None if pd.isna(row["patient"]) else row["patient"],
+        "cells": int(row["cells"]),
+        "cell_errors": {name: int(row[name]) for name in ("true_cells", *ERRORS)},
+        **{figure: values(figure) for figure in PER_CLASS},
+    }
+
+
+def joined(one: Summary, other: Summary, results: list[Result], classes: Sequence[str]) -> Summary:
+    """What `summarise_methods` says of a method's two sets of seeds, of both together.
+
+    What the figures of fields and crops tell is of them, all else of either's means.
+    """
+    seeds = [len(side["seeds"]) for side in (one, other)]
+    result: Summary = {
+        "jobs": one["jobs"] + other["jobs"],
+        "seeds": sorted([*one["seeds"], *other["seeds"]]),
+        "settings": one["settings"],
+        "versions": [*one["versions"], *(v for v in other["versions"] if v not in one["versions"])],
+        "overlap": {figure: summary._overlap(results, figure, classes) for figure in PER_CLASS},
+        "cell_errors": {error: summary._cell_errors(results, error) for error in (*ERRORS, TOGETHER)},
+        "count_error": summary._over_folds(results, summary._count_error),
+    }
+    for name in ("detection", "cell_recall", "auc", "calibration_error"):
+        result[name] = _joined_means(one[name], other[name], seeds)
+    result["calibration"] = _joined_bins(one["calibration"], other["calibration"])
+    for name in ("confusion", "cell_confusion"):
+        result[name] = (np.array(one[name]) + np.array(other[name])).tolist()
+    result["roc"] = [
+        {
+            **first,
+            "true_positive_rate": np.average(
+                [curve["true_positive_rate"] for curve in (first, second)], axis=0, weights=seeds
+            ).tolist(),
+        }
+        for first, second in zip(one["roc"], other["roc"], strict=True)
+    ]
+    result["fit_seconds"] = nan  # a median, which two medians do not tell
+    if "crops" in one and "crops" in other:
+        result["crops"] = summary._crops(results)
+    return result
+
+
+def _joined_means(one: Summary, other: Summary, seeds: list[int]) -> Summary:
+    """Over folds, of either's seeds together; see `drepano.experiments.summary`."""
+    if "folds" not in one:
+        return {name: _joined_means(value, other[name], seeds) for name, value in one.items()}
+    folds = {
+        fold: float(np.average([value, other["folds"][fold]], weights=seeds))
+        for fold, value in one["folds"].items()
+    }
+    return {
+        **summary._mean_and_sd(list(folds.values())),
+        "sd_over_seeds": _joined_sd([one, other], seeds),
+        "folds": folds,
+    }
+
+
+def _joined_sd(sides: list[Summary], seeds: list[int]) -> float:
+    """Of all seeds' means, from the mean, number and standard deviation of each of two sets."""
+    mean = np.average([side["mean"] for side in sides], weights=seeds)
+    squares = [
+        count * (side["mean"] - mean) ** 2 + (0.0 if count == 1 else (count - 1) * side["sd_over_seeds"] ** 2)
+        for side, count in zip(sides, seeds, strict=True)
+    ]
+    return sqrt(sum(squares) / (sum(seeds) - 1))
+
+
+def _joined_bins(one: Summary, other: Summary) -> Summary:
+    pixels = np.array([one["pixels"], other["pixels"]])
+    total = pixels.sum(axis=0)
+    result: Summary = {"pixels": total.tolist()}
+    for name in ("confidence", "right"):
+        sums = np.nansum(np.array([one[name], other[name]]) * pixels, axis=0)
+        result[name] = np.divide(sums, total, out=np.full(len(total), nan), where=total > 0).tolist()
+    return result
+
+
+def write(folder: Path, plan: Plan, of_all: Summary, results: list[Result]) -> None:
+    report._write_data(folder, plan, of_all, results)
+    write_text(folder / report.TABLES, comparison_markdown(of_all))
+    for name, png in _figures(of_all):
+        write_bytes(folder / f"{name}.png", png)
+
+
+def _figures(of_all: Summary) -> Iterator[tuple[str, bytes]]:
+    yield "roc", figures.draw_roc(of_all)
+    yield "confusion", figures.draw_confusion(of_all)
+    yield "calibration", figures.draw_calibration(of_all)
+    if of_all["validation"]:
+        yield "validation", figures.draw_validation(of_all["validation"])
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    except DrepanoError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,119 @@
+"""``benchmarks/join_results.py`` against one run of everything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from drepano.cli.main import app
+from drepano.errors import DrepanoError
+
+BUDGET = ["--steps", "12", "--batch-size", "2", "--crop-size", "32", "--validate-every", "6"]
+KEPT = ["plan.json", "summary.json", "fields.csv", "crops.csv", "tables.md", "roc.png", "validation.png"]
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.fixture(scope="module")
+def join_results(benchmark_script):
+    return benchmark_script("join_results")
+
+
+@pytest.fixture(scope="module")
+def whole_and_parts(crops, tmp_path_factory):
+    """One run of everything; what is kept of one that did a part of the jobs; a run of the others."""
+    folder = tmp_path_factory.mktemp("runs")
+    options = ["--fields", "3", "--size", "80", "--cells", "2-4"]
+    run("data", "compose", crops, "--out", folder / "data", *options)
+
+    def compare(out, methods, seeds, once):
+        options = ["--methods", methods, "--seeds", seeds, "--one-seed", once, *BUDGET]
+        run("compare", folder / "data", "--out", out, "--group", "patient", "--crops", crops, *options)
+
+    compare(folder / "whole", "dunet,unet,pixel-forest", "0,1,2", "dunet,pixel-forest")
+    for name, jobs in {
+        "part": ["unet/*/seed-0", "unet/*/seed-1", "pixel-forest/*/seed-0"],
+        "others": ["unet/*/seed-2", "dunet/*/seed-0"],
+    }.items():
+        shutil.copytree(folder / "whole", folder / name, ignore=shutil.ignore_patterns("jobs"))
+        for job in [job for pattern in jobs for job in (folder / "whole/jobs").glob(pattern)]:
+            shutil.copytree(job, folder / name / "jobs" / job.relative_to(folder / "whole/jobs"))
+    compare(folder / "part", "unet,pixel-forest", "0,1", "pixel-forest")
+    return folder / "whole", folder / "part", folder / "others"
+
+
+@pytest.fixture
+def kept(whole_and_parts, tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    for name in KEPT:
+        shutil.copy(whole_and_parts[1] / name, folder)
+    return folder
+
+
+def assert_alike(found, expected, place=""):
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), place
+        for name in expected:
+            assert_alike(found[name], expected[name], f"{place}/{name}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), place
+        for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+            assert_alike(one, other, f"{place}/{number}")
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-5), place
+    else:
+        assert found == expected, place
+
+
+def comparable(summary):
+    """Without times, and trainings in one order."""
+    for method in summary["methods"].values():
+        del method["fit_seconds"]
+    for trainings in summary["validation"].values():
+        trainings.sort(key=lambda training: training["losses"])
+    return summary
+
+
+def test_the_joined_are_as_one_run_of_all(join_results, whole_and_parts, kept):
+    whole, _, others = whole_and_parts
+    join_results.main(kept, others)
+    found, expected = (
+        comparable(json.loads((folder / "summary.json").read_text())) for folder in (kept, whole)
+    )
+    assert list(found["methods"]) == ["dunet", "unet", "pixel-forest"]
+    assert_alike(found, expected)
+    for name, of in (("fields.csv", "field"), ("crops.csv", "crop")):
+        tables = [pd.read_csv(folder / name) for folder in (kept, whole)]
+        tables = [table.sort_values(["method", "seed", of], ignore_index=True) for table in tables]
+        pd.testing.assert_frame_equal(*tables)
+    assert (kept / "validation.png").read_bytes() != (whole_and_parts[1] / "validation.png").read_bytes()
+
+
+def test_what_is_there_already_is_refused(join_results, whole_and_parts, kept):
+    before = (kept / "summary.json").read_bytes()
+    with pytest.raises(DrepanoError, match="pixel-forest, fold-1, seed 0 is there already"):
+        join_results.main(kept, whole_and_parts[0])
+    assert (kept / "summary.json").read_bytes() == before
+
+
+def test_a_seed_that_lacks_splits_is_refused(join_results, whole_and_parts, kept, tmp_path):
+    shutil.copytree(whole_and_parts[2], tmp_path / "others")
+    shutil.rmtree(tmp_path / "others/jobs/unet/fold-2")
+    with pytest.raises(DrepanoError, match="unet, seed 2 is not finished in all splits"):
+        join_results.main(kept, tmp_path / "others")
+
+
+def test_another_plan_is_refused(join_results, whole_and_parts, kept):
+    plan = json.loads((kept / "plan.json").read_text())
+    plan["budget"]["steps"] += 1
+    (kept / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(DrepanoError, match="is of another plan"):
+        join_results.main(kept, whole_and_parts[2])
