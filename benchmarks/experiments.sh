@@ -90,6 +90,12 @@ drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --pr
   --folds 5 --seeds 0,1,2 --steps 1200 --validate-every 200 "${crops[@]}" --methods dunet,unet
 keep five-paper
 
+# Whether the lead of the shorter training lasts.
+drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --preset paper \
+  --out "$runs/five-paper-2400" --folds 5 --steps 2400 --validate-every 400 "${crops[@]}" \
+  --methods dunet,unet
+keep five-paper-2400
+
 # Figure 7: cells of composed fields against the number of training fields.
 compose composed-320 80 2
 drepano learning-curve "$runs/composed-320" --binary --out "$runs/curve-1200" --sizes 10,20,40,80,160,250 --test 64 \

@@ -20,7 +20,7 @@ import pandas as pd
 from drepano.errors import DrepanoError
 from drepano.experiments import summary
 from drepano.experiments.differences import method_differences
-from drepano.experiments.plan import Job, Plan, finished_methods, read_plan
+from drepano.experiments.plan import Job, Plan, finished_jobs, read_plan
 from drepano.experiments.results import (
     ERRORS,
     PER_CLASS,
@@ -39,7 +39,7 @@ Summary = dict[str, Any]
 def main(folder: Path, run: Path) -> None:
     plan = read_plan(folder)
     check_plans(plan, read_plan(run), folder, run)
-    there, here = stored_results(folder, plan), read_results(run, finished_methods(run))
+    there, here = stored_results(folder, plan), read_results(run, finished_jobs(run))
     check_jobs(there, here, plan, run)
     stored = _with_nan(json.loads((folder / report.SUMMARY).read_text()))
     methods = stored["methods"]
@@ -56,7 +56,7 @@ def main(folder: Path, run: Path) -> None:
         for split in plan.splits
         for seed in method["seeds"]
     ]
-    validation = report._validation_curves(run, list(methods))
+    validation = report._validation_curves(run, finished_jobs(run))
     of_all = {
         **stored,
         "conditions": report._conditions(plan, methods, jobs),

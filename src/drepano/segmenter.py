@@ -162,9 +162,10 @@ class Segmenter:
         return diameter_or_known(self.card, cell_diameter)
 
     @property
-    def weights_digest(self) -> bytes:
-        """SHA-256 of all weights: two networks with the same one give the same results."""
-        return self._weights_digest
+    def fingerprint(self) -> str:
+        """Sixteen digits of the SHA-256 of card and weights: networks with the same give the same results."""
+        card = self.card.model_dump_json().encode()
+        return hashlib.sha256(card + self._weights_digest).hexdigest()[:16]
 
     @torch.inference_mode()
     def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

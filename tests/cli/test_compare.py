@@ -171,8 +171,27 @@ class TestCompare:
         result = compare(data, out, methods="dunet")
         assert result.exit_code == 0
         assert set(pd.read_csv(out / "fields.csv")["method"]) == {"dunet"}
-        assert "note: not asked for, and so on no page: unet" in result.stderr
-        assert list(summary(out)["methods"]) == ["dunet"]
+        told = " ".join(result.stderr.split())
+        assert "note: not asked for, and so on no page: dunet, seed 1; unet, seed 0; " in told
+        methods = summary(out)["methods"]
+        assert {name: method["seeds"] for name, method in methods.items()} == {"dunet": [0]}
+        assert len(summary(out)["validation"]["dunet"]) == 2, "a training a fold"
+
+    def test_a_method_without_chance_is_not_trained_again_with_another_seed(self, data, tmp_path):
+        options = ["--binary", "--seeds", "0,1"]
+        result = compare(data, tmp_path / "out", *options, methods="region-growing,pixel-forest")
+        assert result.exit_code == 0, result.output
+        methods = summary(tmp_path / "out")["methods"]
+        seeds = {name: method["seeds"] for name, method in methods.items()}
+        assert seeds == {"region-growing": [0], "pixel-forest": [0, 1]}
+
+    def test_a_damaged_copy_of_the_fields_is_named_with_what_helps(self, data, tmp_path):
+        out = tmp_path / "out"
+        assert compare(data, out, "--binary", methods="region-growing").exit_code == 0
+        next((out / "fields/images").iterdir()).unlink()
+        result = compare(data, out, "--binary", methods="pixel-forest")
+        assert result.exit_code == 1
+        assert f"{out / 'fields'} is a scaled copy: delete it whole" in " ".join(result.stderr.split())
 
     def test_a_damaged_result_is_named(self, data, finished, tmp_path):
         out = tmp_path / "out"
@@ -191,6 +210,10 @@ class TestCompare:
     def test_another_budget_in_the_same_folder_is_refused(self, data, finished):
         with pytest.raises(DrepanoError, match=r"settings or data \(budget.steps was 2, now 3\)"):
             compare(data, finished, "--steps", "3")
+
+    def test_other_splits_in_the_same_folder_are_refused(self, data, finished):
+        with pytest.raises(DrepanoError, match=r"settings or data \(other splits: see --folds"):
+            compare(data, finished, "--folds", "3")
 
     def test_data_that_changed_are_refused(self, data, finished, tmp_path):
         changed = tmp_path / "data"
@@ -289,6 +312,7 @@ class TestCompare:
             ("--touching-weight", "0.5", "touching_weight=0.5"),
             ("--preset", "best", "use one of paper, default"),
             ("--crops", "here", "use --group patient"),
+            ("--ilastik-project", "mine.ilp", "add ilastik to --methods, or leave it out"),
             ("--folds", "1", "at least 2"),
         ],
     )
@@ -492,7 +516,7 @@ class TestCompare:
 
 
 def asked_for(out, *methods):
-    return read_plan(out).jobs(methods, [0], ())
+    return read_plan(out).jobs(methods, [0, 1], ["unet"])
 
 
 def versions_shown(out):

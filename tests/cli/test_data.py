@@ -37,6 +37,16 @@ def test_simulated_fields_read_back_as_they_were(simulated: Path) -> None:
         np.testing.assert_array_equal(field.instances, expected.instances)
 
 
+def test_simulated_fields_of_two_seeds_have_none_in_common(tmp_path: Path) -> None:
+    images = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        options = ["--fields", "3", "--size", "32", "--cells", "1", "--seed", str(seed)]
+        assert runner.invoke(app, ["data", "simulate", "--out", str(folder), *options]).exit_code == 0
+        images += [field.image.tobytes() for field in open_dataset(folder)]
+    assert len(set(images)) == 6
+
+
 def test_check_prints_the_fingerprint(simulated: Path) -> None:
     result = runner.invoke(app, ["data", "check", str(simulated)])
     assert result.exit_code == 0

@@ -63,6 +63,30 @@ def test_without_instance_maps_it_is_said_what_true_cells_are(data, tmp_path):
     assert "2 of 2 fields have no instance maps" in result.stderr
 
 
+def test_fields_that_the_network_may_have_learned_from_are_told(data, tmp_path):
+    weights = train(data, tmp_path / "run")
+    other = tmp_path / "other"
+    write_simulated_dataset(other, fields=2, size=128, cells=4, seed=1)
+    for measured, told in ((data, True), (other, False)):
+        command = ["evaluate", weights, measured, "--out", tmp_path / "figures.json"]
+        result = CliRunner().invoke(app, [str(part) for part in command])
+        assert result.exit_code == 0, result.output
+        caution = "was trained on a data set of the same name (simulated), on patients"
+        assert (caution in " ".join(result.stderr.split())) == told
+    fingerprints = [
+        json.loads((tmp_path / name).read_text())["model fingerprint"]
+        for name in ("figures.json", all_fields(data, tmp_path).with_suffix(".json").name)
+    ]
+    assert fingerprints[0] != fingerprints[1]
+
+
+def train(data, run):
+    command = ["train", data, "--out", run, "--network", "unet", "--steps", 2, "--crop-size", 32]
+    result = CliRunner().invoke(app, [str(part) for part in command])
+    assert result.exit_code == 0, result.output
+    return run / "model.safetensors"
+
+
 def test_a_table_of_somebody_else_is_not_written_over(data, tmp_path):
     (tmp_path / "samples.csv").write_text("file,patient\n")
     with pytest.raises(DrepanoError, match=r"samples\.csv: a row a field would be written over it"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from drepano.experiments.results import fields_table, provenance
+import pytest
+
+from drepano.errors import DrepanoError
+from drepano.experiments.results import fields_table, provenance, read_result
 
 CLASSES = ("background", "cell")
 
@@ -26,3 +29,11 @@ def test_the_table_of_fields_has_a_row_a_field_a_job(results):
     row = table[(table["method"] == "unet") & (table["seed"] == 1) & (table["field"] == "a")].iloc[0]
     assert (row["dice cell"], row["incomplete"], row["true_cells"], row["split"]) == (0.9, 2, 20, "fold-1")
     assert table["hausdorff cell"].isna().all()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "3", '{"job": {}}'])
+def test_a_file_that_is_no_result_is_named(text, tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text(text)
+    with pytest.raises(DrepanoError, match=r"result\.json: cannot be read .*; delete it and run"):
+        read_result(path)

@@ -285,12 +285,15 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
 def _finish(
     failed: int, write: Callable[[Path, Sequence[Job]], Path], folder: Path, jobs: Sequence[Job]
 ) -> None:
-    from drepano.experiments.plan import finished_methods
+    from drepano.experiments.plan import finished_jobs
 
-    asked, finished = {job.method for job in jobs}, finished_methods(folder)
-    others = [name for name in finished if name not in asked]
+    asked, finished = set(jobs), finished_jobs(folder)
+    others = [
+        f"{name}, seed {seed}"
+        for name, seed in dict.fromkeys((job.method, job.seed) for job in finished if job not in asked)
+    ]
     if others:
-        say("note", f"not asked for, and so on no page: {', '.join(others)}; what they have is kept")
+        say("note", f"not asked for, and so on no page: {'; '.join(others)}; what they have is kept")
     if asked & set(finished):
         out.print(f"wrote {write(folder, jobs)}")
     if failed:
@@ -319,6 +322,8 @@ def _methods(text: str, budget: Budget, ilastik_project: Path | None) -> list[st
     names = list(dict.fromkeys(_known("--methods", listed(text))))
     if not names:
         raise DrepanoError(f"--methods {text}: use some of {', '.join(METHODS)}")
+    if ilastik_project is not None and "ilastik" not in names:
+        raise DrepanoError(f"--ilastik-project {ilastik_project}: add ilastik to --methods, or leave it out")
     for name in names:
         create_method(name, budget, ilastik_project)
     for notice in download_notices(names):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from drepano.cli.console import listed_patients, out, progress_bar, say
+
+if TYPE_CHECKING:
+    from drepano.datasets import FieldDataset
+    from drepano.models.card import ModelCard
 
 
 def evaluate(
@@ -59,11 +63,15 @@ def evaluate(
             table, summarise = evaluate_crops(segment, dataset, advance), summarise_crops
         else:
             table, summarise = evaluate_fields(segmenter, dataset, advance), summarise_fields
+    seen = _seen_in_training(segmenter.card, dataset)
+    if seen is not None:
+        say("note", seen)
     unnumbered = None if dataset.has_single_cells else unnumbered_cells(dataset)
     if unnumbered is not None:
         say("note", unnumbered)
     summary = {
         "model": segmenter.card.name,
+        "model fingerprint": segmenter.fingerprint,
         "architecture": segmenter.card.architecture,
         "data": dataset.name,
         "patients": list(dataset.patients),
@@ -72,3 +80,17 @@ def evaluate(
     write_json(result, summary)
     write_text(rows, table.to_csv(index=False))
     out.print_json(data=without_nan(summary))
+
+
+def _seen_in_training(card: ModelCard, dataset: FieldDataset) -> str | None:
+    """A caution where the network may have learned from these fields: same name, and patients if known."""
+    for use in card.data:
+        both = sorted({*use.patients} & {*dataset.patients})
+        known = use.patients and dataset.patients
+        if use.name == dataset.name and (both or not known):
+            patients = f", on patients {', '.join(both)}" if both else ""
+            return (
+                f"the network was trained on a data set of the same name ({use.name}){patients}: figures of "
+                "fields that it was trained on say nothing about new ones"
+            )
+    return None

@@ -64,5 +64,8 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this code without a word
-            err.print("interrupted; run the same command again to go on (drepano train: with --resume)")
+            err.print(
+                "interrupted; run the same command again to go on (drepano train: with --resume, "
+                "once it has a checkpoint)"
+            )
         raise

@@ -10,6 +10,8 @@ from drepano.datasets.write import new_folder, write_dataset_config, write_field
 from drepano.taxonomy import SCD
 
 _CELL_DIAMETER = 45.0
+_APART = 100_000
+"""Fields that the data sets of two seeds have before they would share any."""
 
 
 def write_simulated_dataset(
@@ -22,7 +24,7 @@ def write_simulated_dataset(
     folder : Path
         New or empty.
     fields, size, cells, seed : int
-        Field `i` is ``simulate_field(seed + i, (size, size), cells)``.
+        Field `i` is ``simulate_field(100_000 * seed + i, (size, size), cells)``.
     advance : callable
         Called after every field.
 
@@ -33,12 +35,13 @@ def write_simulated_dataset(
     """
     with new_folder(folder) as inside:
         for index in range(fields):
-            field = simulate_field(seed + index, size=(size, size), cells=cells, cell_diameter=_CELL_DIAMETER)
+            number = _APART * seed + index
+            field = simulate_field(number, size=(size, size), cells=cells, cell_diameter=_CELL_DIAMETER)
             write_field(inside, field, SCD)
             advance()
         write_dataset_config(
             inside,
-            name="simulated",
+            name="simulated" if seed == 0 else f"simulated, seed {seed}",
             taxonomy=SCD,
             licence="MIT",
             origin="simulated by drepano from shapes and optics",

@@ -34,6 +34,7 @@ _FIGURES = (
     "incomplete",
     "misclassified",
     TOGETHER,
+    "missed",
 )
 """What methods are compared in on fields, pair by pair."""
 CROPS = "crops"

@@ -17,10 +17,11 @@ from drepano.errors import DrepanoError
 from drepano.experiments.evaluation import unnumbered_cells
 from drepano.experiments.splits import Split, Splits
 from drepano.io import ensure_writable_folder, write_text
-from drepano.methods import METHODS, Budget
+from drepano.methods import METHODS, Budget, is_random
 from drepano.taxonomy import Taxonomy
 
 FIELDS, JOBS, PLAN, RESULT = "fields", "jobs", "plan.json", "result.json"
+_SEED = "seed-"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Job:
 
     def folder(self, experiment: Path) -> Path:
         """Where its training and its result are."""
-        return experiment / JOBS / self.method / self.split / f"seed-{self.seed}"
+        return experiment / JOBS / self.method / self.split / f"{_SEED}{self.seed}"
 
     @property
     def training_seed(self) -> int:
@@ -88,14 +89,14 @@ class Plan:
     def jobs(self, methods: Sequence[str], seeds: Sequence[int], one_seed: Sequence[str]) -> list[Job]:
         """Split by split and seed by seed, so that what is done first can be compared first.
 
-        Methods in `one_seed` get the first of the seeds only.
+        Methods in `one_seed`, and those that no seed changes, get the first of the seeds only.
         """
         return [
             Job(method, split.name, seed)
             for seed in seeds
             for split in self.splits
             for method in methods
-            if seed == seeds[0] or method not in one_seed
+            if seed == seeds[0] or (method not in one_seed and is_random(method))
         ]
 
 
@@ -134,9 +135,13 @@ def _joined_cells(dataset: FieldDataset) -> list[str]:
     return [] if note is None else [f"{note}, so that a map which joins such cells makes no error I there."]
 
 
-def finished_methods(experiment: Path) -> list[str]:
-    """Methods, of those that are known, some job of which has a result."""
-    return [name for name in METHODS if any((experiment / JOBS / name).glob(f"*/*/{RESULT}"))]
+def finished_jobs(experiment: Path) -> list[Job]:
+    """Those that have a result, of methods that are known."""
+    return [
+        Job(name, path.parts[-3], int(path.parts[-2].removeprefix(_SEED)))
+        for name in METHODS
+        for path in sorted((experiment / JOBS / name).glob(f"*/{_SEED}*/{RESULT}"))
+    ]
 
 
 def prepare_folder(experiment: Path) -> None:
@@ -173,6 +178,8 @@ def keep_plan(experiment: Path, plan: Plan) -> None:
         return
     change = first_change(_without_notes(read_plan(experiment)), _without_notes(plan))
     if change is not None:
+        if change.startswith("splits"):
+            change = "other splits: see --folds, --group, --sizes, --test"
         raise DrepanoError(
             f"{experiment}: was begun with other settings or data ({change}); repeat those of its {PLAN}, or "
             "name another folder"

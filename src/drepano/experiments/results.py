@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from drepano.errors import DrepanoError
-from drepano.experiments.plan import JOBS, RESULT
+from drepano.experiments.plan import RESULT, Job
 
 Result = dict[str, Any]
 """What ``result.json`` holds; see `drepano.experiments.jobs.run_job`."""
@@ -20,6 +20,19 @@ PER_CLASS = ("dice", "jaccard", "hausdorff", "hausdorff95", "surface_dice")
 """Figures of a field that have a value a class."""
 ERRORS = ("joined", "artefacts", "incomplete", "misclassified", "missed")
 """Cell errors I, II, III (binary), III (multi-class), and cells of which less than a tenth was found."""
+_NEEDED = (
+    "job",
+    "settings",
+    "versions",
+    "fit_seconds",
+    "fields",
+    "detection",
+    "confusion",
+    "cell_confusion",
+    "cell_recall",
+    "roc",
+    "calibration",
+)
 TOGETHER = "together"
 """Errors I, II and III of the paper in one number."""
 
@@ -30,27 +43,31 @@ def read_result(path: Path) -> Result:
     Raises
     ------
     DrepanoError
-        If it cannot be read.
+        If it cannot be read, or is no job's result.
     """
     try:
         result: Result = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        missing = [name for name in _NEEDED if name not in result]
+        if missing:
+            raise ValueError(f"without {', '.join(missing)}")
+    except (OSError, ValueError, TypeError) as error:
         raise DrepanoError(
             f"{path}: cannot be read ({error}); delete it and run the same command again"
         ) from error
     return result
 
 
-def read_results(experiment: Path, methods: Sequence[str]) -> list[Result]:
-    """The results of all finished jobs of `methods`, method by method.
+def read_results(experiment: Path, jobs: Sequence[Job]) -> list[Result]:
+    """The results of those of `jobs` that are finished, method by method, each's by split and seed.
 
     Raises
     ------
     DrepanoError
         If one cannot be read.
     """
-    folders = [experiment / JOBS / method for method in methods]
-    return [read_result(path) for folder in folders for path in sorted(folder.glob(f"*/*/{RESULT}"))]
+    methods = list(dict.fromkeys(job.method for job in jobs))
+    ordered = sorted(jobs, key=lambda job: (methods.index(job.method), job.split, job.seed))
+    return [read_result(job.folder(experiment) / RESULT) for job in ordered if job.is_done(experiment)]
 
 
 def results_by_method(results: Sequence[Result]) -> dict[str, list[Result]]:

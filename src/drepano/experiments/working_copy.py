@@ -65,7 +65,12 @@ def write_working_copy(dataset: FieldDataset, folder: Path, progress: Progress) 
 
 def open_working_copy(folder: Path, patients: Mapping[str, str | None]) -> FieldDataset:
     """The fields that `write_working_copy` wrote, with the patient of every field id."""
-    copy = open_dataset(folder)
+    try:
+        copy = open_dataset(folder)
+    except DrepanoError as error:
+        raise DrepanoError(
+            f"{error}; {folder} is a scaled copy: delete it whole, and the same command makes it anew"
+        ) from error
     sources = tuple(replace(source, patient=patients[source.id]) for source in copy.sources)
     return replace(copy, sources=sources)
 

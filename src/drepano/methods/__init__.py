@@ -24,6 +24,7 @@ __all__ = [
     "create_method",
     "download_notices",
     "is_network",
+    "is_random",
 ]
 
 # What is not as in the budget and its preset.
@@ -52,6 +53,8 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "dunet-unaugmented": {"network": "dunet", "augment": False},
     "dunet-touching-20": {"network": "dunet", "touching_weight": 20.0},
 }
+
+_WITHOUT_CHANCE = ("region-growing", "ilastik")
 
 METHODS: dict[str, str] = {
     "dunet": "dU-Net",
@@ -127,3 +130,8 @@ def download_notices(names: Sequence[str]) -> list[str]:
 def is_network(name: str) -> bool:
     """Whether the method called `name` trains a network, with the budget of the comparison."""
     return name in _NETWORKS
+
+
+def is_random(name: str) -> bool:
+    """Whether the method called `name` differs with the seed: another of one that does not is a copy."""
+    return name not in _WITHOUT_CHANCE

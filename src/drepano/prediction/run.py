@@ -169,10 +169,9 @@ def predict_fields(
 
 def _settings(segmenter: Segmenter, options: Options) -> dict[str, str]:
     """What the results depend on besides the image."""
-    card = segmenter.card.model_dump_json().encode()
     return {
         "model": segmenter.card.name,
-        "model fingerprint": hashlib.sha256(card + segmenter.weights_digest).hexdigest()[:16],
+        "model fingerprint": segmenter.fingerprint,
         "cell diameter": _diameter_in_words(options.cell_diameter, segmenter.card.cell_diameter),
         "pixel size": "from the files' metadata, where they have it"
         if options.pixel_size is None

@@ -108,6 +108,17 @@ def test_it_is_said_on_what_and_what_is_left_out():
     assert "Left out" not in pairs_of_methods(THREE, classes=2)
 
 
+def test_it_is_said_how_intervals_are_made():
+    by_patient = [difference("dunet", "unet", "better", unit="patients", units=4)]
+    for pairs, units in ((THREE, "fields"), (by_patient, "patients")):
+        assert f"a bootstrap over {units} and seeds" in pairs_of_methods(pairs, classes=2)
+
+
+def test_what_neither_method_has_is_said_to_be_the_same():
+    none = [difference("dunet", "unet", "not told apart", "artefacts", mean=0.0, low=0.0, high=0.0)]
+    assert rows_under(pairs_of_methods(none, classes=2), "dU-Net against")["U-Net"] == ["the same in all"]
+
+
 def test_pairs_with_fewer_fields_in_common_are_a_range():
     fewer = difference("dunet", "pspnet", "better", fields=72)
     assert "in common 72 to 90 fields." in pairs_of_methods([*THREE, fewer], classes=2)

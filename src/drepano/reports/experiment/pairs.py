@@ -23,8 +23,16 @@ _FIGURES = {
     "artefacts": ("errors II a field", 2),
     "incomplete": ("errors III, incomplete, a field", 2),
     "misclassified": ("errors III, two classes, a field", 2),
+    "missed": ("cells missed a field", 2),
 }
 """Heading and decimal places of what methods are compared in."""
+
+
+_INTERVALS = (
+    "An interval reaches as far as the farthest of four: a bootstrap over {units} and seeds, and Student's "
+    "over {units}, over folds and over seeds. With two {units} or folds hardly any difference can be told "
+    "from chance."
+)
 
 
 def pairs_of_methods(differences: Sequence[dict[str, Any]], classes: int) -> str:
@@ -118,12 +126,18 @@ def _cell(difference: dict[str, Any]) -> str:
     size = f"{said}: {difference['mean']:+.{digits}f}"
     if isnan(difference["low"]):
         return size
+    if difference["low"] == difference["high"] == 0:
+        return "the same in all"
     return f"{size}<br>{difference['low']:+.{digits}f} to {difference['high']:+.{digits}f}"
 
 
 def _conditions(differences: Sequence[dict[str, Any]]) -> str:
     """How many fields and crops the pairs have in common, and what is left out of them."""
-    sentences = [f"The two of a pair have in common {_in_common(differences)}."]
+    units = next((one["unit"] for one in differences if one["figure"] != CROPS), "fields")
+    sentences = [
+        f"The two of a pair have in common {_in_common(differences)}.",
+        _INTERVALS.format(units=units),
+    ]
     figures = dict.fromkeys(one["figure"] for one in differences if one["left_out"])
     if figures:
         counts = {

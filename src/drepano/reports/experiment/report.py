@@ -15,7 +15,7 @@ from PIL import Image
 from drepano.datasets import FieldDataset
 from drepano.experiments.differences import curve_differences, method_differences
 from drepano.experiments.jobs import MAPS, TRAINING
-from drepano.experiments.plan import FIELDS, JOBS, RESULT, Job, Plan, read_plan
+from drepano.experiments.plan import FIELDS, JOBS, Job, Plan, read_plan
 from drepano.experiments.results import (
     crops_table,
     fields_table,
@@ -57,7 +57,7 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
         If the folder has no plan, or cannot be written.
     """
     plan, methods = read_plan(experiment), _methods(jobs)
-    results = read_results(experiment, methods)
+    results = read_results(experiment, jobs)
     of_methods = summarise_methods(results, plan.classes)
     summary: dict[str, Any] = {
         "title": f"Methods compared on {plan.data['name']}",
@@ -67,7 +67,7 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
         "classes": list(plan.classes),
         "methods": of_methods,
         "differences": method_differences(results, plan),
-        "validation": _validation_curves(experiment, methods),
+        "validation": _validation_curves(experiment, jobs),
     }
     _write_data(experiment, plan, summary, results)
     markdown = comparison_markdown(summary)
@@ -103,8 +103,8 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
 
 def write_learning_curve(experiment: Path, jobs: Sequence[Job]) -> Path:
     """Dice by number of training fields, as table and figure; see `write_comparison`."""
-    plan, methods = read_plan(experiment), _methods(jobs)
-    results = read_results(experiment, methods)
+    plan = read_plan(experiment)
+    results = read_results(experiment, jobs)
     ran = {name: provenance(of_method) for name, of_method in results_by_method(results).items()}
     summary: dict[str, Any] = {
         "title": f"Learning curve on {plan.data['name']}",
@@ -114,7 +114,7 @@ def write_learning_curve(experiment: Path, jobs: Sequence[Job]) -> Path:
         "methods": ran,
         "curves": learning_curves(results, plan.classes),
         "differences": curve_differences(results, plan),
-        "validation": _validation_curves(experiment, methods),
+        "validation": _validation_curves(experiment, jobs),
     }
     _write_data(experiment, plan, summary, results)
     drawn = {
@@ -274,22 +274,21 @@ def _listed(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in versions.items())
 
 
-def _validation_curves(experiment: Path, methods: Sequence[str]) -> dict[str, list[dict[str, list[float]]]]:
+def _validation_curves(experiment: Path, jobs: Sequence[Job]) -> dict[str, list[dict[str, list[float]]]]:
     """Steps and losses of every network's trainings; one that was interrupted has several logs."""
-    curves: dict[str, list[dict[str, list[float]]]] = defaultdict(list)
-    for method in methods:
-        for result in sorted((experiment / JOBS / method).glob(f"*/*/{RESULT}")):
-            logs = sorted((result.parent / TRAINING).glob("logs/version_*/metrics.csv"))
-            if not logs:
-                continue
-            rows = pd.concat([pd.read_csv(log) for log in logs])
-            if "validation_loss" in rows:
-                rows = rows[rows["validation_loss"].notna()].drop_duplicates("step", keep="last")
-                rows = rows.sort_values("step")
-                curves[method].append(
-                    {"steps": rows["step"].tolist(), "losses": rows["validation_loss"].tolist()}
-                )
-    return dict(curves)
+    curves: dict[str, list[dict[str, list[float]]]] = {method: [] for method in _methods(jobs)}
+    for job in sorted(jobs, key=lambda job: (job.split, job.seed)):
+        logs = sorted((job.folder(experiment) / TRAINING).glob("logs/version_*/metrics.csv"))
+        if not logs or not job.is_done(experiment):
+            continue
+        rows = pd.concat([pd.read_csv(log) for log in logs])
+        if "validation_loss" in rows:
+            rows = rows[rows["validation_loss"].notna()].drop_duplicates("step", keep="last")
+            rows = rows.sort_values("step")
+            curves[job.method].append(
+                {"steps": rows["step"].tolist(), "losses": rows["validation_loss"].tolist()}
+            )
+    return {method: of_method for method, of_method in curves.items() if of_method}
 
 
 def _typical_and_hardest(results: Sequence[dict[str, Any]], classes: Sequence[str]) -> tuple[str, str]:

@@ -47,6 +47,13 @@ _TWO_CLASSES = (
 )
 
 
+_OF_OUTLINES = (
+    "Distances are between outlines; where a class reaches the image's border, its outline is there. "
+    "Averages of two methods may be of different classes and fields, which one has and the other lacks: the "
+    "pairs below are of the same."
+)
+
+
 def comparison_markdown(summary: dict[str, Any]) -> str:
     """All tables of a comparison, from the summary of `write_comparison`.
 
@@ -169,6 +176,7 @@ def _of_classes(methods: dict[str, Any], classes: Sequence[str], figure: str) ->
         f"## {name_of_figure} of each class (Table III)\n\n{markdown_table(['method', *columns], rows)}\n\n"
         f"Left out, since {why}: {', '.join(_left_out(methods, classes, figure)) or 'none'}. "
         "A class without any in a fold is left out of that fold's average."
+        + (f" {_OF_OUTLINES}" if figure == "hausdorff" else "")
     )
 
 
@@ -285,7 +293,8 @@ def _cost(methods: dict[str, Any], validation: dict[str, list[dict[str, list[flo
     text = (
         "The last change of the validation loss is from the last look but one at the inner validation fields "
         "to the last, mean over trainings. Far below 0, more steps would have helped; near 0 they may still "
-        "where the learning rate ends there (schedule one-cycle)."
+        "where the learning rate ends there (schedule one-cycle). Where there was one look only it is empty: "
+        "give a smaller --validate-every."
     )
     return f"## Jobs\n\n{markdown_table(head, rows)}\n\n{text if validation else ''}".rstrip()
 
