@@ -144,6 +144,7 @@ def test_what_was_trained_elsewhere_is_measured_here_and_says_so(side_by_side, r
 def test_what_is_to_be_measured_later_is_kept_and_measured_as_if_at_once(
     side_by_side, runs, tmp_path, monkeypatch, one_thread
 ):
+    monkeypatch.setattr(side_by_side.fit, "run_trainer", side_by_side.fit.run_trainer)  # put back afterwards
     run = tmp_path / "run"
     shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs", "side-by-side"))
     side_by_side.train_and_measure(run, "fold-1", 0, METHODS, "cpu", None, later=["unet", "dunet"])
