@@ -3,7 +3,8 @@
 RESULTS is a folder of ``benchmarks/results/``, of which no whole run is left; RUN is one of `drepano compare`
 with the same plan, with jobs that RESULTS lacks. What RESULTS has of every field and crop, and its means, are
 joined with those of the jobs, so that it shows what one run of all of them would: figures of fields to five
-digits, as ``fields.csv`` has them, all else exactly, but for the time of a fit, which is left out.
+digits, as ``fields.csv`` has them, all else exactly, but for the time of a fit of a method whose seeds are
+joined, which is left out.
 """
 
 import json

@@ -160,10 +160,10 @@ class Trainee:
     def difference_from(self, expected: list[Tensor]) -> float:
         """How far the gradients are from those expected, relative to the largest."""
         largest = max(gradient.abs().max() for gradient in expected)
-        differences = [
-            (found - one).abs().max() for found, one in zip(self._gradients(), expected, strict=True)
-        ]
-        return float(max(differences) / largest)
+        differences = torch.stack(
+            [(found - one).abs().max() for found, one in zip(self._gradients(), expected, strict=True)]
+        )
+        return float(differences.max() / largest)  # NaN where one is: Python's max would pass over it
 
     def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
@@ -315,7 +315,7 @@ def _record(trainees: dict[str, Trainee], images: Tensor, marked: Tensor) -> Non
 
 
 def unfinished_file(run: Path, split: str, seed: int) -> Path:
-    """What all networks of a split and seed are by the last look, until they are measured."""
+    """What networks of a split and seed were at a look, those that are not measured yet."""
     return run / UNFINISHED / f"{split}-seed-{seed}.pt"
 
 
@@ -331,6 +331,11 @@ def _go_on_from(unfinished: Path, trainees: dict[str, Trainee]) -> int:
         return 0
     try:
         states = torch.load(unfinished, map_location="cpu", weights_only=True)
+        ended = [name for name, state in states.items() if state["optimiser"] is None]
+        if ended and any(name not in states for name in trainees):
+            raise DrepanoError(
+                f"{unfinished}: keeps what {', '.join(ended)} learned; have these measured first, alone"
+            )
         if any(name not in states or states[name]["config"] != one.config for name, one in trainees.items()):
             return 0
         for name, trainee in trainees.items():
@@ -413,6 +418,9 @@ def _numbers(text: str) -> list[int]:
 
 def main(given: argparse.Namespace) -> int:
     plan = read_plan(given.run)
+    unknown = [name for name in given.measure_later if name not in given.methods]
+    if unknown:
+        raise DrepanoError(f"--measure-later {', '.join(unknown)}: is not among --methods")
     if plan.crops is not None and given.crops is None:
         raise DrepanoError(f"{given.run}: has single crops ({plan.crops}); add --crops FOLDER")
     waiting: dict[tuple[str, int], list[str]] = defaultdict(list)

@@ -149,12 +149,20 @@ def test_what_is_to_be_measured_later_is_kept_and_measured_as_if_at_once(
     shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs", "side-by-side"))
     side_by_side.train_and_measure(run, "fold-1", 0, METHODS, "cpu", None, later=["unet", "dunet"])
     assert [path.parts[-4] for path in run.glob("jobs/*/*/*/result.json")] == METHODS[2:]
+    with pytest.raises(DrepanoError, match="keeps what unet, dunet learned; have these measured first"):
+        side_by_side.train(run, "fold-1", 0, ["unet", "dunet-scope-4"], "cpu")
     monkeypatch.setattr(side_by_side.Trainee, "step", None)
     side_by_side.train_and_measure(run, "fold-1", 0, ["unet", "dunet"], "cpu", None)
     for method in METHODS:
         job = f"jobs/{method}/fold-1/seed-0/result.json"
         assert json.loads((run / job).read_text()) == json.loads((runs[1] / job).read_text())
     assert not side_by_side.unfinished_file(run, "fold-1", 0).exists()
+
+
+def test_only_methods_that_are_trained_can_be_measured_later(side_by_side, runs):
+    given = argparse.Namespace(run=runs[1], methods=["unet"], measure_later=["unett"])
+    with pytest.raises(DrepanoError, match="--measure-later unett: is not among --methods"):
+        side_by_side.main(given)
 
 
 def test_a_damaged_state_is_named(side_by_side, runs, tmp_path):

@@ -71,13 +71,25 @@ def test_fields_that_the_network_may_have_learned_from_are_told(data, tmp_path):
         command = ["evaluate", weights, measured, "--out", tmp_path / "figures.json"]
         result = CliRunner().invoke(app, [str(part) for part in command])
         assert result.exit_code == 0, result.output
-        caution = "was trained on a data set of the same name (simulated), on patients"
+        caution = "was trained on a data set called simulated, patients"
         assert (caution in " ".join(result.stderr.split())) == told
     fingerprints = [
         json.loads((tmp_path / name).read_text())["model fingerprint"]
         for name in ("figures.json", all_fields(data, tmp_path).with_suffix(".json").name)
     ]
     assert fingerprints[0] != fingerprints[1]
+
+
+def test_single_cells_of_which_the_fields_of_training_were_composed_are_told(crops, tmp_path):
+    options = ["--fields", "2", "--size", "80", "--cells", "2-4", "--patients", "P1"]
+    command = ["data", "compose", crops, "--out", tmp_path / "composed", *options]
+    assert CliRunner().invoke(app, [str(part) for part in command]).exit_code == 0
+    weights = train(tmp_path / "composed", tmp_path / "run")
+    for patient, told in (("P1", True), ("P2", False)):
+        command = ["evaluate", weights, crops, "--out", tmp_path / "figures.json", "--patients", patient]
+        result = CliRunner().invoke(app, [str(part) for part in command])
+        assert result.exit_code == 0, result.output
+        assert ("trained on a data set called composed from xu2017, patients P1" in result.stderr) == told
 
 
 def train(data, run):

@@ -83,14 +83,14 @@ def evaluate(
 
 
 def _seen_in_training(card: ModelCard, dataset: FieldDataset) -> str | None:
-    """A caution where the network may have learned from these fields: same name, and patients if known."""
+    """A caution where the network may have learned from these cells: by data set, and patients if known."""
     for use in card.data:
         both = sorted({*use.patients} & {*dataset.patients})
         known = use.patients and dataset.patients
-        if use.name == dataset.name and (both or not known):
-            patients = f", on patients {', '.join(both)}" if both else ""
+        if use.name in (dataset.name, f"composed from {dataset.name}") and (both or not known):
+            patients = f", patients {', '.join(both)}" if both else ""
             return (
-                f"the network was trained on a data set of the same name ({use.name}){patients}: figures of "
-                "fields that it was trained on say nothing about new ones"
+                f"the network was trained on a data set called {use.name}{patients}: figures of cells that "
+                "it was trained on say nothing about new ones"
             )
     return None

@@ -141,6 +141,7 @@ def finished_jobs(experiment: Path) -> list[Job]:
         Job(name, path.parts[-3], int(path.parts[-2].removeprefix(_SEED)))
         for name in METHODS
         for path in sorted((experiment / JOBS / name).glob(f"*/{_SEED}*/{RESULT}"))
+        if path.parts[-2].removeprefix(_SEED).isdecimal()
     ]
 
 

@@ -29,9 +29,9 @@ _FIGURES = {
 
 
 _INTERVALS = (
-    "An interval reaches as far as the farthest of four: a bootstrap over {units} and seeds, and Student's "
-    "over {units}, over folds and over seeds. With two {units} or folds hardly any difference can be told "
-    "from chance."
+    "An interval reaches as far as the farthest of a bootstrap over {units} and seeds and of Student's over "
+    "{units}, over folds and over seeds, where there are several. With two {units} or folds hardly any "
+    "difference can be told from chance; where both methods have one seed an interval is too narrow."
 )
 
 

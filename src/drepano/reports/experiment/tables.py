@@ -49,8 +49,8 @@ _TWO_CLASSES = (
 
 _OF_OUTLINES = (
     "Distances are between outlines; where a class reaches the image's border, its outline is there. "
-    "Averages of two methods may be of different classes and fields, which one has and the other lacks: the "
-    "pairs below are of the same."
+    "Averages of two methods may be of different classes and fields, which one has and the other lacks; "
+    "comparisons in pairs are of the same."
 )
 
 
