@@ -1,0 +1,21 @@
+"""The jobs of an experiment: which there are, and which are done."""
+
+from __future__ import annotations
+
+from drepano.experiments.plan import Job, finished_jobs
+
+
+def test_a_method_that_no_seed_changes_gets_one(plan):
+    jobs = plan.jobs(["unet", "region-growing", "dunet"], [3, 4], ["dunet"])
+    seeds = {name: sorted({job.seed for job in jobs if job.method == name}) for name in ("unet", "dunet")}
+    assert seeds == {"unet": [3, 4], "dunet": [3]}
+    assert {job.seed for job in jobs if job.method == "region-growing"} == {3}
+
+
+def test_finished_jobs_are_those_with_a_result_and_nothing_else(tmp_path):
+    done, begun = Job("unet", "fold-1", 2), Job("unet", "fold-2", 2)
+    for folder in (done.folder(tmp_path), tmp_path / "jobs/unet/fold-1/seed-2-old"):
+        folder.mkdir(parents=True)
+        (folder / "result.json").write_text("{}")
+    begun.folder(tmp_path).mkdir(parents=True)
+    assert finished_jobs(tmp_path) == [done]
