@@ -16,7 +16,7 @@ demo: $(VENV)/.core
 	@echo "  $(CURDIR)/demo-report/unstained/report.html  simulated unstained fields, four classes by scd"
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

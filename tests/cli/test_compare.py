@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -21,7 +22,7 @@ from drepano.cli.main import app
 from drepano.datasets import write_simulated_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments import jobs
-from drepano.experiments.plan import read_plan
+from drepano.experiments.plan import Job, read_plan
 from drepano.methods import Budget
 from drepano.reports.experiment import write_comparison
 
@@ -248,6 +249,21 @@ class TestCompare:
         assert result.exit_code == 1
         assert result.output.count("no luck") == 2
         assert list(summary(tmp_path / "out")["methods"]) == ["unet"]
+
+    def test_a_job_that_another_run_is_at_is_left_to_it(self, data, tmp_path):
+        out, command = tmp_path / "out", ("--binary", "--seeds", "0")
+        assert compare(data, out, *command, methods="region-growing").exit_code == 0
+        theirs = Job("pixel-forest", "fold-1", 0).folder(out)
+        theirs.mkdir(parents=True)
+        with FileLock(theirs / jobs.LOCK):
+            result = compare(data, out, *command, methods="pixel-forest")
+        assert result.exit_code == 1
+        assert f"note: pixel-forest, fold-1, seed 0: {jobs.ELSEWHERE}" in " ".join(result.stderr.split())
+        assert "1 of 2 jobs are not done" in result.stderr
+        assert not (theirs / "result.json").exists()
+        assert summary(out)["methods"]["pixel-forest"]["jobs"] == 1
+        assert compare(data, out, *command, methods="pixel-forest").exit_code == 0
+        assert summary(out)["methods"]["pixel-forest"]["jobs"] == 2
 
     def test_methods_that_share_no_finished_fold_are_shown_all_the_same(self, data, tmp_path, monkeypatch):
         real = jobs.run_job

@@ -6,11 +6,12 @@ from ctypes import c_int64
 from multiprocessing import active_children
 
 import pytest
+from filelock import FileLock
 
 from drepano.datasets import open_dataset, write_simulated_dataset
 from drepano.experiments import jobs
 from drepano.experiments.jobs import run_jobs
-from drepano.experiments.plan import FIELDS, Job, keep_plan, make_plan
+from drepano.experiments.plan import FIELDS, RESULT, Job, keep_plan, make_plan
 from drepano.experiments.splits import cross_validation
 from drepano.experiments.working_copy import survey, write_working_copy
 from drepano.methods import Budget
@@ -75,6 +76,35 @@ def run(tmp_path):
     keep_plan(run, make_plan("compare", dataset, BINARY, fingerprint, Budget(2, 2, 32, 1), splits, None))
     write_working_copy(dataset, run / FIELDS, lambda *_: None)
     return run
+
+
+def test_what_another_run_has_done_meanwhile_is_not_done_again(run):
+    ours, theirs = Job("unet", "fold-1", 0), Job("unet", "fold-2", 0)
+    result, written = theirs.folder(run) / RESULT, []
+
+    def done(job, reason):
+        assert reason is None
+        if job == ours:
+            assert run_jobs(run, [theirs], 1, lambda *_: None) == []
+        written.append(result.stat().st_mtime_ns)
+
+    assert run_jobs(run, [ours, theirs], 1, done) == []
+    assert written[0] == written[1]
+
+
+def test_what_another_run_was_at_and_has_done_by_the_end_is_done(run):
+    theirs, ours = Job("unet", "fold-1", 0), Job("unet", "fold-2", 0)
+    theirs.folder(run).mkdir(parents=True)
+    lock, ended = FileLock(theirs.folder(run) / jobs.LOCK).acquire(), []
+
+    def done(job, reason):
+        ended.append((job, reason))
+        if job == ours:
+            lock.lock.release()
+            assert run_jobs(run, [theirs], 1, lambda *_: None) == []
+
+    assert run_jobs(run, [theirs, ours], 1, done) == []
+    assert ended == [(theirs, jobs.ELSEWHERE), (ours, None)]
 
 
 def test_of_two_at_a_time_one_that_fails_does_not_stop_the_other(run):

@@ -259,8 +259,8 @@ def _fit_for(names: list[str], taxonomy: Taxonomy) -> list[str]:
 
 
 def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> int:
-    """Number of jobs that failed."""
-    from drepano.experiments.jobs import run_jobs
+    """Number of jobs that are not done."""
+    from drepano.experiments.jobs import ELSEWHERE, run_jobs
 
     waiting = sum(not job.is_done(folder) for job in jobs)
     out.print(f"{len(jobs)} jobs, {len(jobs) - waiting} done already")
@@ -273,7 +273,7 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
         if reason is None:
             err.print(f"{ended} of {waiting}: {name}")
         else:
-            say("failed", f"{name}: {reason}")
+            say("note" if reason == ELSEWHERE else "failed", f"{name}: {reason}")
         progress("jobs", ended, waiting, nan)
 
     with stage_progress() as progress:
@@ -297,7 +297,7 @@ def _finish(
     if asked & set(finished):
         out.print(f"wrote {write(folder, jobs)}")
     if failed:
-        err.print(f"{failed} jobs failed; run the same command again to try them once more")
+        err.print(f"{failed} of {len(jobs)} jobs are not done; run the same command again to go on with them")
         raise typer.Exit(1)
 
 

@@ -1,4 +1,7 @@
-"""Run the jobs of an experiment, one by one or several at a time; what is done already is not done again."""
+"""Run the jobs of an experiment, one by one or several at a time; what is done already is not done again.
+
+A job is locked while it runs, so that several commands, on machines that see the same folder, share jobs out.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from threading import Thread
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from drepano.changes import first_change
 from drepano.datasets import open_dataset
@@ -39,6 +43,10 @@ TRAINING = "training"
 MAPS = "maps"
 FAILURE = "failure.txt"
 """Where a job leaves the traceback of an error that nobody foresaw."""
+LOCK = "lock"
+"""Held by the process that a job runs in; it ends with the process, the empty file stays."""
+ELSEWHERE = "another run of the same experiment is at it"
+"""Why a job was left to a process that holds its lock."""
 _LOOK_EVERY = 1.0
 """Seconds between looks at how far several jobs are."""
 
@@ -135,7 +143,7 @@ def run_jobs(
     Returns
     -------
     list of Job
-        Those that failed.
+        Those that failed, and those that another run was at and still is.
 
     Raises
     ------
@@ -160,7 +168,7 @@ def run_jobs(
         if reason is not None:
             failed.append(job)
         done(job, reason)
-    return failed
+    return [job for job in failed if not job.is_done(experiment)]
 
 
 def _results(
@@ -254,7 +262,12 @@ def _attempt_and_count(
 def _attempt(experiment: Path, job: Job, options: dict[str, Any]) -> str | None:
     """The reason why `job` failed, None where it did not."""
     try:
-        run_job(experiment, job, **options)
+        ensure_writable_folder(job.folder(experiment))
+        with FileLock(job.folder(experiment) / LOCK).acquire(timeout=0):
+            if not job.is_done(experiment):  # by another run, since this one began
+                run_job(experiment, job, **options)
+    except Timeout:
+        return ELSEWHERE
     except DrepanoError as error:
         return str(error)
     except Exception as error:  # one job's defect must not cost the others their results
