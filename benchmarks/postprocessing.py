@@ -2,7 +2,7 @@
 
 Simulated fields of three sizes, and real ones if given, which `rbc` reads at a cell diameter of 105 px.
 Medians of REPEATS in one process and thread, in units of what `Segmenter.segment` takes on that field.
-`rest of drepano predict` is all that `predict_field` does beside it: the steps, files read and written.
+`rest of drepano predict` is all else that `drepano predict` does with a field: the steps, files read and written.
 """
 
 import sys
@@ -21,7 +21,7 @@ from drepano.datasets.simulated import simulate_field
 from drepano.exports import trace_outlines
 from drepano.io import read_image, write_json
 from drepano.prediction.field_files import FieldFile
-from drepano.prediction.one_field import Options, predict_field
+from drepano.prediction.one_field import Options, analyse_field, write_field
 from drepano.prediction.records import FieldIdentity
 from drepano.quality import check_quality
 from drepano.reports import draw_overlay
@@ -82,13 +82,14 @@ def measure(segmenter, image, diameter) -> dict[str, float]:
 
 
 def predict(segmenter, image, diameter) -> float:
-    """Seconds of `predict_field` from a PNG file on."""
+    """Seconds from a PNG file on until all that a field gets is written."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         Image.fromarray(image).save(folder / "field.png")
         field = FieldFile("field", folder / "field.png")
         took = Stopwatch()
-        predict_field(field, FieldIdentity("", None, {}), folder, segmenter, Options(diameter))
+        found = analyse_field(field, segmenter, Options(diameter))
+        write_field(field, found, FieldIdentity("", None, {}), folder, ())
         return took()
 
 
