@@ -2,7 +2,7 @@
 
 Simulated fields of three sizes, and real ones if given, which `rbc` reads at a cell diameter of 105 px.
 Medians of REPEATS in one process and thread, in units of what `Segmenter.segment` takes on that field.
-`rest of drepano predict` is all else that `drepano predict` does with a field: the steps, files read and written.
+`rest of drepano predict` is all else that is done with a field: the steps, files read and written.
 """
 
 import sys

@@ -7,3 +7,8 @@ class DrepanoError(Exception):
     The message is one line that says which file or argument is meant, what is wrong with it and what to
     do. The command line prints it without a traceback.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what `error` says, or its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

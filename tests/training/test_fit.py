@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +296,25 @@ def test_a_network_with_dropout_goes_on_to_the_same_weights_too(toy, tiny, tmp_p
 @pytest.mark.parametrize("steps", [1, 4, 5, 6])
 def test_a_run_may_be_short(toy, tiny, tmp_path, steps):
     assert fit([toy], tiny(schedule="one-cycle", steps=steps), tmp_path, device="cpu").is_file()
+
+
+@pytest.mark.parametrize("name", ["config.json", "fingerprint.json"])
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_run_that_does_not_say_how_it_was_begun_cannot_be_resumed(toy, tiny, tmp_path, name, content):
+    fit([toy], tiny(), tmp_path, device="cpu")
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    told = refusal([toy], tiny(), tmp_path, device="cpu", resume=True)
+    assert told.startswith(f"{tmp_path / name}: the run cannot be resumed (")
+
+
+def test_lightning_says_to_others_what_it_said_before(toy, tiny, tmp_path):
+    logger, before = logging.getLogger("lightning.pytorch"), list(warnings.filters)
+    level = logger.level
+    fit([toy], tiny(), tmp_path, device="cpu")
+    assert logger.level == level != logging.ERROR
+    assert warnings.filters == before
 
 
 def test_there_must_be_something_to_resume(toy, tiny, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from drepano.errors import DrepanoError
+from drepano.errors import DrepanoError, first_line
 
 _WEIGHTS = "imagenet"
 _DYNUNET_LEVELS = 5
@@ -168,10 +168,9 @@ def _create(network: Any, num_classes: int, encoder: str, in_channels: int, pret
     try:
         made = network(encoder, encoder_weights=_WEIGHTS, **options)
     except Exception as error:  # of many kinds: no network, no such file, disk full
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DrepanoError(
-            f"the ImageNet weights of {encoder} cannot be had from huggingface.co/{source} ({reason}); "
-            "connect to the internet once, or train with pretrained=False"
+            f"the ImageNet weights of {encoder} cannot be had from huggingface.co/{source} "
+            f"({first_line(error)}); connect to the internet once, or train with pretrained=False"
         ) from error
     return _AnySize(made, stride=32, smallest=32)
 

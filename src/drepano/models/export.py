@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from drepano.errors import DrepanoError
+from drepano.errors import DrepanoError, first_line
 from drepano.io import ensure_writable_folder, read_image, write_bytes
 from drepano.models.card import ModelCard
 from drepano.models.inference import for_inference
@@ -130,7 +130,7 @@ def _compare(
         raise
     except Exception as error:  # whatever it is, the file is of no use
         raise DrepanoError(
-            f"{path.name}: the exported network cannot be run ({_reason(error)}); not written"
+            f"{path.name}: the exported network cannot be run ({first_line(error)}); not written"
         ) from error
     check = ExportCheck(
         field=field,
@@ -147,11 +147,6 @@ def _compare(
             "written; update the packages of the extra export"
         )
     return check
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what it says."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _stride(network: nn.Module) -> int:
@@ -201,7 +196,7 @@ def _trace(network: nn.Module) -> Any:
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise DrepanoError(f"this network cannot be exported ({_reason(error)})") from error
+        raise DrepanoError(f"this network cannot be exported ({first_line(error)})") from error
 
 
 @contextmanager

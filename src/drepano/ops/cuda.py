@@ -19,6 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from drepano.errors import first_line
 from drepano.ops import cuda_kernels as kernels
 from drepano.ops.reference import deform_conv2d
 
@@ -81,8 +82,7 @@ def fault(device: torch.device) -> str | None:
     try:
         difference = _difference_from_reference(device)
     except Exception as error:  # without compiler, with headers missing, on a GPU too old: of any kind
-        reason = str(error).strip().splitlines() or [""]
-        return f"{type(error).__name__}: {reason[0][:120]}"
+        return f"{type(error).__name__}: {first_line(error)[:120]}"
     if difference <= _LARGEST_DIFFERENCE:
         return None
     return f"results differ from PyTorch's by {difference:.1g} of the largest"

@@ -19,7 +19,7 @@ from torch import nn
 from drepano.changes import first_change
 from drepano.datasets import FieldDataset, field_facts, fingerprint
 from drepano.devices import resolve_device
-from drepano.errors import DrepanoError
+from drepano.errors import DrepanoError, first_line
 from drepano.io import ensure_writable_folder, write_text
 from drepano.models import DataUse, ModelCard, create, load_network, save_model
 from drepano.quality import ranges
@@ -29,7 +29,7 @@ from drepano.training.samples import PreparedField, prepare_field
 from drepano.training.trainer import CHECKPOINT, Progress, import_lightning, run_trainer
 
 WEIGHTS = "model.safetensors"
-_VERSIONS = "versions.json"
+_CONFIG, _VERSIONS, _FINGERPRINT = "config.json", "versions.json", "fingerprint.json"
 
 _PACKAGES = (
     "drepano",
@@ -93,28 +93,29 @@ def fit(
     architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
     network = _new_network(architecture, config.seed, start_from)
     ensure_writable_folder(run)
-    checkpoint = _checkpoint_to_resume(run, resume)
+    _check_can_begin(run, resume)
     record = _describe(datasets, config, name, binary, start_from)
-    if checkpoint is None:
-        write_text(run / "config.json", json.dumps(record, indent=2))
-        write_text(run / _VERSIONS, json.dumps(versions(), indent=2))
+    if resume:
+        _check_settings(run / _CONFIG, record)
     else:
-        _check_settings(run, record)
+        write_text(run / _CONFIG, json.dumps(record, indent=2))
+        write_text(run / _VERSIONS, json.dumps(versions(), indent=2))
 
-    splits = [_split(dataset, config) for dataset in datasets]
     fields, fingerprints = _read_fields(datasets, config, binary, progress)
-    _check_fingerprints(run / "fingerprint.json", fingerprints, resume)
-    write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
-    write_text(run / "fingerprint.json", json.dumps(fingerprints, indent=2))
-
+    if resume:
+        _check_fingerprints(run / _FINGERPRINT, fingerprints)
     weights = run / WEIGHTS
     if resume and weights.is_file():
         return weights
 
+    splits = [_split(dataset, config) for dataset in datasets]
+    write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
+    write_text(run / _FINGERPRINT, json.dumps(fingerprints, indent=2))
     groups = [[fields[d][i] for i in training] for d, (training, _) in enumerate(splits)]
     validation_groups = [
         [fields[d][i] for i in held_out] for d, (_, held_out) in enumerate(splits) if held_out
     ]
+    checkpoint = run / CHECKPOINT if resume else None
     run_trainer(network, config, taxonomy, groups, validation_groups, run, checkpoint, accelerator, progress)
     card = ModelCard(
         name=name,
@@ -155,31 +156,39 @@ def _common_taxonomy(datasets: Sequence[FieldDataset], binary: bool) -> Taxonomy
     return first.taxonomy
 
 
-def _checkpoint_to_resume(run: Path, resume: bool) -> Path | None:
+def _check_can_begin(run: Path, resume: bool) -> None:
+    """A run that ended before its first checkpoint can only be begun again, one with a checkpoint resumed."""
     checkpoint = run / CHECKPOINT
-    if resume and (run / WEIGHTS).is_file():
-        return checkpoint
-    if resume and not checkpoint.is_file():
+    if not resume:
+        if can_resume(run):
+            raise DrepanoError(
+                f"{run}: holds a run already; add --resume to go on with it, or name another folder"
+            )
+    elif not can_resume(run):
         raise DrepanoError(f"{checkpoint}: there is no checkpoint to resume from; train without --resume")
-    # A run that ended before its first checkpoint can only be begun again.
-    if not resume and can_resume(run):
-        raise DrepanoError(
-            f"{run}: holds a run already; add --resume to go on with it, or name another folder"
-        )
-    if resume:
+    elif not (run / WEIGHTS).is_file():
         _check_readable(checkpoint)
-    return checkpoint if resume else None
 
 
 def _check_readable(checkpoint: Path) -> None:
     try:
         torch.load(checkpoint, map_location="cpu", weights_only=True)
-        (checkpoint.parents[1] / "config.json").read_text()
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DrepanoError(
-            f"{checkpoint}: the run cannot be resumed ({reason}); train anew in another folder"
-        ) from error
+        raise _cannot_be_resumed(checkpoint, error) from error
+
+
+def _cannot_be_resumed(path: Path, error: Exception) -> DrepanoError:
+    return DrepanoError(
+        f"{path}: the run cannot be resumed ({first_line(error)}); train anew in another folder"
+    )
+
+
+def _read_begun(path: Path) -> Any:
+    """What a run that is to be resumed has written into the file at `path`."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _cannot_be_resumed(path, error) from error
 
 
 def _new_network(architecture: dict[str, Any], seed: int, start_from: Path | None) -> nn.Module:
@@ -230,18 +239,17 @@ def _distinct_names(datasets: Sequence[FieldDataset]) -> list[str]:
     return names
 
 
-def _check_settings(run: Path, record: dict[str, Any]) -> None:
-    begun: dict[str, Any] = json.loads((run / "config.json").read_text())
-    change = first_change(begun, record)
+def _check_settings(path: Path, record: dict[str, Any]) -> None:
+    change = first_change(_read_begun(path), record)
     if change is not None:
         raise DrepanoError(
-            f"{run}: was begun with other settings or data ({change}); resume it with those of its "
-            "config.json, or train in another folder"
+            f"{path.parent}: was begun with other settings or data ({change}); resume it with those of its "
+            f"{path.name}, or train in another folder"
         )
 
 
-def _check_fingerprints(path: Path, fingerprints: dict[str, Any], resume: bool) -> None:
-    if resume and path.is_file() and json.loads(path.read_text()) != fingerprints:
+def _check_fingerprints(path: Path, fingerprints: dict[str, Any]) -> None:
+    if _read_begun(path) != fingerprints:
         raise DrepanoError(
             f"{path.parent}: was begun with other data; resume it with the fields it began with"
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from drepano.errors import DrepanoError
+from drepano.errors import DrepanoError, first_line
 from drepano.taxonomy import Taxonomy
 from drepano.training.class_weights import class_weights
 from drepano.training.config import TrainingConfig
@@ -41,12 +42,29 @@ def import_lightning() -> Any:
         import lightning
     except (ImportError, RuntimeError) as error:
         raise DrepanoError(
-            f"lightning cannot be imported ({str(error).splitlines()[0]}); a torchvision that does not fit "
+            f"lightning cannot be imported ({first_line(error)}); a torchvision that does not fit "
             "this torch is the usual reason: pip uninstall torchvision, or install the one that fits"
         ) from error
     return lightning
 
 
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Without its remarks on settings that are meant as they are."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@_quiet_lightning()
 def run_trainer(
     network: nn.Module,
     config: TrainingConfig,
@@ -112,9 +130,6 @@ def run_trainer(
             loss = trainer.callback_metrics.get("train_loss", float("nan"))
             progress(STAGE, trainer.global_step, config.steps, float(loss))
 
-    for logger in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(logger).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
     table = CSVLogger(run, name="logs")
     trainer = lightning.Trainer(
         accelerator=accelerator,
