@@ -39,7 +39,7 @@ def measured(folder: Path):
     for source in open_dataset(folder).sources:
         crop = read_crop(source)
         mask = cell_mask(crop.image)
-        if mask is None or not mask.any():
+        if not mask.any():
             continue
         cell = mask.astype(np.int32)
         probabilities = np.stack([1 - cell, cell]).astype(np.float32)

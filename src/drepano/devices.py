@@ -30,7 +30,7 @@ def resolve_device(device: str) -> str:
 
 
 def check_precision(precision: str, device: str) -> None:
-    """Whether `device` computes in `precision` by itself, not by imitating it slowly.
+    """Refuse a precision that `device` does not compute in by itself, but imitates slowly.
 
     Parameters
     ----------

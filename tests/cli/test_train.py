@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from drepano.cli.main import app, main
-from drepano.datasets import simulated_fields, write_dataset_config, write_field
+from drepano.datasets import simulate_field, write_dataset_config, write_field
 from drepano.errors import DrepanoError
 from drepano.models import read_card
 from drepano.taxonomy import SCD
@@ -33,7 +33,8 @@ def one_thread():
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fields")
-    for field in simulated_fields(5, size=(48, 48), cells=2, cell_diameter=16):
+    for seed in range(5):
+        field = simulate_field(seed, (48, 48), cells=2, cell_diameter=16)
         write_field(folder, field, SCD)
     write_dataset_config(folder, "simulated", SCD, "MIT", "simulated", 16.0, "^(simulated-[0-9])-")
     return folder

@@ -6,13 +6,13 @@ from drepano.cells.instances import (
     CELLS_TO_JUDGE,
     between_cells,
     count_debris,
-    drop_small,
     find_cells,
     typical_diameter,
 )
 from drepano.cells.measurements import measure_cells
 from drepano.cells.schema import Column, cell_columns, no_cells
 from drepano.cells.statistics import summarise_field
+from drepano.metrics.counting import drop_small
 
 __all__ = [
     "CELLS_TO_JUDGE",

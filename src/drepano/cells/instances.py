@@ -10,6 +10,7 @@ from skimage.morphology import local_maxima
 from skimage.segmentation import expand_labels, watershed
 
 from drepano.field import Segmentation
+from drepano.metrics.counting import drop_small
 
 _SMALLEST_SHARE, _SMALLEST_SHARE_AT_BORDER = 0.25, 0.02
 """What is smaller than this share of a disc of the cell diameter is debris. Of the whole cells of BBBC041Seg
@@ -188,15 +189,3 @@ def typical_diameter(instances: NDArray[np.int32], fewest: int = 1) -> float | N
     areas[_border_numbers(instances)] = 0
     whole = areas[areas > 0]
     return float(2 * np.sqrt(np.median(whole) / np.pi)) if len(whole) >= fewest else None
-
-
-def drop_small(instances: NDArray, smallest: float | NDArray) -> NDArray[np.int32]:
-    """The instance map (H, W) without instances of fewer than `smallest` px, numbered from 1 again.
-
-    `smallest` may be an array with a size for every number from 0 on.
-    """
-    sizes = np.bincount(instances.ravel())
-    kept = sizes >= smallest
-    kept[0] = False
-    numbers = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
-    return numbers[instances]

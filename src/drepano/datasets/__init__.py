@@ -12,7 +12,7 @@ from drepano.datasets.composed_dataset import write_composed_dataset
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import field_facts, fingerprint
 from drepano.datasets.folder import CONFIG_NAME, EXAMPLE, is_folder_dataset, open_folder
-from drepano.datasets.simulated import simulate_cell, simulate_field, simulated_fields
+from drepano.datasets.simulated import simulate_cell, simulate_field
 from drepano.datasets.simulated_dataset import write_simulated_dataset
 from drepano.datasets.write import new_folder, write_dataset_config, write_field
 from drepano.datasets.xu2017 import CellCrop, is_xu2017, open_xu2017, read_crop
@@ -36,7 +36,6 @@ __all__ = [
     "read_crop",
     "simulate_cell",
     "simulate_field",
-    "simulated_fields",
     "write_composed_dataset",
     "write_dataset_config",
     "write_field",

@@ -18,7 +18,7 @@ from drepano.datasets._simulated_optics import PATIENTS, debris, illumination, p
 from drepano.errors import DrepanoError
 from drepano.field import Field
 
-__all__ = ["SimulatedCell", "simulate_cell", "simulate_field", "simulated_fields"]
+__all__ = ["SimulatedCell", "simulate_cell", "simulate_field"]
 
 
 def simulate_field(
@@ -77,32 +77,6 @@ def simulate_field(
         instances=np.ascontiguousarray(layer.instances[layer.field]),
         patient=patient_name,
     )
-
-
-def simulated_fields(
-    count: int,
-    seed: int = 0,
-    size: tuple[int, int] = (512, 512),
-    cells: int = 12,
-    cell_diameter: float = 45.0,
-    categories: Sequence[str] = taxonomy.CATEGORIES,
-    touching: float = 0.3,
-) -> list[Field]:
-    """Simulate `count` fields, of the seeds `seed`, `seed` + 1 and so on.
-
-    The other parameters are those of `simulate_field`.
-
-    Raises
-    ------
-    DrepanoError
-        If an argument cannot be used.
-    """
-    if count < 0:
-        raise DrepanoError(f"count {count} is negative; give 0 or more fields")
-    return [
-        simulate_field(each, size, cells, cell_diameter, categories, touching)
-        for each in range(seed, seed + count)
-    ]
 
 
 def _check(

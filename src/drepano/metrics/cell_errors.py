@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from drepano.metrics.counting import count_pairs, number_cells
+from drepano.metrics.counting import count_pairs, drop_small, number_cells
 
 _SMALLEST_COMPONENT = 20
 _WITHIN_TWO_PIXELS = ((0, 1), (0, 2), (1, -1), (1, 0), (1, 1), (2, 0))
@@ -82,7 +82,10 @@ def cell_errors(
     if true_instances.shape != predicted.shape:
         raise ValueError(f"maps differ in shape: {true_instances.shape} and {predicted.shape}")
     cells, count = number_cells(true_instances)
-    components = _components(predicted > 0) if found_instances is None else found_instances
+    if found_instances is None:
+        components = drop_small(ndimage.label(predicted > 0)[0], _SMALLEST_COMPONENT)
+    else:
+        components = found_instances
     shared = count_pairs(cells, components, count + 1, int(components.max(initial=0)) + 1)
     sizes = shared.sum(axis=1)[1:]
     component_sizes = shared.sum(axis=0)[1:]
@@ -98,15 +101,6 @@ def cell_errors(
         misclassified=int(np.count_nonzero(other >= _OTHER_CLASS * sizes)),
         missed=int(np.count_nonzero(share < _MISSED)),
     )
-
-
-def _components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
-    labels, count = ndimage.label(foreground)
-    large = np.bincount(labels.ravel(), minlength=count + 1) >= _SMALLEST_COMPONENT
-    large[0] = False
-    numbers = np.where(large, np.cumsum(large), 0).astype(np.int32)
-    components: NDArray[np.int32] = numbers[labels]
-    return components
 
 
 def _count_joined(cells: NDArray[np.int64], covers: NDArray[np.bool_]) -> int:

@@ -48,3 +48,15 @@ def ratio(numbers: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.fl
         numbers, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0, dtype=np.float64
     )
     return shares
+
+
+def drop_small(instances: NDArray, smallest: float | NDArray) -> NDArray[np.int32]:
+    """The instance map (H, W) without instances of fewer than `smallest` px, numbered from 1 again.
+
+    `smallest` may be an array with a size for every number from 0 on.
+    """
+    sizes = np.bincount(instances.ravel(), minlength=1)
+    kept = sizes >= smallest
+    kept[0] = False
+    numbers = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
+    return numbers[instances]

@@ -25,6 +25,7 @@ from drepano.errors import DrepanoError, first_line
 from drepano.io import ensure_writable_folder, read_image, write_bytes
 from drepano.models.card import ModelCard
 from drepano.models.inference import for_inference
+from drepano.models.weights import CARD_KEY
 from drepano.ops.choice import VARIABLE
 from drepano.preprocessing import measure_light, normalise
 
@@ -32,7 +33,6 @@ CHECK_FIELD = Path(__file__).parent / "export_check" / "field.jpg"
 """A real field, a stained smear from Chula RBC-12 (MIT licence)."""
 
 _OPSET = 19  # the first one with DeformConv
-_CARD_KEY = "drepano"
 _LARGEST_DIFFERENCE = 1e-3
 _LEAST_AGREEMENT = 0.999
 
@@ -158,7 +158,7 @@ def _stride(network: nn.Module) -> int:
 
 def _write_onnx(network: nn.Module, card: ModelCard, path: Path) -> None:
     program = _trace(network)
-    program.model.metadata_props[_CARD_KEY] = card.model_dump_json()
+    program.model.metadata_props[CARD_KEY] = card.model_dump_json()
     program.save(path)
 
 
@@ -231,7 +231,7 @@ def _write_openvino(network: nn.Module, card: ModelCard, path: Path) -> None:
         # OpenVINO has the operator but does not read it from ONNX.
         rule = ConversionExtension("DeformConv", _convert_deformable)
         model = openvino.convert_model(between, extension=[rule])
-    model.set_rt_info(card.model_dump_json(), [_CARD_KEY])
+    model.set_rt_info(card.model_dump_json(), [CARD_KEY])
     openvino.save_model(model, path, compress_to_fp16=False)
 
 

@@ -14,7 +14,8 @@ from drepano.io import write_bytes
 from drepano.models.card import ModelCard, parse_card
 from drepano.models.registry import create
 
-_CARD_KEY = "drepano"
+CARD_KEY = "drepano"
+"""Of the model card in the metadata of a file."""
 
 
 def shipped_models() -> list[str]:
@@ -46,7 +47,7 @@ def find_weights(model: str | Path) -> Path:
 def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
     """Write the weights of `network` with its card, under the final name only when complete."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_bytes(path, save(state, metadata={_CARD_KEY: card.model_dump_json()}))
+    write_bytes(path, save(state, metadata={CARD_KEY: card.model_dump_json()}))
 
 
 def read_card(path: Path) -> ModelCard:
@@ -65,11 +66,11 @@ def read_card(path: Path) -> ModelCard:
             f"{path}: not a safetensors file ({error}); give the model.safetensors that drepano train writes "
             "(pickled checkpoints such as .pt or .ckpt are never opened)"
         ) from error
-    if _CARD_KEY not in metadata:
+    if CARD_KEY not in metadata:
         raise DrepanoError(
             f"{path}: has no drepano model card; give the model.safetensors that drepano train writes"
         )
-    return parse_card(metadata[_CARD_KEY], str(path))
+    return parse_card(metadata[CARD_KEY], str(path))
 
 
 def load_network(path: Path) -> tuple[nn.Module, ModelCard]:

@@ -24,7 +24,7 @@ from drepano.quality.appearance import UNLIKE, describe, in_words, unlikeness
 _SATURATED = 0.25
 _UNEVEN = 0.5
 _USUAL_DIAMETER = 45.0  # px
-_BLURRED = 7.0  # px, where cells have that diameter; for networks whose card does not say what they have seen
+_BLURRED = 7.0  # px, where cells have that diameter
 _MORE_BLURRED = 1.2  # than the most blurred fields of training
 _TOUCHING = 0.8
 _SIZE_TOLERANCE = 1.5

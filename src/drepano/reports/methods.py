@@ -12,6 +12,7 @@ _NETWORKS = {
     "unet": "a U-Net (Ronneberger et al. 2015)",
     "pspnet": "a PSPNet (Zhao et al. 2017)",
     "deeplabv3plus": "a DeepLabV3+ (Chen et al. 2018)",
+    "dynunet": "MONAI's DynUNet, the architecture of nnU-Net (Isensee et al. 2021)",
 }
 
 _INTERVALS = (
@@ -60,12 +61,14 @@ def methods_text(
         f" The sickled share is that of {SICKLED_CLASS}." if SICKLED_CLASS in taxonomy.cell_classes else ""
     )
     shares = f"{sickled}{_INTERVALS}{correction}" if len(taxonomy.cell_classes) > 1 else ""
+    whole = model.get("neck") == 0
+    touching = "counted as one" if whole else "parted by a watershed on the distance transform"
     network_in_words = f"network {model['name']}, {network} trained on {data}"
     return (
         f"Fields were segmented with Drepano {software.get('drepano', '')} (PyTorch "
         f"{software.get('torch', '')}), {network_in_words} (fingerprint "
-        f"{settings.get('model fingerprint', 'unknown')}). Cell diameter: {scale}. Touching cells were "
-        "parted by a watershed on the distance transform; a cell's class has the largest probability "
+        f"{settings.get('model fingerprint', 'unknown')}). Cell diameter: {scale}. Touching cells "
+        f"were {touching}; a cell's class has the largest probability "
         "summed over its pixels; cells that the border cuts were counted but left out of mean sizes. Fields "
         f"with warnings were {settings.get('fields with warnings', 'counted')}; fields that agree in "
         f"{settings.get('fields grouped by', 'patient')} were counted together.{shares} "

@@ -247,12 +247,9 @@ def _detection(methods: dict[str, Any]) -> str:
 
 
 def _cell_confusion(methods: dict[str, Any], classes: Sequence[str]) -> str:
-    with_cells = {name: method for name, method in methods.items() if "cell_confusion" in method}
-    if not with_cells:
-        return ""
     rows = [
         [METHODS[name], true, *map(str, counts)]
-        for name, method in with_cells.items()
+        for name, method in methods.items()
         for true, counts in zip(("nothing", *classes[1:]), method["cell_confusion"], strict=True)
     ]
     head = ["method", "true", "not found", *(f"called {name}" for name in classes[1:])]
