@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from drepano.changes import first_change
 from drepano.errors import DrepanoError
 from drepano.experiments import summary
 from drepano.experiments.differences import method_differences
@@ -29,7 +30,7 @@ from drepano.experiments.results import (
     Result,
     read_results,
 )
-from drepano.io import write_bytes, write_text
+from drepano.io import without_nan, write_bytes, write_text
 from drepano.methods import METHODS
 from drepano.reports.experiment import figures, report
 from drepano.reports.experiment.tables import comparison_markdown
@@ -46,6 +47,7 @@ def main(folder: Path, run: Path) -> None:
     methods = stored["methods"]
     for name, method in summary.summarise_methods(here, plan.classes).items():
         if name in methods:
+            check_settings(name, methods[name], method, run)
             own = [result for result in [*there, *here] if result["job"]["method"] == name]
             method = joined(methods[name], method, own, plan.classes)
         methods[name] = method
@@ -101,11 +103,19 @@ def check_jobs(there: list[Result], here: list[Result], plan: Plan, run: Path) -
             raise DrepanoError(f"{run}: {method}, seed {seed} is not finished in all splits")
 
 
+def check_settings(name: str, stored: Summary, new: Summary, run: Path) -> None:
+    """Raises DrepanoError where a method was trained with others, which no plan says."""
+    change = first_change(without_nan(stored["settings"]), without_nan(new["settings"]))
+    if change is not None:
+        raise DrepanoError(f"{run}: {name} has other settings there ({change}); join seeds of the same ones")
+
+
 def stored_results(folder: Path, plan: Plan) -> list[Result]:
     """Of every job what the tables of fields and crops hold."""
-    fields = pd.read_csv(folder / report.PER_FIELD)
+    names = {"field": str, "patient": str, "crop": str}
+    fields = pd.read_csv(folder / report.PER_FIELD, dtype=names)
     crops = folder / report.PER_CROP
-    table = pd.read_csv(crops) if crops.is_file() else None
+    table = pd.read_csv(crops, dtype=names) if crops.is_file() else None
     results = []
     for (method, split, seed), rows in fields.groupby(["method", "split", "seed"], sort=False):
         job = {"method": method, "split": split, "seed": int(seed)}
@@ -171,14 +181,19 @@ def _joined_means(one: Summary, other: Summary, seeds: list[int]) -> Summary:
     if "folds" not in one:
         return {name: _joined_means(value, other[name], seeds) for name, value in one.items()}
     folds = {
-        fold: float(np.average([value, other["folds"][fold]], weights=seeds))
-        for fold, value in one["folds"].items()
+        fold: _defined_mean([value, other["folds"][fold]], seeds) for fold, value in one["folds"].items()
     }
     return {
         **summary._mean_and_sd(list(folds.values())),
         "sd_over_seeds": _joined_sd([one, other], seeds),
         "folds": folds,
     }
+
+
+def _defined_mean(values: list[float], weights: list[int]) -> float:
+    """Without those that are undefined; NaN where all are."""
+    known = ~np.isnan(values)
+    return float(np.average(np.array(values)[known], weights=np.array(weights)[known])) if any(known) else nan
 
 
 def _joined_sd(sides: list[Summary], seeds: list[int]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 
 import pandas as pd
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from drepano.cli.main import app
 from drepano.errors import DrepanoError
+from drepano.experiments.plan import read_plan
 
 BUDGET = ["--steps", "12", "--batch-size", "2", "--crop-size", "32", "--validate-every", "6"]
 KEPT = ["plan.json", "summary.json", "fields.csv", "crops.csv", "tables.md", "roc.png", "validation.png"]
@@ -117,3 +119,31 @@ def test_another_plan_is_refused(join_results, whole_and_parts, kept):
     (kept / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(DrepanoError, match="is of another plan"):
         join_results.main(kept, whole_and_parts[2])
+
+
+def test_a_method_with_other_settings_is_refused(join_results, whole_and_parts, kept, tmp_path):
+    shutil.copytree(whole_and_parts[2], tmp_path / "others")
+    for path in (tmp_path / "others/jobs/unet").glob("*/*/result.json"):
+        result = json.loads(path.read_text())
+        result["settings"]["config"]["learning_rate"] = 0.02
+        path.write_text(json.dumps(result))
+    with pytest.raises(DrepanoError, match=r"unet has other settings there \(config.learning_rate was 0.004"):
+        join_results.main(kept, tmp_path / "others")
+
+
+def test_names_of_digits_stay_what_they_are(join_results, kept, tmp_path):
+    plan = read_plan(kept)
+    for name, column in (("fields.csv", "field"), ("crops.csv", "crop")):
+        table = pd.read_csv(kept / name)
+        table[column] = [f"{number:03}" for number in range(len(table))]
+        table["patient"] = "07"
+        table.to_csv(kept / name, index=False)
+    first = join_results.stored_results(kept, plan)[0]
+    assert (first["fields"][0]["field"], first["fields"][0]["patient"]) == ("000", "07")
+    assert first["crops"][0]["crop"].isdigit() and len(first["crops"][0]["crop"]) == 3
+
+
+def test_what_is_undefined_in_one_of_two_runs_is_of_the_other(join_results):
+    assert join_results._defined_mean([float("nan"), 0.7], [2, 1]) == pytest.approx(0.7)
+    assert join_results._defined_mean([0.4, 0.7], [2, 1]) == pytest.approx(0.5)
+    assert math.isnan(join_results._defined_mean([float("nan"), float("nan")], [2, 1]))

@@ -24,7 +24,7 @@ from drepano.errors import DrepanoError
 from drepano.experiments import jobs
 from drepano.experiments.plan import Job, read_plan
 from drepano.methods import Budget
-from drepano.reports.experiment import write_comparison
+from drepano.reports.experiment import figures, write_comparison
 
 BUDGET = ["--steps", "2", "--batch-size", "2", "--crop-size", "32", "--validate-every", "1"]
 
@@ -178,13 +178,15 @@ class TestCompare:
         assert {name: method["seeds"] for name, method in methods.items()} == {"dunet": [0]}
         assert len(summary(out)["validation"]["dunet"]) == 2, "a training a fold"
 
-    def test_a_method_without_chance_is_not_trained_again_with_another_seed(self, data, tmp_path):
-        options = ["--binary", "--seeds", "0,1"]
-        result = compare(data, tmp_path / "out", *options, methods="region-growing,pixel-forest")
-        assert result.exit_code == 0, result.output
-        methods = summary(tmp_path / "out")["methods"]
-        seeds = {name: method["seeds"] for name, method in methods.items()}
-        assert seeds == {"region-growing": [0], "pixel-forest": [0, 1]}
+    def test_the_maps_on_the_page_are_of_the_seeds_asked_for(self, data, finished, tmp_path, monkeypatch):
+        out, drawn = tmp_path / "out", []
+        shutil.copytree(finished, out)
+        for path in (out / "jobs/dunet").glob("*/seed-1/maps/*.png"):
+            Image.fromarray(np.full((64, 64), 4, np.uint8)).save(path)
+        monkeypatch.setattr(figures, "draw_maps", lambda _, true, maps, *more: drawn.append(maps) or b"")
+        for seed in ("0", "1"):
+            assert compare(data, out, "--seeds", seed, methods="dunet").exit_code == 0
+        assert [(maps["dunet"] == 4).all() for maps in drawn] == [False, False, True, True]
 
     def test_a_damaged_copy_of_the_fields_is_named_with_what_helps(self, data, tmp_path):
         out = tmp_path / "out"
@@ -258,8 +260,11 @@ class TestCompare:
         with FileLock(theirs / jobs.LOCK):
             result = compare(data, out, *command, methods="pixel-forest")
         assert result.exit_code == 1
-        assert f"note: pixel-forest, fold-1, seed 0: {jobs.ELSEWHERE}" in " ".join(result.stderr.split())
-        assert "1 of 2 jobs are not done" in result.stderr
+        told = " ".join(result.stderr.split())
+        assert f"note: pixel-forest, fold-1, seed 0: {jobs.ELSEWHERE}" in told
+        assert "1 of 1: pixel-forest, fold-2" in told
+        assert "1 jobs are still another run's; run the same command again when it has done them" in told
+        assert "failed" not in told
         assert not (theirs / "result.json").exists()
         assert summary(out)["methods"]["pixel-forest"]["jobs"] == 1
         assert compare(data, out, *command, methods="pixel-forest").exit_code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ctypes import c_int64
 from multiprocessing import active_children
 
@@ -9,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from drepano.datasets import open_dataset, write_simulated_dataset
+from drepano.errors import DrepanoError
 from drepano.experiments import jobs
 from drepano.experiments.jobs import run_jobs
 from drepano.experiments.plan import FIELDS, RESULT, Job, keep_plan, make_plan
@@ -92,6 +94,30 @@ def test_what_another_run_has_done_meanwhile_is_not_done_again(run):
     assert written[0] == written[1]
 
 
+def test_what_another_run_has_done_with_other_settings_is_no_job_of_ours(run):
+    ours, theirs = Job("unet", "fold-1", 0), Job("unet", "fold-2", 0)
+
+    def done(job, reason):
+        if job == ours:
+            assert run_jobs(run, [theirs], 1, lambda *_: None) == []
+            path = theirs.folder(run) / RESULT
+            result = json.loads(path.read_text())
+            result["settings"]["config"]["learning_rate"] = 1.0
+            path.write_text(json.dumps(result))
+
+    with pytest.raises(DrepanoError, match=r"of unet \(config.learning_rate was 1.0, now 0.004\)"):
+        run_jobs(run, [ours, theirs], 1, done)
+
+
+def test_steps_of_what_another_run_is_at_are_not_counted(run):
+    theirs, ours = Job("unet", "fold-1", 0), Job("unet", "fold-2", 0)
+    theirs.folder(run).mkdir(parents=True)
+    shown = []
+    with FileLock(theirs.folder(run) / jobs.LOCK):
+        assert run_jobs(run, [theirs, ours], 2, lambda *_: None, progress=lambda *p: shown.append(p)) == []
+    assert shown[-1][:3] == ("training", 2, 2)
+
+
 def test_what_another_run_was_at_and_has_done_by_the_end_is_done(run):
     theirs, ours = Job("unet", "fold-1", 0), Job("unet", "fold-2", 0)
     theirs.folder(run).mkdir(parents=True)
@@ -104,6 +130,7 @@ def test_what_another_run_was_at_and_has_done_by_the_end_is_done(run):
             assert run_jobs(run, [theirs], 1, lambda *_: None) == []
 
     assert run_jobs(run, [theirs, ours], 1, done) == []
+    assert theirs.is_done(run)
     assert ended == [(theirs, jobs.ELSEWHERE), (ours, None)]
 
 

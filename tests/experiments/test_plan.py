@@ -6,10 +6,10 @@ from drepano.experiments.plan import Job, finished_jobs
 
 
 def test_a_method_that_no_seed_changes_gets_one(plan):
-    jobs = plan.jobs(["unet", "region-growing", "dunet"], [3, 4], ["dunet"])
+    jobs = plan.jobs(["unet", "ilastik", "dunet"], [3, 4], ["dunet"])
     seeds = {name: sorted({job.seed for job in jobs if job.method == name}) for name in ("unet", "dunet")}
     assert seeds == {"unet": [3, 4], "dunet": [3]}
-    assert {job.seed for job in jobs if job.method == "region-growing"} == {3}
+    assert {job.seed for job in jobs if job.method == "ilastik"} == {3}
 
 
 def test_finished_jobs_are_those_with_a_result_and_nothing_else(tmp_path):

@@ -193,8 +193,9 @@ def _plan(
     crops: Path | None = None,
 ) -> Plan:
     """Fields scaled and split, the plan kept; what is special about the splits is said."""
-    from drepano.experiments.plan import FIELDS, keep_plan, make_plan, prepare_folder
+    from drepano.experiments.plan import FIELDS, LOCK, keep_plan, make_plan, prepare_folder
     from drepano.experiments.working_copy import survey, write_working_copy
+    from drepano.io import hold
 
     singles = None if crops is None else _crops(crops, [source.patient for source in dataset.sources])
     prepare_folder(folder)
@@ -203,8 +204,8 @@ def _plan(
     splits = split(infos, taxonomy.classes)
     splits = replace(splits, notes=(*splits.notes, *notes))
     plan = make_plan(kind, dataset, taxonomy, fingerprint, budget, splits, singles)
-    keep_plan(folder, plan)
-    with stage_progress() as progress:
+    with hold(folder / LOCK), stage_progress() as progress:
+        keep_plan(folder, plan)
         write_working_copy(dataset, folder / FIELDS, progress)
     for part in plan.splits:
         out.print(f"{part.name}: {len(part.training)} training fields, {len(part.test)} test fields")
@@ -258,8 +259,8 @@ def _fit_for(names: list[str], taxonomy: Taxonomy) -> list[str]:
     return [name for name in names if name != "region-growing"]
 
 
-def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> int:
-    """Number of jobs that are not done."""
+def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> list[Job]:
+    """Those that failed."""
     from drepano.experiments.jobs import ELSEWHERE, run_jobs
 
     waiting = sum(not job.is_done(folder) for job in jobs)
@@ -267,37 +268,52 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> i
     ended = 0
 
     def done(job: Job, reason: str | None) -> None:
-        nonlocal ended
-        ended += 1
+        nonlocal ended, waiting
         name = f"{job.method}, {job.split}, seed {job.seed}"
+        if reason == ELSEWHERE:
+            waiting -= 1
+            say("note", f"{name}: {reason}")
+            return
+        ended += 1
         if reason is None:
             err.print(f"{ended} of {waiting}: {name}")
         else:
-            say("note" if reason == ELSEWHERE else "failed", f"{name}: {reason}")
+            say("failed", f"{name}: {reason}")
         progress("jobs", ended, waiting, nan)
 
     with stage_progress() as progress:
         if waiting:
             progress("jobs", 0, waiting, nan)
-        return len(run_jobs(folder, jobs, processes, done, progress=progress, **options))
+        return run_jobs(folder, jobs, processes, done, progress=progress, **options)
 
 
 def _finish(
-    failed: int, write: Callable[[Path, Sequence[Job]], Path], folder: Path, jobs: Sequence[Job]
+    failed: Sequence[Job], write: Callable[[Path, Sequence[Job]], Path], folder: Path, jobs: Sequence[Job]
 ) -> None:
-    from drepano.experiments.plan import finished_jobs
+    from drepano.experiments.plan import LOCK, finished_jobs
+    from drepano.io import hold
 
-    asked, finished = set(jobs), finished_jobs(folder)
+    with hold(folder / LOCK):  # whoever writes last knows of all
+        finished = finished_jobs(folder)
+        page = write(folder, jobs) if set(jobs) & set(finished) else None
+    asked = set(jobs)
     others = [
         f"{name}, seed {seed}"
         for name, seed in dict.fromkeys((job.method, job.seed) for job in finished if job not in asked)
     ]
     if others:
         say("note", f"not asked for, and so on no page: {'; '.join(others)}; what they have is kept")
-    if asked & set(finished):
-        out.print(f"wrote {write(folder, jobs)}")
-    if failed:
-        err.print(f"{failed} of {len(jobs)} jobs are not done; run the same command again to go on with them")
+    if page is not None:
+        out.print(f"wrote {page}")
+    left = asked - set(finished)
+    if left & set(failed):
+        err.print(f"{len(left & set(failed))} jobs failed; run the same command again to try them once more")
+    if left - set(failed):
+        err.print(
+            f"{len(left - set(failed))} jobs are still another run's; run the same command again when it has "
+            "done them"
+        )
+    if left:
         raise typer.Exit(1)
 
 

@@ -24,7 +24,6 @@ from threading import Thread
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from drepano.changes import first_change
 from drepano.datasets import open_dataset
@@ -34,7 +33,7 @@ from drepano.experiments.measure import measure_method
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
-from drepano.io import ensure_writable_folder, write_bytes, write_text
+from drepano.io import ensure_writable_folder, hold, write_bytes, write_text
 from drepano.methods import create_method, is_network
 from drepano.training import TrainingConfig, can_resume, versions, versions_of_run
 from drepano.training.trainer import STAGE, Progress, import_lightning
@@ -44,7 +43,7 @@ MAPS = "maps"
 FAILURE = "failure.txt"
 """Where a job leaves the traceback of an error that nobody foresaw."""
 LOCK = "lock"
-"""Held by the process that a job runs in; it ends with the process, the empty file stays."""
+"""In a job's folder, held by the process that it runs in."""
 ELSEWHERE = "another run of the same experiment is at it"
 """Why a job was left to a process that holds its lock."""
 _LOOK_EVERY = 1.0
@@ -143,7 +142,7 @@ def run_jobs(
     Returns
     -------
     list of Job
-        Those that failed, and those that another run was at and still is.
+        Those that failed. Those that another run is at are not done either, but have not failed.
 
     Raises
     ------
@@ -151,10 +150,23 @@ def run_jobs(
         If a finished job's method had other settings than it would have now.
     """
     waiting = [job for job in jobs if not job.is_done(experiment)]
+    _check_settings(experiment, [job for job in jobs if job not in waiting], ilastik_project)
+    failed = []
+    options = {"crops": crops, "ilastik_project": ilastik_project}
+    steps = read_plan(experiment).budget.steps
+    for job, reason in _results(experiment, waiting, processes, steps, options, progress):
+        if reason not in (None, ELSEWHERE):
+            failed.append(job)
+        done(job, reason)
+    # Other runs of the same experiment may have done some of them.
+    _check_settings(experiment, [job for job in waiting if job.is_done(experiment)], ilastik_project)
+    return failed
+
+
+def _check_settings(experiment: Path, jobs: Sequence[Job], ilastik_project: Path | None) -> None:
+    """Raises DrepanoError where the method of a finished job had other settings than it would have now."""
     budget = read_plan(experiment).budget
     for job in jobs:
-        if job in waiting:
-            continue
         stored = read_result(job.folder(experiment) / RESULT)["settings"]
         change = first_change(stored, _settings(create_method(job.method, budget, ilastik_project)))
         if change is not None:
@@ -162,13 +174,6 @@ def run_jobs(
                 f"{job.folder(experiment)}: was made with other settings of {job.method} ({change}); name "
                 "another folder for the experiment, or delete this one"
             )
-    failed = []
-    options = {"crops": crops, "ilastik_project": ilastik_project}
-    for job, reason in _results(experiment, waiting, processes, budget.steps, options, progress):
-        if reason is not None:
-            failed.append(job)
-        done(job, reason)
-    return [job for job in failed if not job.is_done(experiment)]
 
 
 def _results(
@@ -216,6 +221,8 @@ def _results(
                 except BrokenProcessPool:
                     reason = "its process was killed or not begun, perhaps for memory; use fewer --jobs"
                 process.shutdown()
+                if reason == ELSEWHERE and is_network(job.method):
+                    wanted -= steps
                 yield job, reason
                 begin(1)
     except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun
@@ -247,32 +254,40 @@ def _end_with(parent: BaseProcess) -> None:
 def _attempt_and_count(
     experiment: Path, job: Job, options: dict[str, Any], number: int, steps: int
 ) -> str | None:
-    """`_attempt` in a process for jobs; in the end all steps of a network count, whatever became of it."""
+    """`_attempt` in a process for jobs; of a network that was tried all steps count in the end."""
 
     def count(stage: str, done: int, *_: object) -> None:
         if stage == STAGE:
             _trained[number] = done
 
     reason = _attempt(experiment, job, {**options, "progress": count})
-    if is_network(job.method):
+    if is_network(job.method) and reason != ELSEWHERE:
         _trained[number] = steps
     return reason
 
 
 def _attempt(experiment: Path, job: Job, options: dict[str, Any]) -> str | None:
-    """The reason why `job` failed, None where it did not."""
+    """The reason why `job` failed, or was left to another run; None where it is done."""
+    folder = job.folder(experiment)
     try:
-        ensure_writable_folder(job.folder(experiment))
-        with FileLock(job.folder(experiment) / LOCK).acquire(timeout=0):
+        ensure_writable_folder(folder)
+        with hold(folder / LOCK, wait=False) as held:
+            if not held:
+                return ELSEWHERE
             if not job.is_done(experiment):  # by another run, since this one began
-                run_job(experiment, job, **options)
-    except Timeout:
-        return ELSEWHERE
+                _run_and_keep_failure(experiment, job, options)
     except DrepanoError as error:
         return str(error)
-    except Exception as error:  # one job's defect must not cost the others their results
-        failure = job.folder(experiment) / FAILURE
-        ensure_writable_folder(failure.parent)
-        write_text(failure, traceback.format_exc())
-        return f"{type(error).__name__}: {error} ({failure} has more)"
     return None
+
+
+def _run_and_keep_failure(experiment: Path, job: Job, options: dict[str, Any]) -> None:
+    """One job's defect must not cost the others their results."""
+    try:
+        run_job(experiment, job, **options)
+    except DrepanoError:
+        raise
+    except Exception as error:
+        failure = job.folder(experiment) / FAILURE
+        write_text(failure, traceback.format_exc())
+        raise DrepanoError(f"{type(error).__name__}: {error} ({failure} has more)") from error

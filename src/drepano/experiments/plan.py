@@ -21,6 +21,8 @@ from drepano.methods import METHODS, Budget, is_random
 from drepano.taxonomy import Taxonomy
 
 FIELDS, JOBS, PLAN, RESULT = "fields", "jobs", "plan.json", "result.json"
+LOCK = ".lock"
+"""Held while an experiment's plan and copy of the fields are written, and its pages."""
 _SEED = "seed-"
 
 
@@ -155,7 +157,7 @@ def prepare_folder(experiment: Path) -> None:
     """
     if experiment.is_dir() and not (experiment / PLAN).is_file():
         others = sorted(path.name for path in experiment.iterdir() if not path.name.startswith("."))
-        if others:
+        if others and not (experiment / PLAN).is_file():  # written meanwhile by another run
             raise DrepanoError(
                 f"{experiment}: holds other files ({others[0]}) and no experiment; name a new folder"
             )

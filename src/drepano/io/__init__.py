@@ -26,6 +26,7 @@ from drepano.io.labels import (
     write_class_map,
     write_label_map,
 )
+from drepano.io.lock import hold
 from drepano.io.raster import IMAGE_SUFFIXES, MAX_PIXELS, Plane
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "ensure_writable_folder",
     "find_images",
     "format_value",
+    "hold",
     "list_planes",
     "map_values",
     "parse_value",

@@ -54,7 +54,7 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "dunet-touching-20": {"network": "dunet", "touching_weight": 20.0},
 }
 
-_WITHOUT_CHANCE = ("region-growing", "ilastik")
+_WITHOUT_CHANCE = ("ilastik",)
 
 METHODS: dict[str, str] = {
     "dunet": "dU-Net",

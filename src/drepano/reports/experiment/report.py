@@ -15,7 +15,7 @@ from PIL import Image
 from drepano.datasets import FieldDataset
 from drepano.experiments.differences import curve_differences, method_differences
 from drepano.experiments.jobs import MAPS, TRAINING
-from drepano.experiments.plan import FIELDS, JOBS, Job, Plan, read_plan
+from drepano.experiments.plan import FIELDS, Job, Plan, read_plan
 from drepano.experiments.results import (
     crops_table,
     fields_table,
@@ -56,7 +56,7 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
     DrepanoError
         If the folder has no plan, or cannot be written.
     """
-    plan, methods = read_plan(experiment), _methods(jobs)
+    plan = read_plan(experiment)
     results = read_results(experiment, jobs)
     of_methods = summarise_methods(results, plan.classes)
     summary: dict[str, Any] = {
@@ -91,11 +91,11 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
         "maps": (
             f"A test field, its truth and the class map of every method (the paper's Fig. 6): {typical}, "
             "of median Dice",
-            _draw_maps(experiment, plan, dataset, typical, methods),
+            _draw_maps(experiment, plan, dataset, typical, jobs),
         ),
         "maps-hardest": (
             f"The same of the test field with the lowest Dice: {hardest}",
-            _draw_maps(experiment, plan, dataset, hardest, methods),
+            _draw_maps(experiment, plan, dataset, hardest, jobs),
         ),
     }
     return _write_pages(experiment, markdown, drawn)
@@ -301,18 +301,16 @@ def _typical_and_hardest(results: Sequence[dict[str, Any]], classes: Sequence[st
     return str(order[len(order) // 2]), str(order[0])
 
 
-def _draw_maps(
-    experiment: Path, plan: Plan, dataset: FieldDataset, id_: str, methods: Sequence[str]
-) -> bytes:
-    """A test field and what every method that has been tested on it makes of it, with one of its seeds."""
+def _draw_maps(experiment: Path, plan: Plan, dataset: FieldDataset, id_: str, jobs: Sequence[Job]) -> bytes:
+    """A test field and what every method that has been tested on it makes of it, with its first seed."""
     field = dataset.with_ids([id_])[0]
     split = next(split for split in plan.splits if id_ in split.test)
     maps = {}
-    for method in methods:
-        seeds = sorted((experiment / JOBS / method / split.name).glob(f"*/{MAPS}"))
-        there = [path for path in (folder / f"{id_}.png" for folder in seeds) if path.is_file()]
-        if there:
-            with Image.open(there[0]) as picture:
-                maps[method] = np.asarray(picture)
+    for job in jobs:
+        path = job.folder(experiment) / MAPS / f"{id_}.png"
+        tested = job.split == split.name and job.is_done(experiment)
+        if tested and job.method not in maps and path.is_file():
+            with Image.open(path) as picture:
+                maps[job.method] = np.asarray(picture)
     taxonomy = plan.class_taxonomy
     return figures.draw_maps(field.image, field.class_map(taxonomy), maps, taxonomy)

@@ -94,10 +94,11 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
             ]
         )
     table = markdown_table(["training fields", *map(str, sizes)], rows)
+    folds = " of a fold" if any(not one["name"].startswith("fields-") for one in summary["splits"]) else ""
     text = (
         "Dice on the same test fields; mean and standard deviation over seeds. One order of the training "
-        "fields was drawn, and larger sets hold the smaller ones: how much the draw matters is not known, so "
-        "intervals between different numbers of fields are too narrow."
+        f"fields{folds} was drawn, and larger sets hold the smaller ones: how much the draw matters is not "
+        "known, so intervals between different numbers of fields are too narrow."
     )
     absent = [
         f"{METHODS[name]} with {size}: {point['fields_without']} of {point['fields']}"
