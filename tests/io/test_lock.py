@@ -9,7 +9,7 @@ import sys
 import pytest
 from filelock import FileLock
 
-from drepano.io import hold
+from drepano.io import OutputError, hold
 
 HOLDER = """
 import sys, time
@@ -59,3 +59,12 @@ def test_where_files_cannot_be_locked_one_goes_on(path, monkeypatch, error):
 
     monkeypatch.setattr(FileLock, "acquire", acquire)
     assert is_free(path)
+
+
+def test_a_file_that_may_not_be_written_is_named(path, monkeypatch):
+    def acquire(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with pytest.raises(OutputError, match=r"lock: cannot be locked \(Permission denied\)"):
+        is_free(path)

@@ -273,6 +273,7 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> l
         if reason == ELSEWHERE:
             waiting -= 1
             say("note", f"{name}: {reason}")
+            progress("jobs", ended, waiting, nan)
             return
         ended += 1
         if reason is None:
@@ -310,8 +311,8 @@ def _finish(
         err.print(f"{len(left & set(failed))} jobs failed; run the same command again to try them once more")
     if left - set(failed):
         err.print(
-            f"{len(left - set(failed))} jobs are still another run's; run the same command again when it has "
-            "done them"
+            f"{len(left - set(failed))} jobs were left to another run and are not done; run the same command "
+            "again when it has ended"
         )
     if left:
         raise typer.Exit(1)

@@ -90,7 +90,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
                 progress.reset(tasks[stage], total=total)
             last[stage] = done
             text = stage if isnan(loss) else f"{stage}, loss {loss:.3f}"
-            progress.update(tasks[stage], completed=done, description=text)
+            progress.update(tasks[stage], completed=done, total=total, description=text)
             if not err.is_terminal and (done in (0, total) or monotonic() - said[stage] >= _LINE_EVERY):
                 said[stage] = monotonic()
                 err.print(f"{text}: {done} of {total}{_time_left(progress, tasks[stage])}")

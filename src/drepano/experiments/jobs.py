@@ -223,6 +223,7 @@ def _results(
                 process.shutdown()
                 if reason == ELSEWHERE and is_network(job.method):
                     wanted -= steps
+                    progress(STAGE, shown, wanted, nan)
                 yield job, reason
                 begin(1)
     except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun

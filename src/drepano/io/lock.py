@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from drepano.io.files import OutputError
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 @contextmanager
@@ -24,6 +29,11 @@ def hold(path: Path, *, wait: bool = True) -> Iterator[bool]:
     ------
     bool
         Whether it is held now. Where files cannot be locked, as on some network drives, it always is.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be made or written.
     """
     lock = FileLock(path)
     try:
@@ -31,9 +41,16 @@ def hold(path: Path, *, wait: bool = True) -> Iterator[bool]:
         held = True
     except Timeout:
         held = False
-    except (OSError, NotImplementedError):
+    except NotImplementedError:
+        held = True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise OutputError(
+                f"{path}: cannot be locked ({error.strerror}); see who may write there"
+            ) from error
         held = True
     try:
         yield held
     finally:
-        lock.release()
+        with suppress(OSError):  # where its folder is gone, nobody else is kept waiting
+            lock.release()
