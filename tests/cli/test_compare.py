@@ -263,9 +263,7 @@ class TestCompare:
         told = " ".join(result.stderr.split())
         assert f"note: pixel-forest, fold-1, seed 0: {jobs.ELSEWHERE}" in told
         assert "1 of 1: pixel-forest, fold-2" in told
-        assert (
-            "1 jobs were left to another run and are not done; run the same command again" in told
-        )
+        assert "1 jobs were left to another run and are not done; run the same command again" in told
         assert "failed" not in told
         assert not (theirs / "result.json").exists()
         assert summary(out)["methods"]["pixel-forest"]["jobs"] == 1
