@@ -82,7 +82,7 @@ keep five
 
 # Whether twice the steps change what the longest training of all methods says of the two.
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five-8000" --folds 5 \
-  --seeds 0,1,2 --steps 8000 --validate-every 800 "${crops[@]}" --methods dunet,unet
+  --seeds 0,1,2 --steps 8000 --validate-every 800 "${crops[@]}" --methods dunet,unet,unet-width-10
 keep five-8000
 
 # dU-Net and U-Net with the preset paper over five classes, too.
