@@ -26,7 +26,6 @@ from drepano.experiments.plan import Job, Plan, finished_jobs, read_plan
 from drepano.experiments.results import (
     ERRORS,
     PER_CLASS,
-    TOGETHER,
     Result,
     read_results,
 )
@@ -59,10 +58,10 @@ def main(folder: Path, run: Path) -> None:
         for split in plan.splits
         for seed in method["seeds"]
     ]
-    validation = report._validation_curves(run, finished_jobs(run))
+    validation = report.validation_curves(run, finished_jobs(run))
     of_all = {
         **stored,
-        "conditions": report._conditions(plan, methods, jobs),
+        "conditions": report.conditions(plan, methods, jobs),
         "methods": methods,
         "differences": method_differences(results, plan),
         "validation": {
@@ -152,9 +151,7 @@ def joined(one: Summary, other: Summary, results: list[Result], classes: Sequenc
         "seeds": sorted([*one["seeds"], *other["seeds"]]),
         "settings": one["settings"],
         "versions": [*one["versions"], *(v for v in other["versions"] if v not in one["versions"])],
-        "overlap": {figure: summary._overlap(results, figure, classes) for figure in PER_CLASS},
-        "cell_errors": {error: summary._cell_errors(results, error) for error in (*ERRORS, TOGETHER)},
-        "count_error": summary._over_folds(results, summary._count_error),
+        **summary.summarise_fields(results, classes),
     }
     for name in ("detection", "cell_recall", "auc", "calibration_error"):
         result[name] = _joined_means(one[name], other[name], seeds)
@@ -171,8 +168,6 @@ def joined(one: Summary, other: Summary, results: list[Result], classes: Sequenc
         for first, second in zip(one["roc"], other["roc"], strict=True)
     ]
     result["fit_seconds"] = nan  # a median, which two medians do not tell
-    if "crops" in one and "crops" in other:
-        result["crops"] = summary._crops(results)
     return result
 
 
@@ -184,7 +179,7 @@ def _joined_means(one: Summary, other: Summary, seeds: list[int]) -> Summary:
         fold: _defined_mean([value, other["folds"][fold]], seeds) for fold, value in one["folds"].items()
     }
     return {
-        **summary._mean_and_sd(list(folds.values())),
+        **summary.mean_and_sd(list(folds.values())),
         "sd_over_seeds": _joined_sd([one, other], seeds),
         "folds": folds,
     }
@@ -217,7 +212,7 @@ def _joined_bins(one: Summary, other: Summary) -> Summary:
 
 
 def write(folder: Path, plan: Plan, of_all: Summary, results: list[Result]) -> None:
-    report._write_data(folder, plan, of_all, results)
+    report.write_data(folder, plan, of_all, results)
     write_text(folder / report.TABLES, comparison_markdown(of_all))
     for name, png in _figures(of_all):
         write_bytes(folder / f"{name}.png", png)

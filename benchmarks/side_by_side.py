@@ -31,9 +31,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from math import inf
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import torch
@@ -41,7 +40,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from drepano.errors import DrepanoError
-from drepano.experiments.jobs import _end_with, run_job
+from drepano.experiments.jobs import end_with_parent, run_job
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
@@ -52,7 +51,7 @@ from drepano.training import TrainingConfig
 from drepano.training.class_weights import class_weights
 from drepano.training.module import SegmentationModule
 from drepano.training.samples import PreparedField, TrainingCrops
-from drepano.training.trainer import _SEED_STEP, _VALIDATION_CROPS, CHECKPOINT
+from drepano.training.trainer import CHECKPOINT, SEED_STEP, VALIDATION_CROPS
 
 fit = importlib.import_module("drepano.training.fit")  # the name in the package is the function's
 
@@ -82,7 +81,7 @@ class Trainee:
         self, config: TrainingConfig, taxonomy: Taxonomy, fields: list[PreparedField], device: str
     ) -> None:
         architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
-        self.network: nn.Module = fit._new_network(architecture, config.seed, None)
+        self.network: nn.Module = fit.new_network(architecture, config.seed, None)
         weights = class_weights(config, [fields], len(taxonomy))
         self.module = SegmentationModule(self.network, config, taxonomy, weights).to(device)
         self.module.log = self._note
@@ -134,7 +133,7 @@ class Trainee:
 
     def _forward_and_backward(self, images: Tensor, marked: Tensor) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
-        loss = self.module._loss(self.network(images), marked)
+        loss = self.module.loss(self.network(images), marked)
         loss.backward()
         return loss.detach()
 
@@ -234,9 +233,9 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
             raise ValueError(f"{', '.join(methods)} differ in {name} and cannot learn from the same crops")
 
     binary = plan.class_taxonomy.classes != training.taxonomy.classes
-    taxonomy = fit._common_taxonomy([training], binary)
-    (fields,), _ = fit._read_fields([training], config, binary, lambda *_: None)
-    indices, held_out = fit._split(training, config)
+    taxonomy = fit.common_taxonomy([training], binary)
+    (fields,), _ = fit.read_fields([training], config, binary, lambda *_: None)
+    indices, held_out = fit.inner_split(training, config)
     kept = [fields[index] for index in indices]
     size, epoch = config.batch_size, min(config.validate_every, config.steps)
 
@@ -248,7 +247,7 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
     watched = TrainingCrops(
         [[fields[index] for index in held_out]],
         config.crop_size,
-        _VALIDATION_CROPS,
+        VALIDATION_CROPS,
         training_seed,
         augment=False,
     )
@@ -261,7 +260,7 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
     for number in range(begin, config.steps):
         current, within = divmod(number, epoch)
         if within == 0:
-            torch.manual_seed(training_seed + _SEED_STEP * current)
+            torch.manual_seed(training_seed + SEED_STEP * current)
             crops = TrainingCrops(
                 [kept],
                 config.crop_size,
@@ -369,7 +368,7 @@ def finish(run: Path, job: Job, trainee: Trainee, crops: Path | None) -> None:
         ensure_writable_folder(logs)
         write_text(logs / "metrics.csv", table.getvalue())
         ensure_writable_folder(folder / CHECKPOINT.parent)
-        write_text(folder / fit._VERSIONS, json.dumps(trainee.versions, indent=2))
+        write_text(folder / fit.VERSIONS, json.dumps(trainee.versions, indent=2))
 
     fit.run_trainer = take_over
     run_job(run, job, crops)
@@ -405,7 +404,7 @@ def train_and_measure(
 def _begin_process() -> None:
     """One thread, and an end with the process that began it."""
     torch.set_num_threads(1)
-    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+    end_with_parent()
 
 
 def _names(text: str) -> list[str]:

@@ -242,6 +242,11 @@ def _begin_process(threads: int, trained: Array[c_int64]) -> None:
     _trained = trained
     torch.set_num_threads(threads)
     import_lightning()  # which takes seconds, and is no job's time of training
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Let this process end as soon as the one that began it has, killed or not."""
     parent = parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -63,17 +63,15 @@ def learning_curves(
 
 
 def _of_method(results: Sequence[Result], classes: Sequence[str]) -> dict[str, Any]:
-    summary: dict[str, Any] = {
+    return {
         **provenance(results),
-        "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
-        "cell_errors": {error: _cell_errors(results, error) for error in (*ERRORS, TOGETHER)},
+        **summarise_fields(results, classes),
         "detection": {
             figure: _over_folds(results, _at("detection", figure)) for figure in ("f1", "panoptic_quality")
         },
         "cell_recall": {
             name: _over_folds(results, _at("cell_recall", place)) for place, name in enumerate(classes[1:])
         },
-        "count_error": _over_folds(results, _count_error),
         "auc": {name: _over_folds(results, _at("roc", place, "auc")) for place, name in enumerate(classes)},
         "calibration_error": _over_folds(results, _at("calibration", "error")),
         "calibration": _calibration(results),
@@ -81,6 +79,27 @@ def _of_method(results: Sequence[Result], classes: Sequence[str]) -> dict[str, A
         "cell_confusion": np.sum([result["cell_confusion"] for result in results], axis=0).tolist(),
         "roc": [_mean_roc([result["roc"][place] for result in results]) for place in range(len(classes))],
         "fit_seconds": _median([result["fit_seconds"] for result in results]),
+    }
+
+
+def summarise_fields(results: Sequence[Result], classes: Sequence[str]) -> dict[str, Any]:
+    """Of a method what its fields' and single crops' own figures tell, without its pixels.
+
+    Parameters
+    ----------
+    results : sequence of dict
+        Of one method: ``job``, ``fields`` and, where it classified them, ``crops`` of each.
+    classes : sequence of str
+
+    Returns
+    -------
+    dict
+        ``overlap``, ``cell_errors``, ``count_error`` and, where all results have them, ``crops``.
+    """
+    summary: dict[str, Any] = {
+        "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
+        "cell_errors": {error: _cell_errors(results, error) for error in (*ERRORS, TOGETHER)},
+        "count_error": _over_folds(results, _count_error),
     }
     if all("crops" in result for result in results):
         summary["crops"] = _crops(results)
@@ -174,13 +193,14 @@ def _over_folds(results: Iterable[Result], figure: Callable[[Result], float]) ->
     of_seeds = [_mean(np.array([of_fold[seed] for of_fold in complete])) for seed in sorted(all_seeds)]
     means = {name: _mean(np.array(list(of_fold.values()))) for name, of_fold in folds.items()}
     return {
-        **_mean_and_sd(list(means.values())),
-        "sd_over_seeds": _mean_and_sd(of_seeds)["sd"],
+        **mean_and_sd(list(means.values())),
+        "sd_over_seeds": mean_and_sd(of_seeds)["sd"],
         "folds": means,
     }
 
 
-def _mean_and_sd(values: Sequence[float]) -> dict[str, float]:
+def mean_and_sd(values: Sequence[float]) -> dict[str, float]:
+    """``mean`` and ``sd`` (ddof = 1) of the values that are defined; NaN of none, and of one the latter."""
     there = np.array([value for value in values if not np.isnan(value)])
     return {
         "mean": float(there.mean()) if len(there) else float("nan"),

@@ -29,7 +29,7 @@ from drepano.training.samples import PreparedField, prepare_field
 from drepano.training.trainer import CHECKPOINT, Progress, import_lightning, run_trainer
 
 WEIGHTS = "model.safetensors"
-_CONFIG, _VERSIONS, _FINGERPRINT = "config.json", "versions.json", "fingerprint.json"
+_CONFIG, VERSIONS, _FINGERPRINT = "config.json", "versions.json", "fingerprint.json"
 
 _PACKAGES = (
     "drepano",
@@ -88,10 +88,10 @@ def fit(
         If the data cannot be trained on, the folder holds another run, there is nothing to resume, the loss
         is no longer finite, or the device is not there.
     """
-    taxonomy = _common_taxonomy(datasets, binary)
+    taxonomy = common_taxonomy(datasets, binary)
     accelerator = {"cpu": "cpu", "cuda": "gpu"}[resolve_device(device)]
     architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
-    network = _new_network(architecture, config.seed, start_from)
+    network = new_network(architecture, config.seed, start_from)
     ensure_writable_folder(run)
     _check_can_begin(run, resume)
     record = _describe(datasets, config, name, binary, start_from)
@@ -99,16 +99,16 @@ def fit(
         _check_settings(run / _CONFIG, record)
     else:
         write_text(run / _CONFIG, json.dumps(record, indent=2))
-        write_text(run / _VERSIONS, json.dumps(versions(), indent=2))
+        write_text(run / VERSIONS, json.dumps(versions(), indent=2))
 
-    fields, fingerprints = _read_fields(datasets, config, binary, progress)
+    fields, fingerprints = read_fields(datasets, config, binary, progress)
     if resume:
         _check_fingerprints(run / _FINGERPRINT, fingerprints)
     weights = run / WEIGHTS
     if resume and weights.is_file():
         return weights
 
-    splits = [_split(dataset, config) for dataset in datasets]
+    splits = [inner_split(dataset, config) for dataset in datasets]
     write_text(run / "splits.json", json.dumps(_named_splits(datasets, splits), indent=2))
     write_text(run / _FINGERPRINT, json.dumps(fingerprints, indent=2))
     groups = [[fields[d][i] for i in training] for d, (training, _) in enumerate(splits)]
@@ -140,7 +140,14 @@ def can_resume(run: Path) -> bool:
     return (run / CHECKPOINT).is_file() or (run / WEIGHTS).is_file()
 
 
-def _common_taxonomy(datasets: Sequence[FieldDataset], binary: bool) -> Taxonomy:
+def common_taxonomy(datasets: Sequence[FieldDataset], binary: bool) -> Taxonomy:
+    """The classes of all data sets, or of cells as one.
+
+    Raises
+    ------
+    DrepanoError
+        If a data set has no fields, or classes differ.
+    """
     if not datasets or not all(len(dataset) for dataset in datasets):
         raise DrepanoError("no fields to train on; give at least one data set with fields")
     if binary:
@@ -191,8 +198,14 @@ def _read_begun(path: Path) -> Any:
         raise _cannot_be_resumed(path, error) from error
 
 
-def _new_network(architecture: dict[str, Any], seed: int, start_from: Path | None) -> nn.Module:
-    """The network of `seed`, or with the weights of a file."""
+def new_network(architecture: dict[str, Any], seed: int, start_from: Path | None) -> nn.Module:
+    """The network that `seed` draws, or with the weights of a file; all else is seeded too.
+
+    Raises
+    ------
+    DrepanoError
+        If the file is no weights file, or of another architecture.
+    """
     lightning = import_lightning()
     lightning.seed_everything(seed, verbose=False)
     network = create(**architecture)
@@ -201,7 +214,7 @@ def _new_network(architecture: dict[str, Any], seed: int, start_from: Path | Non
     return network
 
 
-def _read_fields(
+def read_fields(
     datasets: Sequence[FieldDataset], config: TrainingConfig, binary: bool, progress: Progress
 ) -> tuple[list[list[PreparedField]], dict[str, Any]]:
     """All fields, prepared, a list a data set; and the fingerprint of each data set."""
@@ -222,8 +235,8 @@ def _read_fields(
     return prepared, fingerprints
 
 
-def _split(dataset: FieldDataset, config: TrainingConfig) -> tuple[list[int], list[int]]:
-    """Indices for training and for validation, drawn at random over fields."""
+def inner_split(dataset: FieldDataset, config: TrainingConfig) -> tuple[list[int], list[int]]:
+    """Indices of the fields to train on, and of those held out to watch, drawn at random with the seed."""
     order = np.random.default_rng(config.seed).permutation(len(dataset)).tolist()
     wanted = round(config.validation_share * len(dataset)) or int(config.validation_share > 0)
     held_out = min(wanted, len(dataset) - 1)
@@ -322,5 +335,5 @@ def versions() -> dict[str, str]:
 
 def versions_of_run(run: Path) -> dict[str, str] | None:
     """`versions` where and when the run was begun; None if the folder holds no run."""
-    path = run / _VERSIONS
+    path = run / VERSIONS
     return json.loads(path.read_text()) if path.is_file() else None

@@ -59,7 +59,7 @@ class SegmentationModule(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, marked = batch
-        loss = self._loss(self.network(_channels_last(images)), marked)
+        loss = self.loss(self.network(_channels_last(images)), marked)
         if not torch.isfinite(loss):
             raise DrepanoError(
                 f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate "
@@ -87,7 +87,7 @@ class SegmentationModule(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         images, marked = batch
         logits = self.network(_channels_last(images))
-        self.log("validation_loss", self._loss(logits, marked))
+        self.log("validation_loss", self.loss(logits, marked))
         classes, _ = _unmark(marked)
         predicted = F.one_hot(logits.argmax(1), len(self._taxonomy))
         true = F.one_hot(classes, len(self._taxonomy))
@@ -121,7 +121,8 @@ class SegmentationModule(lightning.LightningModule):
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _loss(self, logits: Tensor, marked: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, marked: Tensor) -> Tensor:
+        """Of logits (N, K, H, W) and marked classes (N, H, W), which also say where two cells meet."""
         classes, between = _unmark(marked)
         weights = 1 + (self._config.touching_weight - 1) * between
         entropy = F.cross_entropy(logits, classes, weight=self._class_weights, reduction="none")

@@ -26,8 +26,10 @@ STAGE = "training"
 """What the optimiser's steps are called there."""
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
-_VALIDATION_CROPS = 32
-_SEED_STEP = 2**32  # between epochs: there are no more seeds
+VALIDATION_CROPS = 32
+"""Drawn from the inner validation fields once, and looked at every time."""
+SEED_STEP = 2**32
+"""Between the seeds of epochs: there are no more seeds of a training."""
 
 
 def import_lightning() -> Any:
@@ -111,7 +113,7 @@ def run_trainer(
             current = self.trainer.current_epoch
             start = current * epoch * config.batch_size
             # What networks draw (dropout) goes on from here alike after an interruption and without one.
-            torch.manual_seed(config.seed + _SEED_STEP * current)
+            torch.manual_seed(config.seed + SEED_STEP * current)
             crops = TrainingCrops(
                 groups, config.crop_size, epoch * config.batch_size, config.seed, start, config.augment
             )
@@ -121,7 +123,7 @@ def run_trainer(
             if not validation_groups:
                 return []
             crops = TrainingCrops(
-                validation_groups, config.crop_size, _VALIDATION_CROPS, config.seed, augment=False
+                validation_groups, config.crop_size, VALIDATION_CROPS, config.seed, augment=False
             )
             return DataLoader(crops, config.batch_size)
 

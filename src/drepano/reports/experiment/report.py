@@ -61,15 +61,15 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
     of_methods = summarise_methods(results, plan.classes)
     summary: dict[str, Any] = {
         "title": f"Methods compared on {plan.data['name']}",
-        "conditions": _conditions(plan, of_methods, jobs),
+        "conditions": conditions(plan, of_methods, jobs),
         "budget": asdict(plan.budget),
         "splits": [asdict(split) for split in plan.splits],
         "classes": list(plan.classes),
         "methods": of_methods,
         "differences": method_differences(results, plan),
-        "validation": _validation_curves(experiment, jobs),
+        "validation": validation_curves(experiment, jobs),
     }
-    _write_data(experiment, plan, summary, results)
+    write_data(experiment, plan, summary, results)
     markdown = comparison_markdown(summary)
     dataset = open_working_copy(experiment / FIELDS, plan.patients)
     typical, hardest = _typical_and_hardest(results, plan.classes)
@@ -108,15 +108,15 @@ def write_learning_curve(experiment: Path, jobs: Sequence[Job]) -> Path:
     ran = {name: provenance(of_method) for name, of_method in results_by_method(results).items()}
     summary: dict[str, Any] = {
         "title": f"Learning curve on {plan.data['name']}",
-        "conditions": _conditions(plan, ran, jobs),
+        "conditions": conditions(plan, ran, jobs),
         "budget": asdict(plan.budget),
         "splits": [asdict(split) for split in plan.splits],
         "methods": ran,
         "curves": learning_curves(results, plan.classes),
         "differences": curve_differences(results, plan),
-        "validation": _validation_curves(experiment, jobs),
+        "validation": validation_curves(experiment, jobs),
     }
-    _write_data(experiment, plan, summary, results)
+    write_data(experiment, plan, summary, results)
     drawn = {
         "learning-curve": (
             "Dice against the number of training fields"
@@ -136,10 +136,10 @@ def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
     return {_VALIDATION: ("Loss on inner validation fields, a line a training", png)}
 
 
-def _write_data(
+def write_data(
     experiment: Path, plan: Plan, summary: dict[str, Any], results: Sequence[dict[str, Any]]
 ) -> None:
-    """The summary as JSON; as CSV the figures of every field and, where there are any, of every crop."""
+    """Write the summary as JSON; as CSV the figures of every field and of every crop, if there are any."""
     write_json(experiment / SUMMARY, summary)
     table = fields_table(results, plan.classes)
     write_text(experiment / PER_FIELD, table.to_csv(index=False, float_format="%.5g"))
@@ -165,7 +165,7 @@ def _methods(jobs: Sequence[Job]) -> list[str]:
     return list(dict.fromkeys(job.method for job in jobs))
 
 
-def _conditions(plan: Plan, ran: Mapping[str, Mapping[str, Any]], jobs: Sequence[Job]) -> list[str]:
+def conditions(plan: Plan, ran: Mapping[str, Mapping[str, Any]], jobs: Sequence[Job]) -> list[str]:
     """What readers of the tables must know, a sentence each; `ran` has the `provenance` of every method that
     has a result, `jobs` are all that were asked for."""
     sizes = [len(split.training) for split in plan.splits], [len(split.test) for split in plan.splits]
@@ -274,7 +274,7 @@ def _listed(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in versions.items())
 
 
-def _validation_curves(experiment: Path, jobs: Sequence[Job]) -> dict[str, list[dict[str, list[float]]]]:
+def validation_curves(experiment: Path, jobs: Sequence[Job]) -> dict[str, list[dict[str, list[float]]]]:
     """Steps and losses of every network's trainings; one that was interrupted has several logs."""
     curves: dict[str, list[dict[str, list[float]]]] = {method: [] for method in _methods(jobs)}
     for job in sorted(jobs, key=lambda job: (job.split, job.seed)):
