@@ -4,7 +4,7 @@ RESULTS is a folder of ``benchmarks/results/``, of which no whole run is left; R
 with the same plan, with jobs that RESULTS lacks. What RESULTS has of every field and crop, and its means, are
 joined with those of the jobs, so that it shows what one run of all of them would: figures of fields to five
 digits, as ``fields.csv`` has them, all else exactly, but for the time of a fit of a method whose seeds are
-joined, which is left out.
+joined, which is left out. With a RUN that has its fields only, RESULTS gets what this version says of more.
 """
 
 import json
@@ -22,13 +22,14 @@ from drepano.changes import first_change
 from drepano.errors import DrepanoError
 from drepano.experiments import summary
 from drepano.experiments.differences import method_differences
-from drepano.experiments.plan import Job, Plan, finished_jobs, read_plan
+from drepano.experiments.plan import FIELDS, Job, Plan, finished_jobs, read_plan
 from drepano.experiments.results import (
     ERRORS,
     PER_CLASS,
     Result,
     read_results,
 )
+from drepano.experiments.working_copy import open_working_copy
 from drepano.io import without_nan, write_bytes, write_text
 from drepano.methods import METHODS
 from drepano.reports.experiment import figures, report
@@ -63,6 +64,7 @@ def main(folder: Path, run: Path) -> None:
         **stored,
         "conditions": report.conditions(plan, methods, jobs),
         "methods": methods,
+        "truth": report.truth_errors(plan, open_working_copy(run / FIELDS, plan.patients)),
         "differences": method_differences(results, plan),
         "validation": {
             name: [*stored["validation"].get(name, []), *validation.get(name, [])]
@@ -92,8 +94,6 @@ def check_jobs(there: list[Result], here: list[Result], plan: Plan, run: Path) -
     """Raises DrepanoError where a seed is there already, or not in all splits."""
     done = {tuple(result["job"].values()) for result in there}
     new = {tuple(result["job"].values()) for result in here}
-    if not new:
-        raise DrepanoError(f"{run}: no job is finished")
     for method, split, seed in sorted(new):
         if (method, split, seed) in done:
             raise DrepanoError(f"{run}: {method}, {split}, seed {seed} is there already")

@@ -99,6 +99,19 @@ def test_the_joined_are_as_one_run_of_all(join_results, whole_and_parts, kept):
     assert (kept / "validation.png").read_bytes() != (whole_and_parts[1] / "validation.png").read_bytes()
 
 
+def test_of_a_run_without_jobs_what_has_been_measured_is_told_anew(
+    join_results, whole_and_parts, kept, tmp_path
+):
+    before = json.loads((kept / "summary.json").read_text())
+    for name in ("plan.json", "fields"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / name).symlink_to(whole_and_parts[2] / name)
+    stored = {**before, "differences": [], "truth": None}
+    (kept / "summary.json").write_text(json.dumps(stored))
+    join_results.main(kept, tmp_path / "run")
+    assert_alike(json.loads((kept / "summary.json").read_text()), before)
+
+
 def test_what_is_there_already_is_refused(join_results, whole_and_parts, kept):
     before = (kept / "summary.json").read_bytes()
     with pytest.raises(DrepanoError, match="pixel-forest, fold-1, seed 0 is there already"):

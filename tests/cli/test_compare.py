@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -263,7 +264,7 @@ class TestCompare:
         told = " ".join(result.stderr.split())
         assert f"note: pixel-forest, fold-1, seed 0: {jobs.ELSEWHERE}" in told
         assert "1 of 1: pixel-forest, fold-2" in told
-        assert "1 jobs were left to another run and are not done; run the same command again" in told
+        assert "1 job left to another run, not done yet; run the same command again" in told
         assert "failed" not in told
         assert not (theirs / "result.json").exists()
         assert summary(out)["methods"]["pixel-forest"]["jobs"] == 1
@@ -327,7 +328,8 @@ class TestCompare:
             ("--methods", "unet,ilastik", "needs a project of yours"),
             ("--group", "eye", "use field or patient"),
             ("--one-seed", "unett", "--one-seed: no method is called unett"),
-            ("--seeds", "one", "whole numbers separated by commas"),
+            ("--seeds", "one", "whole numbers from 0 on, separated by commas"),
+            ("--crop-size", "100000", "crop_size=100000"),
             ("--seeds", "4294967296", "whole numbers from 0 to 4294967295"),
             ("--steps", "0", "steps=0"),
             ("--touching-weight", "0.5", "touching_weight=0.5"),
@@ -344,6 +346,67 @@ class TestCompare:
             compare(data, tmp_path / "out", option, value)
         assert not (tmp_path / "out" / "plan.json").exists(), "or the right ones would be refused, too"
         assert not (tmp_path / "out" / "jobs").exists()
+
+    def test_a_field_that_its_copy_has_lost_is_left_out_of_nothing(self, data, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        shutil.rmtree(out / "jobs/dunet/fold-1/seed-1")
+        lost = sorted((out / "fields/images").iterdir())[0]
+        for path in out.glob(f"fields/*/{lost.stem}.*"):
+            path.unlink()
+        with pytest.raises(DrepanoError, match=f"field {lost.stem} is not in it .* delete it whole"):
+            compare(data, out, "--seeds", "0,1", methods="dunet")
+        shutil.rmtree(out / "fields")
+        result = compare(data, out, "--seeds", "0,1", methods="dunet")
+        assert result.exit_code == 0, result.output
+        assert summary(out)["methods"]["dunet"]["jobs"] == 4
+
+    @pytest.mark.parametrize(
+        "damaged", ["maps/*.png", "training/logs/*/metrics.csv", "result.json"], ids=["map", "log", "result"]
+    )
+    def test_a_damaged_file_of_a_finished_job_is_named(self, data, finished, tmp_path, damaged):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        for path in (out / "jobs/unet/fold-1/seed-0").glob(damaged):
+            path.write_bytes(path.read_bytes()[:20] if path.suffix == ".png" else b"")
+        with pytest.raises(
+            DrepanoError, match=r"cannot be read \(.*\); delete .* run the same command again"
+        ):
+            compare(data, out, methods="unet")
+
+    @pytest.mark.parametrize("damaged", ["checkpoints/last.ckpt", "config.json"])
+    def test_what_cannot_be_gone_on_from_can_be_deleted(self, data, tmp_path, monkeypatch, damaged):
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        out = tmp_path / "out"
+        with monkeypatch.context() as patch:
+            patch.setattr(importlib.import_module("drepano.training.fit"), "save_model", interrupted)
+            assert compare(data, out, methods="unet").exit_code != 0
+        training = out / "jobs/unet/fold-1/seed-0/training"
+        (training / damaged).write_bytes(b"PK damaged")
+        result = compare(data, out, methods="unet")
+        assert result.exit_code == 1
+        told = " ".join(result.stderr.split())
+        assert f"{training / damaged}: the run cannot be resumed (" in told
+        assert f"delete the folder {training} and train anew" in told
+        assert "weights_only" not in told
+        assert "1 job failed; mend what is said above" in told
+        shutil.rmtree(training)
+        assert compare(data, out, methods="unet").exit_code == 0
+
+    def test_the_errors_of_the_true_map_stand_below_those_of_the_methods(self, finished):
+        truth = summary(finished)["truth"]
+        found = [truth[error]["per_fold"]["mean"] for error in ("joined", "artefacts", "missed")]
+        assert found == [0.5, 0, 0], "in one of four fields two cells of a class touch"
+        table = (finished / "tables.md").read_text().split("## Cell errors")[1]
+        assert table.index("| the true map itself | 0.5") > table.index("| U-Net |")
+
+    def test_crops_larger_than_fields_are_said_to_be(self, data, tmp_path):
+        result = compare(data, tmp_path / "out", "--binary", "--crop-size", "80", methods="region-growing")
+        assert "Crops of 80 px are larger than the smallest field, of 64 px" in " ".join(
+            result.stderr.split()
+        )
 
     def test_a_fit_that_went_on_after_an_interruption_has_no_time(self, data, tmp_path, monkeypatch):
         def interrupted(*_):
@@ -409,6 +472,7 @@ class TestCompare:
         for path in alone.glob("jobs/*/*/*/maps/*"):
             path.unlink()
         write_comparison(alone, asked_for(alone, "region-growing"))
+        assert "the maps of region growing have been deleted" in (alone / "report.html").read_text()
         width = [Image.open(folder / "maps.png").width for folder in (out, alone)]
         assert width[0] > width[1]
 

@@ -121,6 +121,19 @@ def test_a_pixel_lies_inside_the_image(at: str, field: Path, dunet: Path, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_nothing_of_something_else_is_written_over(field: Path, dunet: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out" / "report.html"
+    page.parent.mkdir()
+    page.write_text("of a comparison")
+    result = run(field, "20,30", dunet, page.parent)
+    assert isinstance(result.exception, DrepanoError)
+    assert f"{page}: is of something else than drepano offsets" in str(result.exception)
+    assert [path.name for path in page.parent.iterdir()] == [page.name]
+    assert page.read_text() == "of a comparison"
+    assert run(field, "20,30", dunet, tmp_path / "own").exit_code == 0
+    assert run(field, "20,31", dunet, tmp_path / "own").exit_code == 0
+
+
 def test_an_unreadable_image_is_named(dunet: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     result = run(tmp_path / "broken.png", "0,0", dunet, tmp_path / "out")

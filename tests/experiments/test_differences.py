@@ -39,6 +39,28 @@ def test_a_class_that_one_seed_is_not_asked_for_is_nobodys_gain(plan, field, res
     assert dice["left_out"] == 1
 
 
+def test_each_class_of_cells_is_compared_where_both_methods_have_it(plan, field, result):
+    plan = replace(plan, classes=(*CLASSES, "other"))
+
+    def fields_with(*others):
+        return [{**field(name, 0.8), "dice": [0.9, 0.8, x]} for name, x in zip("ab", others, strict=True)]
+
+    results = [
+        result("dunet", "fold-1", 0, fields_with(0.7, None)),
+        result("unet", "fold-1", 0, fields_with(0.5, 0.4)),
+    ]
+    found = {one["figure"]: one for one in method_differences(results, plan)}
+    assert [name for name in found if name.startswith("dice of ")] == ["dice of cell", "dice of other"]
+    assert found["dice of cell"]["mean"] == 0
+    other = found["dice of other"]
+    assert (other["mean"], other["fields"], other["left_out"]) == (pytest.approx(0.2), 1, 1)
+
+
+def test_cells_of_one_class_are_compared_once(plan, results, of):
+    figures = [one["figure"] for one in method_differences(of(results, "dunet", "unet"), plan)]
+    assert not any(figure.startswith("dice of ") for figure in figures)
+
+
 def test_an_empty_map_has_no_distance_and_its_field_is_left_out_and_counted(plan, field, result):
     """Were only its seed left out, the other seed's distance would stand for both."""
 

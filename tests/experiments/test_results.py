@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from drepano.errors import DrepanoError
@@ -29,6 +31,18 @@ def test_the_table_of_fields_has_a_row_a_field_a_job(results):
     row = table[(table["method"] == "unet") & (table["seed"] == 1) & (table["field"] == "a")].iloc[0]
     assert (row["dice cell"], row["incomplete"], row["true_cells"], row["split"]) == (0.9, 2, 20, "fold-1")
     assert table["hausdorff cell"].isna().all()
+
+
+def test_a_result_whose_fields_lack_a_figure_is_named(results, tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(results[0]))
+    assert read_result(path) == results[0]
+    del results[0]["fields"][1]["dice"]
+    path.write_text(json.dumps(results[0]))
+    with pytest.raises(
+        DrepanoError, match=r"result\.json: cannot be read \(without dice\); delete it and run"
+    ):
+        read_result(path)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "3", '{"job": {}}'])

@@ -144,7 +144,7 @@ def learning_curve(
     _check_group(group)
     budget = _budget(preset, steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
-    numbers = _seeds(seeds)
+    numbers, counts = _seeds(seeds), _numbers("--sizes", sizes, least=1)
     dataset, taxonomy = _open(data, binary)
     names = _fit_for(names, taxonomy)
     plan = _plan(
@@ -153,7 +153,7 @@ def learning_curve(
         taxonomy,
         folder,
         budget,
-        lambda infos, classes: split(infos, _numbers("--sizes", sizes), test, group, classes, seed=0),
+        lambda infos, classes: split(infos, counts, test, group, classes, seed=0),
     )
     jobs = plan.jobs(names, numbers, ())
     failed = _run(folder, jobs, processes, ilastik_project=ilastik_project)
@@ -293,6 +293,7 @@ def _finish(
 ) -> None:
     from drepano.experiments.plan import LOCK, finished_jobs
     from drepano.io import hold
+    from drepano.reports.wording import plural
 
     with hold(folder / LOCK):  # whoever writes last knows of all
         finished = finished_jobs(folder)
@@ -308,12 +309,11 @@ def _finish(
         out.print(f"wrote {page}")
     left = asked - set(finished)
     if left & set(failed):
-        err.print(f"{len(left & set(failed))} jobs failed; run the same command again to try them once more")
+        count = plural(len(left & set(failed)), "job")
+        err.print(f"{count} failed; mend what is said above, and run the same command again")
     if left - set(failed):
-        err.print(
-            f"{len(left - set(failed))} jobs were left to another run and are not done; run the same command "
-            "again when it has ended"
-        )
+        count = plural(len(left - set(failed)), "job")
+        err.print(f"{count} left to another run, not done yet; run the same command again when it has ended")
     if left:
         raise typer.Exit(1)
 
@@ -348,22 +348,22 @@ def _methods(text: str, budget: Budget, ilastik_project: Path | None) -> list[st
     return names
 
 
-def _numbers(option: str, text: str) -> list[int]:
+def _numbers(option: str, text: str, least: int) -> list[int]:
     from drepano.errors import DrepanoError
 
     try:
         numbers = list(dict.fromkeys(int(part) for part in listed(text)))
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 0:
-        raise DrepanoError(f"{option} {text!r}: give whole numbers separated by commas")
+    if not numbers or min(numbers) < least:
+        raise DrepanoError(f"{option} {text!r}: give whole numbers from {least} on, separated by commas")
     return numbers
 
 
 def _seeds(text: str) -> list[int]:
     from drepano.errors import DrepanoError
 
-    numbers = _numbers("--seeds", text)
+    numbers = _numbers("--seeds", text, least=0)
     if max(numbers) >= 2**32:
         raise DrepanoError(f"--seeds {text!r}: give whole numbers from 0 to {2**32 - 1}")
     return numbers

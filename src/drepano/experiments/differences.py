@@ -36,10 +36,12 @@ _FIGURES = (
     TOGETHER,
     "missed",
 )
-"""What methods are compared in on fields, pair by pair."""
+"""What methods are compared in on fields, pair by pair; with several classes of cells in each's Dice, too."""
+OF_CLASS = "dice of "
+"""Begins the name of the last: "dice of Grl"."""
 CROPS = "crops"
 """What they are compared in on single crops: the share that is given the right class."""
-_LARGER_IS_BETTER = {"dice", CROPS}
+_LARGER_IS_BETTER = ("dice", CROPS)
 
 
 def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:
@@ -58,9 +60,10 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
     """
     by_method = results_by_method(results)
     differences = []
-    for figure in _FIGURES:
-        if figure == "misclassified" and len(plan.classes) == 2:
-            continue
+    of_classes = [f"{OF_CLASS}{name}" for name in plan.classes[1:]]
+    binary = len(of_classes) == 1
+    figures = [figure for figure in _FIGURES if not (binary and figure == "misclassified")]
+    for figure in [*figures, *([] if binary else of_classes)]:
         for first, second in combinations(by_method, 2):
             difference = _difference(by_method[first], by_method[second], figure, plan)
             if difference is not None:
@@ -98,7 +101,7 @@ def _difference(
     A field's figure is that of cells in binary, else the mean over those classes that are defined for both
     methods and all their seeds: a class that only one of them is asked for would count as that one's gain.
     """
-    sides = [_by_field(results, figure) for results in (first, second)]
+    sides = [_by_field(results, figure, plan.classes) for results in (first, second)]
     seeds = [sorted({result["job"]["seed"] for result in results}) for results in (first, second)]
     values: list[dict[str, NDArray[np.float64]]] = [{}, {}]
     left_out = 0
@@ -123,11 +126,13 @@ def _as_json(figure: str, names: tuple[str, str], difference: Difference) -> dic
         "first": names[0],
         "second": names[1],
         **asdict(difference),
-        "verdict": verdict(difference, figure in _LARGER_IS_BETTER),
+        "verdict": verdict(difference, figure.startswith(_LARGER_IS_BETTER)),
     }
 
 
-def _by_field(results: Sequence[Result], figure: str) -> dict[str, dict[int, NDArray[np.float64]]]:
+def _by_field(
+    results: Sequence[Result], figure: str, classes: Sequence[str]
+) -> dict[str, dict[int, NDArray[np.float64]]]:
     """Of every field and seed the figure of each class, (classes,); of one number, (1,), NaN where undefined.
 
     In binary the background's is left out.
@@ -137,6 +142,8 @@ def _by_field(results: Sequence[Result], figure: str) -> dict[str, dict[int, NDA
         for field in result["fields"]:
             if figure in (*ERRORS, TOGETHER):
                 row = [count_errors(field, figure)]
+            elif figure.startswith(OF_CLASS):
+                row = [number(field["dice"][classes.index(figure.removeprefix(OF_CLASS))])]
             else:
                 row = [number(value) for value in field[figure]]
             values[field["field"]][result["job"]["seed"]] = np.array(row[1:] if len(row) == 2 else row)

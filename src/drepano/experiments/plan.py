@@ -16,6 +16,7 @@ from drepano.datasets import FieldDataset
 from drepano.errors import DrepanoError
 from drepano.experiments.evaluation import unnumbered_cells
 from drepano.experiments.splits import Split, Splits
+from drepano.experiments.working_copy import CELL_DIAMETER
 from drepano.io import ensure_writable_folder, write_text
 from drepano.methods import METHODS, Budget, is_random
 from drepano.taxonomy import Taxonomy
@@ -127,7 +128,7 @@ def make_plan(
         patients={source.id: source.patient for source in dataset.sources},
         budget=budget,
         splits=splits.splits,
-        notes=(*splits.notes, *_joined_cells(dataset)),
+        notes=(*splits.notes, *_joined_cells(dataset), *_padded_fields(dataset, fingerprint, budget)),
         crops=crops,
     )
 
@@ -137,13 +138,24 @@ def _joined_cells(dataset: FieldDataset) -> list[str]:
     return [] if note is None else [f"{note}, so that a map which joins such cells makes no error I there."]
 
 
+def _padded_fields(dataset: FieldDataset, fingerprint: dict[str, Any], budget: Budget) -> list[str]:
+    scale = CELL_DIAMETER / dataset.cell_diameter
+    side = scale * min(int(side) for side in fingerprint["smallest"].split(" x "))
+    if budget.crop_size <= side:
+        return []
+    return [
+        f"Crops of {budget.crop_size} px are larger than the smallest field, of {side:.0f} px at cells of "
+        f"{CELL_DIAMETER:g} px; what is missing is padded with background."
+    ]
+
+
 def finished_jobs(experiment: Path) -> list[Job]:
     """Those that have a result, of methods that are known."""
     return [
         Job(name, path.parts[-3], int(path.parts[-2].removeprefix(_SEED)))
         for name in METHODS
         for path in sorted((experiment / JOBS / name).glob(f"*/{_SEED}*/{RESULT}"))
-        if path.parts[-2].removeprefix(_SEED).isdecimal()
+        if path.parts[-2].removeprefix(_SEED).isdecimal() and path.is_file()
     ]
 
 

@@ -33,6 +33,7 @@ _NEEDED = (
     "roc",
     "calibration",
 )
+_NEEDED_OF_FIELD = ("field", "patient", "cells", "cell_errors", *PER_CLASS)
 TOGETHER = "together"
 """Errors I, II and III of the paper in one number."""
 
@@ -48,9 +49,10 @@ def read_result(path: Path) -> Result:
     try:
         result: Result = json.loads(path.read_text())
         missing = [name for name in _NEEDED if name not in result]
+        missing += [name for name in _NEEDED_OF_FIELD if any(name not in one for one in result["fields"])]
         if missing:
             raise ValueError(f"without {', '.join(missing)}")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise DrepanoError(
             f"{path}: cannot be read ({error}); delete it and run the same command again"
         ) from error

@@ -98,7 +98,7 @@ def summarise_fields(results: Sequence[Result], classes: Sequence[str]) -> dict[
     """
     summary: dict[str, Any] = {
         "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
-        "cell_errors": {error: _cell_errors(results, error) for error in (*ERRORS, TOGETHER)},
+        "cell_errors": summarise_cell_errors(results),
         "count_error": _over_folds(results, _count_error),
     }
     if all("crops" in result for result in results):
@@ -158,6 +158,11 @@ def _mean_of(of_field: Callable[[Result], NDArray[np.float64]]) -> Callable[[Res
 
 def _per_field(figure: str, place: int) -> Callable[[Result], NDArray[np.float64]]:
     return lambda result: np.array([number(field[figure][place]) for field in result["fields"]])
+
+
+def summarise_cell_errors(results: Sequence[Result]) -> dict[str, Any]:
+    """Of each of `ERRORS` and of `TOGETHER` ``per_fold`` and ``per_100_cells``, over folds and seeds."""
+    return {error: _cell_errors(results, error) for error in (*ERRORS, TOGETHER)}
 
 
 def _cell_errors(results: Sequence[Result], error: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from drepano.datasets import (
     FieldDataset,
+    FieldSource,
     describe_empty_fields,
     describe_margins,
     field_facts,
@@ -64,15 +65,34 @@ def write_working_copy(dataset: FieldDataset, folder: Path, progress: Progress) 
 
 
 def open_working_copy(folder: Path, patients: Mapping[str, str | None]) -> FieldDataset:
-    """The fields that `write_working_copy` wrote, with the patient of every field id."""
+    """The fields that `write_working_copy` wrote, with the patient of every field id.
+
+    Raises
+    ------
+    DrepanoError
+        If a field is not there, or cannot be read: when it is loaded at the latest.
+    """
+
+    def damaged(reason: object) -> DrepanoError:
+        return DrepanoError(
+            f"{reason}; {folder} is a scaled copy: delete it whole, and the same command makes it anew"
+        )
+
+    def load(source: FieldSource) -> Field:
+        try:
+            return copy.load(source)
+        except DrepanoError as error:
+            raise damaged(error) from error
+
     try:
         copy = open_dataset(folder)
     except DrepanoError as error:
-        raise DrepanoError(
-            f"{error}; {folder} is a scaled copy: delete it whole, and the same command makes it anew"
-        ) from error
+        raise damaged(error) from error
+    others = patients.keys() ^ {source.id for source in copy.sources}
+    if others:
+        raise damaged(f"{folder}: field {min(others)} is not in it and in the plan alike")
     sources = tuple(replace(source, patient=patients[source.id]) for source in copy.sources)
-    return replace(copy, sources=sources)
+    return replace(copy, sources=sources, load=load)
 
 
 def _scaled(field: Field, factor: float) -> Field:

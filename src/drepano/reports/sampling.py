@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drepano.errors import DrepanoError
 from drepano.io import ensure_writable_folder, write_bytes, write_text
 from drepano.methods import METHODS
 from drepano.reports.lettering import printable, shorten
@@ -48,6 +49,14 @@ _PANELS = {
 """Row and column of every layer: down on the left, up on the right, as the paper's figure 2 has them."""
 
 
+_FIGURES = {
+    "sampling": "What the pixel is made of",
+    "layers": "Where every layer samples for it",
+    "magnitude": "How far every layer shifts its taps",
+}
+"""Name of every figure's file, and its caption."""
+
+
 def write_sampling(
     folder: Path,
     summary: Mapping[str, Any],
@@ -75,7 +84,21 @@ def write_sampling(
     ------
     OutputError
         If the folder or a file cannot be written.
+    DrepanoError
+        If the folder has a file of that name of something else.
     """
+    names = [
+        "offsets.json",
+        "magnitudes.npz",
+        "tables.md",
+        *(f"{name}.png" for name in _FIGURES),
+        "report.html",
+    ]
+    others = [name for name in names if (folder / name).exists()]
+    if others and names[0] not in others:
+        raise DrepanoError(
+            f"{folder / others[0]}: is of something else than drepano offsets; name another folder with --out"
+        )
     ensure_writable_folder(folder)
     # Every position on a line of its own.
     text = re.sub(r"\[\s+([-\d.]+),\s+([-\d.]+)\s+\]", r"[\1, \2]", json.dumps(summary, indent=2))
@@ -86,15 +109,14 @@ def write_sampling(
     write_bytes(folder / "magnitudes.npz", packed.getvalue())
     markdown = sampling_markdown(summary)
     write_text(folder / "tables.md", markdown)
-    drawn = {
-        "sampling": ("What the pixel is made of", draw_sampling(summary, image)),
-        "layers": ("Where every layer samples for it", draw_layers(summary, image)),
-        "magnitude": ("How far every layer shifts its taps", draw_magnitudes(summary, magnitudes, image)),
-    }
-    for name, (_, png) in drawn.items():
+    drawn = (
+        draw_sampling(summary, image),
+        draw_layers(summary, image),
+        draw_magnitudes(summary, magnitudes, image),
+    )
+    for name, png in zip(_FIGURES, drawn, strict=True):
         write_bytes(folder / f"{name}.png", png)
-    write_page(folder / "report.html", markdown, dict(drawn.values()))
-    names = ["offsets.json", "magnitudes.npz", "tables.md", *(f"{name}.png" for name in drawn), "report.html"]
+    write_page(folder / "report.html", markdown, dict(zip(_FIGURES.values(), drawn, strict=True)))
     return [folder / name for name in names]
 
 

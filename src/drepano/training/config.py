@@ -54,7 +54,7 @@ class TrainingConfig(BaseModel):
     network_options: dict[str, Any] = {}
     steps: int = Field(gt=0)
     batch_size: int = Field(gt=0)
-    crop_size: int = Field(ge=16)
+    crop_size: int = Field(ge=16, le=4096)
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     offset_learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "one-cycle"]

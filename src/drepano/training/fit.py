@@ -106,6 +106,10 @@ def fit(
         _check_fingerprints(run / _FINGERPRINT, fingerprints)
     weights = run / WEIGHTS
     if resume and weights.is_file():
+        try:
+            load_network(weights)
+        except DrepanoError as error:
+            raise _cannot_be_resumed(weights, "it is damaged") from error
         return weights
 
     splits = [inner_split(dataset, config) for dataset in datasets]
@@ -180,13 +184,16 @@ def _check_can_begin(run: Path, resume: bool) -> None:
 def _check_readable(checkpoint: Path) -> None:
     try:
         torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise _cannot_be_resumed(checkpoint, error) from error
+    except pickle.UnpicklingError as error:  # whose words advise to read the file unsafely
+        raise _cannot_be_resumed(checkpoint, "it is damaged") from error
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise _cannot_be_resumed(checkpoint, first_line(error)) from error
 
 
-def _cannot_be_resumed(path: Path, error: Exception) -> DrepanoError:
+def _cannot_be_resumed(path: Path, reason: str) -> DrepanoError:
+    run = path.parent.parent if path.parent.name == CHECKPOINT.parent.name else path.parent
     return DrepanoError(
-        f"{path}: the run cannot be resumed ({first_line(error)}); train anew in another folder"
+        f"{path}: the run cannot be resumed ({reason}); delete the folder {run} and train anew"
     )
 
 
@@ -195,7 +202,7 @@ def _read_begun(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise _cannot_be_resumed(path, error) from error
+        raise _cannot_be_resumed(path, first_line(error)) from error
 
 
 def new_network(architecture: dict[str, Any], seed: int, start_from: Path | None) -> nn.Module:

@@ -42,6 +42,14 @@ def rows_under(markdown, heading):
     return {row[0]: row[1:] for row in rows}
 
 
+def test_the_dice_of_single_classes_has_a_table_of_its_own():
+    both = [*THREE, difference("dunet", "unet", "better", "dice of Grl")]
+    under = pairs_of_methods(both, classes=5).split("### dU-Net against")[1].split("\n\n")
+    heads = [part.splitlines()[0] for part in under if part.startswith("|")][:2]
+    assert heads == ["|  | Dice | HD95, px |", "|  | Dice of Grl |"]
+    assert "| U-Net | **better**: +0.0149<br>+0.0126 to +0.0171 |" in under[2]
+
+
 def test_the_first_method_has_a_row_for_every_other_and_a_column_for_every_figure():
     rows = rows_under(pairs_of_methods(THREE, classes=2), "dU-Net against")
     assert rows[""] == ["Dice", "HD95, px"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
-from drepano.experiments.differences import CROPS
+from drepano.experiments.differences import CROPS, OF_CLASS
 from drepano.experiments.results import TOGETHER
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, WORSE
 from drepano.methods import METHODS
@@ -101,16 +101,29 @@ def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
     return "## In pairs, on the same fields", caution
 
 
-def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
-    """Heading and table of the pairs of which a method is the first: a row a method, a column a figure."""
+def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> list[str]:
+    """Heading and tables of the pairs of which a method is the first: a row a method, a column a figure.
+
+    The Dice of single classes has a table of its own.
+    """
     of_first = [one for one in differences if one["first"] == name]
-    figures = [figure for figure in _FIGURES if any(one["figure"] == figure for one in of_first)]
+    compared = dict.fromkeys(one["figure"] for one in of_first)
+    of_classes = [figure for figure in compared if figure.startswith(OF_CLASS)]
     cells = {(one["second"], one["figure"]): _cell(one) for one in of_first}
     seconds = dict.fromkeys(one["second"] for one in of_first)
-    rows = [[_title(second), *(cells.get((second, figure), "") for figure in figures)] for second in seconds]
-    return f"### {_title(name)} against", markdown_table(
-        ["", *(_FIGURES[figure][0] for figure in figures)], rows
-    )
+    parts = [f"### {_title(name)} against"]
+    for figures in ([figure for figure in _FIGURES if figure in compared], of_classes):
+        if figures:
+            head = ["", *(_heading_and_digits(figure)[0] for figure in figures)]
+            rows = [[_title(two), *(cells.get((two, figure), "") for figure in figures)] for two in seconds]
+            parts.append(markdown_table(head, rows))
+    return parts
+
+
+def _heading_and_digits(figure: str) -> tuple[str, int]:
+    if figure.startswith(OF_CLASS):
+        return figure.replace(OF_CLASS, "Dice of "), 4
+    return _FIGURES[figure]
 
 
 def _title(name: str) -> str:
@@ -121,7 +134,7 @@ def _title(name: str) -> str:
 
 def _cell(difference: dict[str, Any]) -> str:
     """Such as "**better**: +0.0149<br>+0.0126 to +0.0171", in two lines since such tables are wide."""
-    digits, verdict = _FIGURES[difference["figure"]][1], difference["verdict"]
+    digits, verdict = _heading_and_digits(difference["figure"])[1], difference["verdict"]
     said = f"**{verdict}**" if verdict in (BETTER, WORSE) else verdict
     size = f"{said}: {difference['mean']:+.{digits}f}"
     if isnan(difference["low"]):
@@ -144,7 +157,7 @@ def _conditions(differences: Sequence[dict[str, Any]]) -> str:
             figure: [one["left_out"] for one in differences if one["figure"] == figure] for figure in figures
         }
         left_out = (
-            f"{_FIGURES[figure][0]}: {_range(of_figure, 'value')} a pair"
+            f"{_heading_and_digits(figure)[0]}: {_range(of_figure, 'value')} a pair"
             for figure, of_figure in counts.items()
         )
         sentences.append(

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image
 
 from drepano.datasets import FieldDataset
+from drepano.errors import DrepanoError, first_line
 from drepano.experiments.differences import curve_differences, method_differences
 from drepano.experiments.jobs import MAPS, TRAINING
+from drepano.experiments.measure import measure_truth
 from drepano.experiments.plan import FIELDS, Job, Plan, read_plan
 from drepano.experiments.results import (
     crops_table,
@@ -23,8 +26,9 @@ from drepano.experiments.results import (
     read_results,
     results_by_method,
 )
-from drepano.experiments.summary import learning_curves, summarise_methods
+from drepano.experiments.summary import learning_curves, summarise_cell_errors, summarise_methods
 from drepano.experiments.working_copy import open_working_copy
+from drepano.field import Field
 from drepano.io import write_bytes, write_json, write_text
 from drepano.methods import METHODS
 from drepano.reports.experiment import figures
@@ -59,6 +63,7 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
     plan = read_plan(experiment)
     results = read_results(experiment, jobs)
     of_methods = summarise_methods(results, plan.classes)
+    dataset = open_working_copy(experiment / FIELDS, plan.patients)
     summary: dict[str, Any] = {
         "title": f"Methods compared on {plan.data['name']}",
         "conditions": conditions(plan, of_methods, jobs),
@@ -66,12 +71,12 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
         "splits": [asdict(split) for split in plan.splits],
         "classes": list(plan.classes),
         "methods": of_methods,
+        "truth": truth_errors(plan, dataset),
         "differences": method_differences(results, plan),
         "validation": validation_curves(experiment, jobs),
     }
     write_data(experiment, plan, summary, results)
     markdown = comparison_markdown(summary)
-    dataset = open_working_copy(experiment / FIELDS, plan.patients)
     typical, hardest = _typical_and_hardest(results, plan.classes)
     drawn = {
         "roc": (
@@ -88,14 +93,14 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
             figures.draw_calibration(summary),
         ),
         **_validation_figure(summary),
-        "maps": (
+        "maps": _maps(
             f"A test field, its truth and the class map of every method (the paper's Fig. 6): {typical}, "
             "of median Dice",
-            _draw_maps(experiment, plan, dataset, typical, jobs),
+            *(experiment, plan, dataset.with_ids([typical])[0], jobs),
         ),
-        "maps-hardest": (
+        "maps-hardest": _maps(
             f"The same of the test field with the lowest Dice: {hardest}",
-            _draw_maps(experiment, plan, dataset, hardest, jobs),
+            *(experiment, plan, dataset.with_ids([hardest])[0], jobs),
         ),
     }
     return _write_pages(experiment, markdown, drawn)
@@ -126,6 +131,20 @@ def write_learning_curve(experiment: Path, jobs: Sequence[Job]) -> Path:
         **_validation_figure(summary),
     }
     return _write_pages(experiment, learning_curve_markdown(summary), drawn)
+
+
+def truth_errors(plan: Plan, dataset: FieldDataset) -> dict[str, Any]:
+    """Cell errors of the true class maps of all test fields, as `summarise_cell_errors` has a method's.
+
+    A map has no lines between touching cells of a class where the truth's has none, and is charged with them.
+    """
+    rows = {row["field"]: row for row in measure_truth(dataset, plan.class_taxonomy)}
+    return summarise_cell_errors(
+        [
+            {"job": {"split": split.name, "seed": 0}, "fields": [rows[id_] for id_ in split.test]}
+            for split in plan.splits
+        ]
+    )
 
 
 def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
@@ -281,7 +300,7 @@ def validation_curves(experiment: Path, jobs: Sequence[Job]) -> dict[str, list[d
         logs = sorted((job.folder(experiment) / TRAINING).glob("logs/version_*/metrics.csv"))
         if not logs or not job.is_done(experiment):
             continue
-        rows = pd.concat([pd.read_csv(log) for log in logs])
+        rows = pd.concat([_read_log(log, job.folder(experiment)) for log in logs])
         if "validation_loss" in rows:
             rows = rows[rows["validation_loss"].notna()].drop_duplicates("step", keep="last")
             rows = rows.sort_values("step")
@@ -289,6 +308,19 @@ def validation_curves(experiment: Path, jobs: Sequence[Job]) -> dict[str, list[d
                 {"steps": rows["step"].tolist(), "losses": rows["validation_loss"].tolist()}
             )
     return {method: of_method for method, of_method in curves.items() if of_method}
+
+
+def _read_log(log: Path, folder: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(log)
+    except (OSError, ValueError) as error:
+        raise _damaged(log, folder, error) from error
+
+
+def _damaged(path: Path, folder: Path, error: Exception) -> DrepanoError:
+    return DrepanoError(
+        f"{path}: cannot be read ({first_line(error)}); delete {folder} and run the same command again"
+    )
 
 
 def _typical_and_hardest(results: Sequence[dict[str, Any]], classes: Sequence[str]) -> tuple[str, str]:
@@ -301,16 +333,21 @@ def _typical_and_hardest(results: Sequence[dict[str, Any]], classes: Sequence[st
     return str(order[len(order) // 2]), str(order[0])
 
 
-def _draw_maps(experiment: Path, plan: Plan, dataset: FieldDataset, id_: str, jobs: Sequence[Job]) -> bytes:
+def _maps(caption: str, experiment: Path, plan: Plan, field: Field, jobs: Sequence[Job]) -> tuple[str, bytes]:
     """A test field and what every method that has been tested on it makes of it, with its first seed."""
-    field = dataset.with_ids([id_])[0]
-    split = next(split for split in plan.splits if id_ in split.test)
-    maps = {}
-    for job in jobs:
-        path = job.folder(experiment) / MAPS / f"{id_}.png"
-        tested = job.split == split.name and job.is_done(experiment)
-        if tested and job.method not in maps and path.is_file():
-            with Image.open(path) as picture:
-                maps[job.method] = np.asarray(picture)
+    split = next(split for split in plan.splits if field.id in split.test)
+    maps: dict[str, NDArray[np.uint8]] = {}
+    tested = [job for job in jobs if job.split == split.name and job.is_done(experiment)]
+    for job in tested:
+        path = job.folder(experiment) / MAPS / f"{field.id}.png"
+        if job.method not in maps and path.is_file():
+            try:
+                with Image.open(path) as picture:
+                    maps[job.method] = np.asarray(picture)
+            except (OSError, ValueError, SyntaxError) as error:
+                raise _damaged(path, job.folder(experiment), error) from error
+    gone = [METHODS[name] for name in _methods(tested) if name not in maps]
+    if gone:
+        caption += f" (the maps of {', '.join(gone)} have been deleted)"
     taxonomy = plan.class_taxonomy
-    return figures.draw_maps(field.image, field.class_map(taxonomy), maps, taxonomy)
+    return caption, figures.draw_maps(field.image, field.class_map(taxonomy), maps, taxonomy)
