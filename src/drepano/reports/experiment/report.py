@@ -94,13 +94,19 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
         ),
         **_validation_figure(summary),
         "maps": _maps(
+            experiment,
+            plan,
+            dataset.with_ids([typical])[0],
+            jobs,
             f"A test field, its truth and the class map of every method (the paper's Fig. 6): {typical}, "
             "of median Dice",
-            *(experiment, plan, dataset.with_ids([typical])[0], jobs),
         ),
         "maps-hardest": _maps(
+            experiment,
+            plan,
+            dataset.with_ids([hardest])[0],
+            jobs,
             f"The same of the test field with the lowest Dice: {hardest}",
-            *(experiment, plan, dataset.with_ids([hardest])[0], jobs),
         ),
     }
     return _write_pages(experiment, markdown, drawn)
@@ -333,8 +339,11 @@ def _typical_and_hardest(results: Sequence[dict[str, Any]], classes: Sequence[st
     return str(order[len(order) // 2]), str(order[0])
 
 
-def _maps(caption: str, experiment: Path, plan: Plan, field: Field, jobs: Sequence[Job]) -> tuple[str, bytes]:
-    """A test field and what every method that has been tested on it makes of it, with its first seed."""
+def _maps(experiment: Path, plan: Plan, field: Field, jobs: Sequence[Job], caption: str) -> tuple[str, bytes]:
+    """A test field and what every method that has been tested on it makes of it, with its first seed.
+
+    The caption says at its end whose maps are not there any more.
+    """
     split = next(split for split in plan.splits if field.id in split.test)
     maps: dict[str, NDArray[np.uint8]] = {}
     tested = [job for job in jobs if job.split == split.name and job.is_done(experiment)]
