@@ -92,7 +92,7 @@ keep five-paper
 
 # Whether the lead of the shorter training lasts.
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --preset paper \
-  --out "$runs/five-paper-2400" --folds 5 --steps 2400 --validate-every 400 "${crops[@]}" \
+  --out "$runs/five-paper-2400" --folds 5 --seeds 0,1,2 --steps 2400 --validate-every 400 "${crops[@]}" \
   --methods dunet,unet
 keep five-paper-2400
 
