@@ -88,9 +88,12 @@ def open_working_copy(folder: Path, patients: Mapping[str, str | None]) -> Field
         copy = open_dataset(folder)
     except DrepanoError as error:
         raise damaged(error) from error
-    others = patients.keys() ^ {source.id for source in copy.sources}
-    if others:
-        raise damaged(f"{folder}: field {min(others)} is not in it and in the plan alike")
+    there = {source.id for source in copy.sources}
+    if there != patients.keys():
+        id_ = min(there ^ patients.keys())
+        raise damaged(
+            f"{folder}: field {id_} {'is lost' if id_ in patients else 'is not of this experiment'}"
+        )
     sources = tuple(replace(source, patient=patients[source.id]) for source in copy.sources)
     return replace(copy, sources=sources, load=load)
 

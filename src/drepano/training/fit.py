@@ -193,7 +193,7 @@ def _check_readable(checkpoint: Path) -> None:
 def _cannot_be_resumed(path: Path, reason: str) -> DrepanoError:
     run = path.parent.parent if path.parent.name == CHECKPOINT.parent.name else path.parent
     return DrepanoError(
-        f"{path}: the run cannot be resumed ({reason}); delete the folder {run} and train anew"
+        f"{path}: the run cannot be resumed ({reason}); train anew in another folder, or delete {run}"
     )
 
 

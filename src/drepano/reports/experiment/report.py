@@ -306,7 +306,7 @@ def validation_curves(experiment: Path, jobs: Sequence[Job]) -> dict[str, list[d
         logs = sorted((job.folder(experiment) / TRAINING).glob("logs/version_*/metrics.csv"))
         if not logs or not job.is_done(experiment):
             continue
-        rows = pd.concat([_read_log(log, job.folder(experiment)) for log in logs])
+        rows = pd.concat([_read_log(log) for log in logs])
         if "validation_loss" in rows:
             rows = rows[rows["validation_loss"].notna()].drop_duplicates("step", keep="last")
             rows = rows.sort_values("step")
@@ -316,16 +316,17 @@ def validation_curves(experiment: Path, jobs: Sequence[Job]) -> dict[str, list[d
     return {method: of_method for method, of_method in curves.items() if of_method}
 
 
-def _read_log(log: Path, folder: Path) -> pd.DataFrame:
+def _read_log(log: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(log)
     except (OSError, ValueError) as error:
-        raise _damaged(log, folder, error) from error
+        raise _damaged(log, error) from error
 
 
-def _damaged(path: Path, folder: Path, error: Exception) -> DrepanoError:
+def _damaged(path: Path, error: Exception) -> DrepanoError:
     return DrepanoError(
-        f"{path}: cannot be read ({first_line(error)}); delete {folder} and run the same command again"
+        f"{path}: cannot be read ({first_line(error)}); delete it and run the same command again, whose page "
+        "goes without it"
     )
 
 
@@ -354,7 +355,7 @@ def _maps(experiment: Path, plan: Plan, field: Field, jobs: Sequence[Job], capti
                 with Image.open(path) as picture:
                     maps[job.method] = np.asarray(picture)
             except (OSError, ValueError, SyntaxError) as error:
-                raise _damaged(path, job.folder(experiment), error) from error
+                raise _damaged(path, error) from error
     gone = [METHODS[name] for name in _methods(tested) if name not in maps]
     if gone:
         caption += f" (the maps of {', '.join(gone)} have been deleted)"
