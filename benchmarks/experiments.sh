@@ -44,18 +44,15 @@ drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/bi
   --seeds 0,1,2 --one-seed pspnet,deeplabv3plus --steps 600 --validate-every 100 "${crops[@]}" \
   --methods dunet,unet,pspnet,deeplabv3plus
 keep binary-touching
-python "$(dirname "$0")/found_errors.py" "$results/binary-touching/found-errors.json" "$runs/binary-touching"
 drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-1200" --folds 5 \
   --seeds 0,1,2 --one-seed pspnet,deeplabv3plus --steps 1200 --validate-every 200 "${crops[@]}" \
   --methods dunet,unet,pspnet,deeplabv3plus
 keep binary-touching-1200
-python "$(dirname "$0")/found_errors.py" "$results/binary-touching-1200/found-errors.json" "$runs/binary-touching-1200"
 
 # The line between cells takes longer still to learn.
 drepano compare "$data/bbbc041seg" --binary --touching-weight 20 --out "$runs/binary-touching-2400" --folds 5 \
   --steps 2400 --validate-every 400 "${crops[@]}" --methods dunet,unet
 keep binary-touching-2400
-python "$(dirname "$0")/found_errors.py" "$results/binary-touching-2400/found-errors.json" "$runs/binary-touching-2400"
 
 # All methods and controls, with more steps still. `compare` trains what is not there yet: with a GPU
 # the networks are there by then.
@@ -71,7 +68,6 @@ if python -c "import torch; raise SystemExit(not torch.cuda.is_available())"; th
 fi
 long "dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest,$controls"
 keep binary-touching-3600
-python "$(dirname "$0")/found_errors.py" "$results/binary-touching-3600/found-errors.json" "$runs/binary-touching-3600"
 
 # Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
 compose composed-160 40 1

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import nan, sqrt
+from math import isnan, nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,12 @@ from drepano.experiments import summary
 from drepano.experiments.differences import method_differences
 from drepano.experiments.plan import FIELDS, Job, Plan, finished_jobs, read_plan
 from drepano.experiments.results import (
+    DETECTION,
     ERRORS,
+    FOUND_CELLS,
+    OF_FOUND_CELLS,
     PER_CLASS,
+    PIECES,
     Result,
     read_results,
 )
@@ -131,11 +135,15 @@ def _field(row: pd.Series, classes: tuple[str, ...]) -> dict[str, Any]:
     def values(figure: str) -> list[float | None]:
         return [None if pd.isna(row[f"{figure} {name}"]) else row[f"{figure} {name}"] for name in classes]
 
+    errors = {name: int(row[name]) for name in ("true_cells", *ERRORS)}
+    of_found = {name: row.get(f"found {name}", nan) for name in OF_FOUND_CELLS}
     return {
         "field": row["field"],
         "patient": None if pd.isna(row["patient"]) else row["patient"],
         "cells": int(row["cells"]),
-        "cell_errors": {name: int(row[name]) for name in ("true_cells", *ERRORS)},
+        PIECES: errors,
+        **({} if any(map(isnan, of_found.values())) else {FOUND_CELLS: errors | of_found}),
+        **{name: row.get(name, nan) for name in DETECTION},
         **{figure: values(figure) for figure in PER_CLASS},
     }
 

@@ -1,9 +1,9 @@
 """Cells found in the maps of finished jobs, measured anew: python benchmarks/remeasure.py RUN...
 
-After a change of how pieces of a map become cells (`drepano.cells.find_cells`). Each RUN is a whole folder of
-`drepano compare`, with its maps: the number of cells of every field, F1, panoptic quality, recall and
-confusion of cells in its results become those of today. Jobs without maps stay as they are, and are named.
-The same `compare` command then writes tables and report.
+After a change of how pieces of a map become cells (`drepano.cells.find_cells`), or of what is told of them.
+Each RUN is a whole folder of `drepano compare`, with its maps: what `CellCounts` tells of every field, F1,
+panoptic quality, recall and confusion of cells in its results become those of today. Jobs without maps
+stay as they are, and are named. The same `compare` command then writes tables and report.
 """
 
 import json
@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from drepano.experiments.jobs import MAPS
-from drepano.experiments.measure import CellCounts
+from drepano.experiments.measure import CellCounts, without_probabilities
 from drepano.experiments.plan import FIELDS, JOBS, RESULT, Plan, read_plan
 from drepano.experiments.results import read_result
-from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
+from drepano.experiments.working_copy import open_working_copy
 from drepano.field import Field, Segmentation
 from drepano.io import without_nan, write_text
 from drepano.taxonomy import Taxonomy
@@ -40,14 +40,14 @@ def remeasured(path: Path, plan: Plan, fields: dict[str, Field]) -> dict:
     counts = CellCounts(plan.class_taxonomy)
     for row in result["fields"]:
         segmentation = read_map(path.parent, row["field"], plan.class_taxonomy)
-        row["cells"] = counts.add(fields[row["field"]], segmentation)
+        row.update(counts.add(fields[row["field"]], segmentation))
     return {**result, "cells_versions": versions(), **counts.figures()}
 
 
 def read_map(job: Path, field: str, taxonomy: Taxonomy) -> Segmentation:
     """What a finished job made of a field, without probabilities: cells are found in the class map alone."""
     classes = np.asarray(Image.open(job / MAPS / f"{field}.png"))
-    return Segmentation(classes, np.empty((0, *classes.shape), np.float32), taxonomy, CELL_DIAMETER)
+    return without_probabilities(classes, taxonomy)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,21 @@ def test_of_a_run_without_jobs_what_has_been_measured_is_told_anew(
     assert_alike(json.loads((kept / "summary.json").read_text()), before)
 
 
+def test_results_that_do_not_tell_of_found_cells_are_joined_without_them(join_results, whole_and_parts, kept):
+    table = pd.read_csv(kept / "fields.csv")
+    unknown = ["found joined", "found artefacts", "f1", "panoptic_quality"]
+    table.drop(columns=unknown).to_csv(kept / "fields.csv", index=False)
+    summary = json.loads((kept / "summary.json").read_text())
+    del summary["methods"]["pixel-forest"]["found_cell_errors"]
+    (kept / "summary.json").write_text(json.dumps(summary))
+    join_results.main(kept, whole_and_parts[2])
+    methods = json.loads((kept / "summary.json").read_text())["methods"]
+    assert [name for name in methods if "found_cell_errors" in methods[name]] == ["dunet"]
+    joined = pd.read_csv(kept / "fields.csv")
+    assert joined.loc[joined["method"] == "dunet", unknown].notna().all().all()
+    assert joined.loc[joined["method"] == "pixel-forest", unknown].isna().all().all()
+
+
 def test_what_is_there_already_is_refused(join_results, whole_and_parts, kept):
     before = (kept / "summary.json").read_bytes()
     with pytest.raises(DrepanoError, match="pixel-forest, fold-1, seed 0 is there already"):

@@ -104,13 +104,30 @@ def test_single_crops_are_compared_over_patients(plan, field, result, of, crop):
     assert row["verdict"] == "better"
 
 
+def test_found_cells_are_compared_where_both_methods_and_all_their_seeds_tell_of_them(plan, results, of):
+    def compared():
+        differences = method_differences(of(results, "dunet", "unet"), plan)
+        return {one["figure"]: one for one in differences if one["figure"].startswith(("found", "f1"))}
+
+    assert not compared()
+    for one in results[1:]:
+        for row in one["fields"]:
+            errors = {**row["cell_errors"], "joined": 4 if one["job"]["method"] == "unet" else 1}
+            row |= {"found_cell_errors": errors, "f1": 0.5 + row["cells"] / 100}
+    of_fold_2 = compared()
+    assert {one["fields"] for one in of_fold_2.values()} == {1}
+    assert of_fold_2["found joined"]["mean"] == of_fold_2["found together"]["mean"] == -3
+    assert of_fold_2["f1"]["mean"] == pytest.approx(0.7 - 0.75)
+
+
 @pytest.mark.parametrize(
-    ("figure", "said"), [("dice", "better"), ("hausdorff95", "worse"), ("joined", "worse")]
+    ("figure", "said"), [("dice", "better"), ("f1", "better"), ("hausdorff95", "worse"), ("joined", "worse")]
 )
-def test_more_is_better_of_dice_alone(plan, field, result, figure, said):
+def test_more_is_better_of_dice_and_cells_found_alone(plan, field, result, figure, said):
     def results_of(method, value, errors):
         one = field("a", value)
         one |= {"hausdorff95": [errors, errors], "cell_errors": one["cell_errors"] | {"joined": errors}}
+        one |= {"f1": value}
         return [
             result(method, f"fold-{fold}", 0, [one | {"field": name}])
             for fold, names in ((1, "ab"), (2, "c"))

@@ -33,6 +33,16 @@ def test_the_table_of_fields_has_a_row_a_field_a_job(results):
     assert table["hausdorff cell"].isna().all()
 
 
+def test_the_table_of_fields_has_errors_of_found_cells_where_they_are_known(results):
+    known = {"joined": 3, "artefacts": 1, "incomplete": 2, "misclassified": 0, "missed": 0, "true_cells": 20}
+    assert "found joined" not in fields_table(results, CLASSES)
+    results[0]["fields"][0] |= {"found_cell_errors": known, "f1": 0.75, "panoptic_quality": 0.5}
+    table = fields_table(results, CLASSES)
+    row = table[["joined", "found joined", "found artefacts", "f1", "panoptic_quality"]].iloc[0]
+    assert row.tolist() == [1, 3, 1, 0.75, 0.5]
+    assert table["found joined"][1:].isna().all()
+
+
 def test_a_result_whose_fields_lack_a_figure_is_named(results, tmp_path):
     path = tmp_path / "result.json"
     path.write_text(json.dumps(results[0]))

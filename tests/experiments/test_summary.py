@@ -100,6 +100,17 @@ def test_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_classes_else(p
     assert (together["first"], together["mean"]) == ("unet", 3)
 
 
+def test_errors_of_found_cells_are_counted_where_all_results_have_them(plan, results, of):
+    for one in of(results, "unet", "dunet")[1:]:
+        for row in one["fields"]:
+            row["found_cell_errors"] = {**row["cell_errors"], "joined": 6}
+    methods = summarise_methods(of(results, "unet", "dunet"), plan.classes)
+    assert "found_cell_errors" not in methods["unet"], "the first result has none"
+    found = methods["dunet"]["found_cell_errors"]
+    assert found["joined"]["per_100_cells"]["mean"] == pytest.approx(30)
+    assert found["together"]["per_100_cells"]["mean"] == pytest.approx(100 * (6 + 0 + 2) / 20)
+
+
 def test_error_of_the_count_is_relative_and_per_field(plan, results, of):
     methods = summarise_methods(of(results, "unet", "dunet"), plan.classes)
     assert methods["unet"]["count_error"]["folds"] == pytest.approx({"fold-1": 0, "fold-2": 0.25})

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from drepano.experiments.plan import Plan
 from drepano.experiments.results import (
+    DETECTION,
     ERRORS,
+    FOUND_CELLS,
+    OF_FOUND_CELLS,
     TOGETHER,
     Result,
     count_errors,
@@ -25,6 +28,8 @@ from drepano.experiments.results import (
 )
 from drepano.experiments.statistics import Difference, paired_difference, verdict
 
+FOUND = "found "
+"""Begins the name of errors that are counted on the cells found, not on pieces of the map."""
 _FIGURES = (
     "dice",
     "hausdorff",
@@ -35,17 +40,19 @@ _FIGURES = (
     "misclassified",
     TOGETHER,
     "missed",
+    *(f"{FOUND}{error}" for error in (*OF_FOUND_CELLS, TOGETHER)),
+    *DETECTION,
 )
 """What methods are compared in on fields, pair by pair; with several classes of cells in each's Dice, too."""
 OF_CLASS = "dice of "
 """Begins the name of the last: "dice of Grl"."""
 CROPS = "crops"
 """What they are compared in on single crops: the share that is given the right class."""
-_LARGER_IS_BETTER = ("dice", CROPS)
+_LARGER_IS_BETTER = ("dice", *DETECTION, CROPS)
 
 
 def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:
-    """Every pair of methods, in what the paper compares: Dice, Hausdorff distances, cell errors; and crops.
+    """Every pair of methods, in what the paper compares (Dice, Hausdorff, cell errors), cells, crops.
 
     Parameters
     ----------
@@ -142,6 +149,10 @@ def _by_field(
         for field in result["fields"]:
             if figure in (*ERRORS, TOGETHER):
                 row = [count_errors(field, figure)]
+            elif figure.startswith(FOUND):
+                row = [count_errors(field, figure.removeprefix(FOUND), FOUND_CELLS)]
+            elif figure in DETECTION:
+                row = [number(field.get(figure))]
             elif figure.startswith(OF_CLASS):
                 row = [number(field["dice"][classes.index(figure.removeprefix(OF_CLASS))])]
             else:

@@ -12,11 +12,11 @@ from PIL import Image
 
 from drepano.cells import find_cells
 from drepano.datasets import FieldDataset
+from drepano.experiments.working_copy import CELL_DIAMETER
 from drepano.field import Field, Segmentation
 from drepano.io import without_nan
 from drepano.methods import TrainedMethod
 from drepano.metrics import (
-    CellErrors,
     Detection,
     PixelCurves,
     cell_confusion,
@@ -53,7 +53,7 @@ class Measured:
 
 
 class CellCounts:
-    """Cells found in the maps of many fields against the true ones.
+    """Cells found in the maps of many fields, touching ones parted, against the true ones.
 
     Parameters
     ----------
@@ -65,15 +65,28 @@ class CellCounts:
         self._detection = Detection()
         self._confusion = np.zeros((len(taxonomy), len(taxonomy)), np.int64)
 
-    def add(self, field: Field, segmentation: Segmentation) -> int:
-        """How many cells are found in one field, whose instance map is known."""
+    def add(self, field: Field, segmentation: Segmentation) -> dict[str, Any]:
+        """What is told of one field, whose instance map is known.
+
+        Returns
+        -------
+        dict
+            ``cells``, how many are found, ``found_cell_errors`` (`CellErrors` of these, not of the map's
+            pieces), ``f1`` and ``panoptic_quality``.
+        """
         assert field.instances is not None  # the working copy has them
         classes, cells = field.class_map(self._taxonomy), find_cells(segmentation)
-        self._detection += match_cells(field.instances, cells)
+        detection = match_cells(field.instances, cells)
+        self._detection += detection
         self._confusion += cell_confusion(
             field.instances, cells, classes, segmentation.classes, len(self._taxonomy)
         )
-        return int(cells.max(initial=0))
+        return {
+            "cells": int(cells.max(initial=0)),
+            "found_cell_errors": asdict(cell_errors(field.instances, segmentation.classes, cells)),
+            "f1": detection.f1,
+            "panoptic_quality": detection.panoptic_quality,
+        }
 
     def figures(self) -> dict[str, Any]:
         """``detection``, ``cell_confusion`` and ``cell_recall`` of all fields; see `Measured`."""
@@ -102,9 +115,13 @@ def measure_method(
         classes, instances = field.class_map(taxonomy), field.instances
         confusion += confusion_matrix(classes, segmentation.classes, len(taxonomy))
         curves.add(classes, segmentation.probabilities)
-        row = _measure_field(classes, instances, segmentation)
         rows.append(
-            {"field": field.id, "patient": field.patient, "cells": counts.add(field, segmentation), **row}
+            {
+                "field": field.id,
+                "patient": field.patient,
+                **counts.add(field, segmentation),
+                **_measure_field(classes, instances, segmentation),
+            }
         )
         maps[field.id] = _as_png(segmentation.classes)
         progress("measuring", number, len(fields), float("nan"))
@@ -135,14 +152,27 @@ def measure_truth(fields: FieldDataset, taxonomy: Taxonomy) -> list[dict[str, An
     Returns
     -------
     list of dict
-        Of every field ``field``, ``cell_errors`` and ``dice``, 1 for every class.
+        Of every field ``field``, ``cell_errors``, ``found_cell_errors`` and ``dice``, 1 for every class.
     """
     rows = []
+    counts = CellCounts(taxonomy)
     for field in fields:
         assert field.instances is not None  # the working copy has them
-        errors = cell_errors(field.instances, field.class_map(taxonomy))
-        rows.append({"field": field.id, "cell_errors": asdict(errors), "dice": [1.0] * len(taxonomy)})
+        truth = without_probabilities(field.class_map(taxonomy), taxonomy)
+        rows.append(
+            {
+                "field": field.id,
+                "cell_errors": asdict(cell_errors(field.instances, truth.classes)),
+                "found_cell_errors": counts.add(field, truth)["found_cell_errors"],
+                "dice": [1.0] * len(taxonomy),
+            }
+        )
     return rows
+
+
+def without_probabilities(classes: NDArray[np.uint8], taxonomy: Taxonomy) -> Segmentation:
+    """A class map of a field of the working copy, which is all that `find_cells` looks at."""
+    return Segmentation(classes, np.empty((0, *classes.shape), np.float32), taxonomy, CELL_DIAMETER)
 
 
 def _measure_field(
@@ -150,14 +180,13 @@ def _measure_field(
 ) -> dict[str, Any]:
     count, predicted = len(segmentation.taxonomy), segmentation.classes
     distances = surface_distances_per_class(classes, predicted, count)
-    errors: CellErrors = cell_errors(instances, predicted)
     return {
         "dice": dice_per_class(classes, predicted, count).tolist(),
         "jaccard": jaccard_per_class(classes, predicted, count).tolist(),
         "hausdorff": [distance.hausdorff for distance in distances],
         "hausdorff95": [distance.hausdorff95 for distance in distances],
         "surface_dice": [distance.surface_dice for distance in distances],
-        "cell_errors": asdict(errors),
+        "cell_errors": asdict(cell_errors(instances, predicted)),
     }
 
 

@@ -36,6 +36,12 @@ _NEEDED = (
 _NEEDED_OF_FIELD = ("field", "patient", "cells", "cell_errors", *PER_CLASS)
 TOGETHER = "together"
 """Errors I, II and III of the paper in one number."""
+PIECES, FOUND_CELLS = "cell_errors", "found_cell_errors"
+"""What errors are counted on: connected pieces of the map, as the paper does, and the cells found in them."""
+OF_FOUND_CELLS = ("joined", "artefacts")
+"""Errors that differ between the two; the others are told from true cells and the map alone."""
+DETECTION = ("f1", "panoptic_quality")
+"""Figures of a field that tell how its cells were found."""
 
 
 def read_result(path: Path) -> Result:
@@ -118,8 +124,9 @@ def fields_table(results: Sequence[Result], classes: Sequence[str]) -> pd.DataFr
     -------
     pandas.DataFrame
         Columns ``method``, ``split``, ``seed``, ``field``, ``patient``, ``cells`` (predicted),
-        ``true_cells``, the `ERRORS`, and ``<figure> <class>`` for the figures in `PER_CLASS`; empty where a
-        figure is not defined.
+        ``true_cells``, the `ERRORS`, ``<figure> <class>`` for the figures in `PER_CLASS`, ``found <error>``
+        for those `OF_FOUND_CELLS`, and `DETECTION`; empty where a figure is not defined. Results of versions
+        before 0.7 do not have the last two.
     """
     return pd.DataFrame(
         {
@@ -131,6 +138,8 @@ def fields_table(results: Sequence[Result], classes: Sequence[str]) -> pd.DataFr
                 for figure in PER_CLASS
                 for name, value in zip(classes, field[figure], strict=True)
             },
+            **{f"found {name}": field[FOUND_CELLS][name] for name in OF_FOUND_CELLS if FOUND_CELLS in field},
+            **{name: field[name] for name in DETECTION if name in field},
         }
         for result in results
         for field in result["fields"]
@@ -148,12 +157,14 @@ def training_fields(result: Result) -> int:
     return int(result["job"]["split"].rpartition("fields-")[2])
 
 
-def count_errors(field: dict[str, Any], error: str) -> float:
-    """Cell errors of one kind in a field, one of `ERRORS` or `TOGETHER`.
+def count_errors(field: dict[str, Any], error: str, counted_on: str = PIECES) -> float:
+    """Cell errors of one kind in a field, one of `ERRORS` or `TOGETHER`; NaN where it does not have them.
 
     Errors III of the paper are incomplete cells where cells are one class, else cells of two classes.
     """
-    counts = field["cell_errors"]
+    if counted_on not in field:
+        return float("nan")
+    counts = field[counted_on]
     if error != TOGETHER:
         return float(counts[error])
     third = "incomplete" if len(field["dice"]) == 2 else "misclassified"

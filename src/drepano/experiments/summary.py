@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from drepano.experiments.evaluation import count_error, summarise_crops
 from drepano.experiments.results import (
     ERRORS,
+    FOUND_CELLS,
     PER_CLASS,
+    PIECES,
     TOGETHER,
     Result,
     count_errors,
@@ -94,13 +96,16 @@ def summarise_fields(results: Sequence[Result], classes: Sequence[str]) -> dict[
     Returns
     -------
     dict
-        ``overlap``, ``cell_errors``, ``count_error`` and, where all results have them, ``crops``.
+        ``overlap``, ``cell_errors``, ``count_error`` and, where all results have them, ``found_cell_errors``
+        and ``crops``.
     """
     summary: dict[str, Any] = {
         "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
         "cell_errors": summarise_cell_errors(results),
         "count_error": _over_folds(results, _count_error),
     }
+    if all(FOUND_CELLS in field for result in results for field in result["fields"]):
+        summary["found_cell_errors"] = summarise_cell_errors(results, FOUND_CELLS)
     if all("crops" in result for result in results):
         summary["crops"] = _crops(results)
     return summary
@@ -160,16 +165,16 @@ def _per_field(figure: str, place: int) -> Callable[[Result], NDArray[np.float64
     return lambda result: np.array([number(field[figure][place]) for field in result["fields"]])
 
 
-def summarise_cell_errors(results: Sequence[Result]) -> dict[str, Any]:
+def summarise_cell_errors(results: Sequence[Result], counted_on: str = PIECES) -> dict[str, Any]:
     """Of each of `ERRORS` and of `TOGETHER` ``per_fold`` and ``per_100_cells``, over folds and seeds."""
-    return {error: _cell_errors(results, error) for error in (*ERRORS, TOGETHER)}
+    return {error: _cell_errors(results, error, counted_on) for error in (*ERRORS, TOGETHER)}
 
 
-def _cell_errors(results: Sequence[Result], error: str) -> dict[str, Any]:
+def _cell_errors(results: Sequence[Result], error: str, counted_on: str) -> dict[str, Any]:
     """Counts a fold, and for every 100 true cells."""
 
     def count(result: Result) -> float:
-        return sum(count_errors(field, error) for field in result["fields"])
+        return sum(count_errors(field, error, counted_on) for field in result["fields"])
 
     def per_100(result: Result) -> float:
         cells = sum(field["cell_errors"]["true_cells"] for field in result["fields"])

@@ -139,6 +139,25 @@ def test_the_papers_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_cla
         assert word in section
 
 
+def test_errors_of_counted_cells_stand_below_where_they_are_known(summary, entry):
+    five = summary(SCD.classes, "dunet", "unet")
+    heading = "Errors of the cells that are counted"
+    assert heading not in comparison_markdown(five)
+    errors = {error: {"per_fold": entry(), "per_100_cells": entry()} for error in ERRORS}
+    five["methods"]["dunet"]["found_cell_errors"] = errors
+    five["truth"] = {"cell_errors": errors, "found_cell_errors": errors}
+    markdown = comparison_markdown(five)
+    rows = table(markdown, "Cell errors (Table IV)")
+    assert "the true map itself" in rows
+    found = table(markdown, heading)
+    assert list(found) == ["dU-Net", "the true map itself"]
+    assert (
+        found["dU-Net"]["I, joined per 100 cells"]
+        == f"{errors['joined']['per_100_cells']['mean']:.2f} ± 0.50"
+    )
+    assert "Not known of U-Net, measured by an older version." in markdown
+
+
 def test_the_count_is_off_by_per_cent(summary):
     five = summary(SCD.classes, "unet")
     five["methods"]["unet"]["count_error"].update(mean=0.0625, sd=0.01)

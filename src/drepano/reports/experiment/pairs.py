@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
-from drepano.experiments.differences import CROPS, OF_CLASS
+from drepano.experiments.differences import CROPS, FOUND, OF_CLASS
 from drepano.experiments.results import TOGETHER
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, WORSE
 from drepano.methods import METHODS
@@ -26,6 +26,14 @@ _FIGURES = {
     "missed": ("cells missed a field", 2),
 }
 """Heading and decimal places of what methods are compared in."""
+_OF_COUNTED_CELLS = {
+    f"{FOUND}{TOGETHER}": ("counted cells: errors I + II + III a field", 2),
+    f"{FOUND}joined": ("counted cells: errors I a field", 2),
+    f"{FOUND}artefacts": ("counted cells: errors II a field", 2),
+    "f1": ("counted cells: F1 of a field", 4),
+    "panoptic_quality": ("counted cells: panoptic quality of a field", 4),
+}
+"""The same of what is compared in the cells that are made of a map's pieces."""
 
 
 _INTERVALS = (
@@ -104,7 +112,7 @@ def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
 def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> list[str]:
     """Heading and tables of the pairs of which a method is the first: a row a method, a column a figure.
 
-    The Dice of single classes has a table of its own.
+    Counted cells and the Dice of single classes have tables of their own.
     """
     of_first = [one for one in differences if one["first"] == name]
     compared = dict.fromkeys(one["figure"] for one in of_first)
@@ -112,7 +120,8 @@ def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> list[st
     cells = {(one["second"], one["figure"]): _cell(one) for one in of_first}
     seconds = dict.fromkeys(one["second"] for one in of_first)
     parts = [f"### {_title(name)} against"]
-    for figures in ([figure for figure in _FIGURES if figure in compared], of_classes):
+    for group in (_FIGURES, _OF_COUNTED_CELLS, of_classes):
+        figures = [figure for figure in group if figure in compared]
         if figures:
             head = ["", *(_heading_and_digits(figure)[0] for figure in figures)]
             rows = [[_title(two), *(cells.get((two, figure), "") for figure in figures)] for two in seconds]
@@ -123,7 +132,7 @@ def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> list[st
 def _heading_and_digits(figure: str) -> tuple[str, int]:
     if figure.startswith(OF_CLASS):
         return figure.replace(OF_CLASS, "Dice of "), 4
-    return _FIGURES[figure]
+    return (_FIGURES | _OF_COUNTED_CELLS)[figure]
 
 
 def _title(name: str) -> str:

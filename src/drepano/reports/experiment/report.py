@@ -20,6 +20,8 @@ from drepano.experiments.jobs import MAPS, TRAINING
 from drepano.experiments.measure import measure_truth
 from drepano.experiments.plan import FIELDS, Job, Plan, read_plan
 from drepano.experiments.results import (
+    FOUND_CELLS,
+    PIECES,
     crops_table,
     fields_table,
     provenance,
@@ -140,17 +142,16 @@ def write_learning_curve(experiment: Path, jobs: Sequence[Job]) -> Path:
 
 
 def truth_errors(plan: Plan, dataset: FieldDataset) -> dict[str, Any]:
-    """Cell errors of the true class maps of all test fields, as `summarise_cell_errors` has a method's.
+    """Cell errors of the true class maps of all test fields: ``cell_errors`` and ``found_cell_errors``.
 
     A map has no lines between touching cells of a class where the truth's has none, and is charged with them.
     """
     rows = {row["field"]: row for row in measure_truth(dataset, plan.class_taxonomy)}
-    return summarise_cell_errors(
-        [
-            {"job": {"split": split.name, "seed": 0}, "fields": [rows[id_] for id_ in split.test]}
-            for split in plan.splits
-        ]
-    )
+    results = [
+        {"job": {"split": split.name, "seed": 0}, "fields": [rows[id_] for id_ in split.test]}
+        for split in plan.splits
+    ]
+    return {counted_on: summarise_cell_errors(results, counted_on) for counted_on in (PIECES, FOUND_CELLS)}
 
 
 def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:

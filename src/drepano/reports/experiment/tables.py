@@ -7,6 +7,7 @@ from math import isnan, nan
 from typing import Any
 
 from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_OVERLAP
+from drepano.experiments.results import FOUND_CELLS, OF_FOUND_CELLS, TOGETHER
 from drepano.methods import METHODS
 from drepano.reports.experiment.pairs import pairs_of_methods, pairs_of_sizes
 from drepano.reports.markdown import markdown_table
@@ -53,6 +54,14 @@ _TRUTH = (
 )
 
 
+_FOUND = (
+    "A piece of the map is parted at its necks into cells, and debris dropped, before cells are counted and "
+    "described. I and II are of these cells in place of pieces. III are the same, being told from true cells "
+    "and the map."
+)
+_TRUE_MAP = "the true map itself"
+
+
 _OF_OUTLINES = (
     "Distances are between outlines; where a class reaches the image's border, its outline is there. "
     "Averages of two methods may be of different classes and fields, which one has and the other lacks; "
@@ -76,6 +85,7 @@ def comparison_markdown(summary: dict[str, Any]) -> str:
         ),
         "" if binary else _averages(methods),
         _cell_errors(methods, summary.get("truth"), binary),
+        _found_cell_errors(methods, summary.get("truth")),
         _detection(methods),
         _cell_confusion(methods, classes),
         _auc(methods, classes),
@@ -228,7 +238,7 @@ def _cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None, binary: 
             per_fold = [_plus_minus(*paper[error], 1) if error in paper else "" for error in labels]
             rows.append(["- the paper's, by hand", *per_fold, *[""] * len(labels)])
     if truth:
-        add("the true map itself", truth)
+        add(_TRUE_MAP, truth["cell_errors"])
     table = "II" if binary else "IV"
     third = "incomplete cells" if binary else "cells of two classes"
     return (
@@ -237,6 +247,31 @@ def _cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None, binary: 
         f"{third} for III, as the paper's Table {table} does, and no missed ones: a method that finds little "
         "makes few of them, so it is to be read beside the others."
         f"{_TRUTH if truth else ''}" + (f" {_PAPERS_ROWS}" if set(methods) & set(CELL_ERRORS) else "")
+    )
+
+
+def _found_cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None) -> str:
+    """Of methods whose results have them: those of versions before 0.7 do not."""
+    labels = {error: _ERRORS[error] for error in (*OF_FOUND_CELLS, TOGETHER)}
+    counted = {METHODS[name]: method.get(FOUND_CELLS) for name, method in methods.items()}
+    if not any(counted.values()):
+        return ""
+    if truth:
+        counted[_TRUE_MAP] = truth[FOUND_CELLS]
+    rows = [
+        [
+            name,
+            *(_mean_sd(errors[error]["per_fold"], 1) for error in labels),
+            *(_mean_sd(errors[error]["per_100_cells"], 2) for error in labels),
+        ]
+        for name, errors in counted.items()
+        if errors
+    ]
+    head = ["method", *(f"{label} a fold" for label in labels.values())]
+    head += [f"{label} per 100 cells" for label in labels.values()]
+    missing = [name for name, errors in counted.items() if not errors]
+    return f"## Errors of the cells that are counted\n\n{markdown_table(head, rows)}\n\n{_FOUND}" + (
+        f" Not known of {', '.join(missing)}, measured by an older version." if missing else ""
     )
 
 
