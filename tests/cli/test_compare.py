@@ -336,7 +336,6 @@ class TestCompare:
             ("--preset", "best", "use one of paper, default"),
             ("--crops", "here", "use --group patient"),
             ("--ilastik-project", "mine.ilp", "add ilastik to --methods, or leave it out"),
-            ("--folds", "1", "at least 2"),
         ],
     )
     def test_wrong_arguments_are_refused_before_anything_is_trained(
@@ -346,6 +345,15 @@ class TestCompare:
             compare(data, tmp_path / "out", option, value)
         assert not (tmp_path / "out" / "plan.json").exists(), "or the right ones would be refused, too"
         assert not (tmp_path / "out" / "jobs").exists()
+
+    @pytest.mark.parametrize(
+        ("command", "option", "value"),
+        [("compare", "--folds", 1), ("learning-curve", "--test", 0), ("compare", "--jobs", 0)],
+    )
+    def test_too_small_a_number_is_refused_before_anything_is_read(self, tmp_path, command, option, value):
+        result = run(command, tmp_path / "not-there", "--out", tmp_path / "out", option, value)
+        assert result.exit_code == 2
+        assert f"Invalid value for '{option}'" in result.stderr
 
     def test_a_field_that_its_copy_has_lost_is_left_out_of_nothing(self, data, finished, tmp_path):
         out = tmp_path / "out"

@@ -63,7 +63,7 @@ def compare(
     data: Data,
     folder: Out,
     methods: Annotated[str, typer.Option(help=_METHODS)] = _PAPER,
-    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Parts of the cross-validation.")] = 5,
     group: Group = "field",
     binary: Binary = False,
     seeds: Seeds = "0",
@@ -122,7 +122,8 @@ def learning_curve(
     test: Annotated[
         int,
         typer.Option(
-            help="Test fields, the same for all sizes; of patients held out, at most so many a fold."
+            min=1,
+            help="Test fields, the same for all sizes; of patients held out, at most so many a fold.",
         ),
     ] = 64,
     group: Group = "field",
