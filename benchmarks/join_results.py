@@ -143,7 +143,7 @@ def _field(row: pd.Series, classes: tuple[str, ...]) -> dict[str, Any]:
         "cells": int(row["cells"]),
         PIECES: errors,
         **({} if any(map(isnan, of_found.values())) else {FOUND_CELLS: errors | of_found}),
-        **{name: row.get(name, nan) for name in DETECTION},
+        **{name: row[name] for name in DETECTION if name in row},
         **{figure: values(figure) for figure in PER_CLASS},
     }
 
