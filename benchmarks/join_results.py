@@ -26,6 +26,7 @@ from drepano.experiments.plan import FIELDS, Job, Plan, finished_jobs, read_plan
 from drepano.experiments.results import (
     DETECTION,
     ERRORS,
+    FOUND,
     FOUND_CELLS,
     OF_FOUND_CELLS,
     PER_CLASS,
@@ -136,7 +137,7 @@ def _field(row: pd.Series, classes: tuple[str, ...]) -> dict[str, Any]:
         return [None if pd.isna(row[f"{figure} {name}"]) else row[f"{figure} {name}"] for name in classes]
 
     errors = {name: int(row[name]) for name in ("true_cells", *ERRORS)}
-    of_found = {name: row.get(f"found {name}", nan) for name in OF_FOUND_CELLS}
+    of_found = {name: row.get(f"{FOUND}{name}", nan) for name in OF_FOUND_CELLS}
     return {
         "field": row["field"],
         "patient": None if pd.isna(row["patient"]) else row["patient"],

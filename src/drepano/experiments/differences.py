@@ -16,6 +16,7 @@ from drepano.experiments.plan import Plan
 from drepano.experiments.results import (
     DETECTION,
     ERRORS,
+    FOUND,
     FOUND_CELLS,
     OF_FOUND_CELLS,
     TOGETHER,
@@ -24,12 +25,12 @@ from drepano.experiments.results import (
     crops_table,
     number,
     results_by_method,
+    tell_of_found_cells,
     training_fields,
 )
 from drepano.experiments.statistics import Difference, paired_difference, verdict
 
-FOUND = "found "
-"""Begins the name of errors that are counted on the cells found, not on pieces of the map."""
+_OF_COUNTED_CELLS = (*(f"{FOUND}{error}" for error in (*OF_FOUND_CELLS, TOGETHER)), *DETECTION)
 _FIGURES = (
     "dice",
     "hausdorff",
@@ -40,8 +41,7 @@ _FIGURES = (
     "misclassified",
     TOGETHER,
     "missed",
-    *(f"{FOUND}{error}" for error in (*OF_FOUND_CELLS, TOGETHER)),
-    *DETECTION,
+    *_OF_COUNTED_CELLS,
 )
 """What methods are compared in on fields, pair by pair; with several classes of cells in each's Dice, too."""
 OF_CLASS = "dice of "
@@ -70,8 +70,9 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
     of_classes = [f"{OF_CLASS}{name}" for name in plan.classes[1:]]
     binary = len(of_classes) == 1
     figures = [figure for figure in _FIGURES if not (binary and figure == "misclassified")]
+    telling = [name for name, of_method in by_method.items() if tell_of_found_cells(of_method)]
     for figure in [*figures, *([] if binary else of_classes)]:
-        for first, second in combinations(by_method, 2):
+        for first, second in combinations(telling if figure in _OF_COUNTED_CELLS else by_method, 2):
             difference = _difference(by_method[first], by_method[second], figure, plan)
             if difference is not None:
                 differences.append(_as_json(figure, (first, second), difference))
@@ -152,7 +153,7 @@ def _by_field(
             elif figure.startswith(FOUND):
                 row = [count_errors(field, figure.removeprefix(FOUND), FOUND_CELLS)]
             elif figure in DETECTION:
-                row = [number(field.get(figure))]
+                row = [number(field[figure])]
             elif figure.startswith(OF_CLASS):
                 row = [number(field["dice"][classes.index(figure.removeprefix(OF_CLASS))])]
             else:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from drepano.cells import find_cells
 from drepano.datasets import FieldDataset
+from drepano.experiments.results import FOUND_CELLS, PIECES
 from drepano.experiments.working_copy import CELL_DIAMETER
 from drepano.field import Field, Segmentation
 from drepano.io import without_nan
@@ -83,7 +84,7 @@ class CellCounts:
         )
         return {
             "cells": int(cells.max(initial=0)),
-            "found_cell_errors": asdict(cell_errors(field.instances, segmentation.classes, cells)),
+            FOUND_CELLS: asdict(cell_errors(field.instances, segmentation.classes, cells)),
             "f1": detection.f1,
             "panoptic_quality": detection.panoptic_quality,
         }
@@ -155,15 +156,15 @@ def measure_truth(fields: FieldDataset, taxonomy: Taxonomy) -> list[dict[str, An
         Of every field ``field``, ``cell_errors``, ``found_cell_errors`` and ``dice``, 1 for every class.
     """
     rows = []
-    counts = CellCounts(taxonomy)
     for field in fields:
         assert field.instances is not None  # the working copy has them
-        truth = without_probabilities(field.class_map(taxonomy), taxonomy)
+        classes = field.class_map(taxonomy)
+        cells = find_cells(without_probabilities(classes, taxonomy))
         rows.append(
             {
                 "field": field.id,
-                "cell_errors": asdict(cell_errors(field.instances, truth.classes)),
-                "found_cell_errors": counts.add(field, truth)["found_cell_errors"],
+                PIECES: asdict(cell_errors(field.instances, classes)),
+                FOUND_CELLS: asdict(cell_errors(field.instances, classes, cells)),
                 "dice": [1.0] * len(taxonomy),
             }
         )
@@ -171,7 +172,7 @@ def measure_truth(fields: FieldDataset, taxonomy: Taxonomy) -> list[dict[str, An
 
 
 def without_probabilities(classes: NDArray[np.uint8], taxonomy: Taxonomy) -> Segmentation:
-    """A class map of a field of the working copy, which is all that `find_cells` looks at."""
+    """A class map of a field of the working copy, for `find_cells`, which does not look at probabilities."""
     return Segmentation(classes, np.empty((0, *classes.shape), np.float32), taxonomy, CELL_DIAMETER)
 
 
@@ -186,7 +187,7 @@ def _measure_field(
         "hausdorff": [distance.hausdorff for distance in distances],
         "hausdorff95": [distance.hausdorff95 for distance in distances],
         "surface_dice": [distance.surface_dice for distance in distances],
-        "cell_errors": asdict(cell_errors(instances, predicted)),
+        PIECES: asdict(cell_errors(instances, predicted)),
     }
 
 

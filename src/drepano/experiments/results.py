@@ -40,6 +40,8 @@ PIECES, FOUND_CELLS = "cell_errors", "found_cell_errors"
 """What errors are counted on: connected pieces of the map, as the paper does, and the cells found in them."""
 OF_FOUND_CELLS = ("joined", "artefacts")
 """Errors that differ between the two; the others are told from true cells and the map alone."""
+FOUND = "found "
+"""Begins the name of these among the figures and columns of fields: "found joined"."""
 DETECTION = ("f1", "panoptic_quality")
 """Figures of a field that tell how its cells were found."""
 
@@ -138,7 +140,7 @@ def fields_table(results: Sequence[Result], classes: Sequence[str]) -> pd.DataFr
                 for figure in PER_CLASS
                 for name, value in zip(classes, field[figure], strict=True)
             },
-            **{f"found {name}": field[FOUND_CELLS][name] for name in OF_FOUND_CELLS if FOUND_CELLS in field},
+            **{f"{FOUND}{name}": field[FOUND_CELLS][name] for name in OF_FOUND_CELLS if FOUND_CELLS in field},
             **{name: field[name] for name in DETECTION if name in field},
         }
         for result in results
@@ -152,18 +154,21 @@ def crops_table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame({**result["job"], **crop} for result in results for crop in result.get("crops", ()))
 
 
+def tell_of_found_cells(results: Sequence[Result]) -> bool:
+    """Whether all fields have `FOUND_CELLS` and `DETECTION`, which versions before 0.7 did not measure."""
+    return all(FOUND_CELLS in field for result in results for field in result["fields"])
+
+
 def training_fields(result: Result) -> int:
     """Training fields of a job of a learning curve."""
     return int(result["job"]["split"].rpartition("fields-")[2])
 
 
 def count_errors(field: dict[str, Any], error: str, counted_on: str = PIECES) -> float:
-    """Cell errors of one kind in a field, one of `ERRORS` or `TOGETHER`; NaN where it does not have them.
+    """Cell errors of one kind in a field, one of `ERRORS` or `TOGETHER`.
 
     Errors III of the paper are incomplete cells where cells are one class, else cells of two classes.
     """
-    if counted_on not in field:
-        return float("nan")
     counts = field[counted_on]
     if error != TOGETHER:
         return float(counts[error])

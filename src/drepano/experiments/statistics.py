@@ -31,8 +31,9 @@ class Difference:
     unit : str
         "patients" or "fields".
     left_out : int
-        Figures of a class in a field that do not count, because a training of one of the two has none: of
-        Dice where neither map nor truth have the class, of distances where one of them lacks it.
+        Figures in a field, of each class where they are of classes, that do not count, because a training of
+        one of the two has none: of Dice where neither map nor truth have the class, of distances where one
+        of them lacks it, of F1 where neither has cells.
     """
 
     mean: float

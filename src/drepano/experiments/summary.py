@@ -22,6 +22,7 @@ from drepano.experiments.results import (
     number,
     provenance,
     results_by_method,
+    tell_of_found_cells,
     training_fields,
 )
 
@@ -40,10 +41,9 @@ def summarise_methods(results: Sequence[Result], classes: Sequence[str]) -> dict
     Returns
     -------
     dict
-        By method, in the order of the results: all of `provenance`, ``overlap``, ``cell_errors``,
-        ``detection``, ``cell_recall``, ``count_error``, ``auc``, ``calibration_error``, ``calibration``,
-        ``roc``, ``confusion``, ``cell_confusion``, ``crops``, and ``fit_seconds``, NaN where all were
-        interrupted.
+        By method, in the order of the results: all of `provenance` and `summarise_fields`, ``detection``,
+        ``cell_recall``, ``auc``, ``calibration_error``, ``calibration``, ``roc``, ``confusion``,
+        ``cell_confusion``, and ``fit_seconds``, NaN where all were interrupted.
     """
     return {name: _of_method(of_method, classes) for name, of_method in results_by_method(results).items()}
 
@@ -104,7 +104,7 @@ def summarise_fields(results: Sequence[Result], classes: Sequence[str]) -> dict[
         "cell_errors": summarise_cell_errors(results),
         "count_error": _over_folds(results, _count_error),
     }
-    if all(FOUND_CELLS in field for result in results for field in result["fields"]):
+    if tell_of_found_cells(results):
         summary["found_cell_errors"] = summarise_cell_errors(results, FOUND_CELLS)
     if all("crops" in result for result in results):
         summary["crops"] = _crops(results)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
-from drepano.experiments.differences import CROPS, FOUND, OF_CLASS
-from drepano.experiments.results import TOGETHER
+from drepano.experiments.differences import CROPS, OF_CLASS
+from drepano.experiments.results import FOUND, TOGETHER
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, WORSE
 from drepano.methods import METHODS
 from drepano.reports.markdown import markdown_table
@@ -170,8 +170,8 @@ def _conditions(differences: Sequence[dict[str, Any]]) -> str:
             for figure, of_figure in counts.items()
         )
         sentences.append(
-            "Left out are values of a class in a field that are not defined for a training of either of the "
-            f"two ({'; '.join(left_out)})."
+            "Left out are values in a field, of Dice and distances those of a class, that are not defined "
+            f"for a training of either of the two ({'; '.join(left_out)})."
         )
     return " ".join(sentences)
 
