@@ -50,6 +50,18 @@ def test_the_dice_of_single_classes_has_a_table_of_its_own():
     assert "| U-Net | **better**: +0.0149<br>+0.0126 to +0.0171 |" in under[2]
 
 
+def test_counted_cells_have_a_table_of_their_own():
+    counted = [difference("dunet", "unet", "better", name, mean=-1.5) for name in ("found together", "f1")]
+    under = pairs_of_methods([*THREE, *counted], classes=5).split("### dU-Net against")[1].split("\n\n")
+    heads = [part.splitlines()[0] for part in under if part.startswith("|")][:2]
+    assert heads == [
+        "|  | Dice | HD95, px |",
+        "|  | counted cells: errors I + II + III a field | counted cells: F1 of a field |",
+    ]
+    assert "**better**: -1.50<br>" in under[2]
+    assert "**better**: -1.5000<br>" in under[2]
+
+
 def test_the_first_method_has_a_row_for_every_other_and_a_column_for_every_figure():
     rows = rows_under(pairs_of_methods(THREE, classes=2), "dU-Net against")
     assert rows[""] == ["Dice", "HD95, px"]
