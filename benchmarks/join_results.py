@@ -24,6 +24,7 @@ from drepano.experiments import summary
 from drepano.experiments.differences import method_differences
 from drepano.experiments.plan import FIELDS, Job, Plan, finished_jobs, read_plan
 from drepano.experiments.results import (
+    AUC,
     DETECTION,
     ERRORS,
     FOUND,
@@ -137,15 +138,19 @@ def _field(row: pd.Series, classes: tuple[str, ...]) -> dict[str, Any]:
         return [None if pd.isna(row[f"{figure} {name}"]) else row[f"{figure} {name}"] for name in classes]
 
     errors = {name: int(row[name]) for name in ("true_cells", *ERRORS)}
+    measured_later: dict[str, Any] = {}
     of_found = {name: row.get(f"{FOUND}{name}", nan) for name in OF_FOUND_CELLS}
+    if not any(map(isnan, of_found.values())):
+        measured_later |= {FOUND_CELLS: errors | of_found, **row[[*DETECTION]]}
+    if f"{AUC} {classes[0]}" in row and any(area is not None for area in values(AUC)):
+        measured_later[AUC] = values(AUC)
     return {
         "field": row["field"],
         "patient": None if pd.isna(row["patient"]) else row["patient"],
         "cells": int(row["cells"]),
         PIECES: errors,
-        **({} if any(map(isnan, of_found.values())) else {FOUND_CELLS: errors | of_found}),
-        **{name: row[name] for name in DETECTION if name in row},
         **{figure: values(figure) for figure in PER_CLASS},
+        **measured_later,
     }
 
 

@@ -104,6 +104,51 @@ def test_single_crops_are_compared_over_patients(plan, field, result, of, crop):
     assert row["verdict"] == "better"
 
 
+def test_mean_recall_weighs_a_rare_class_as_much_as_others(plan, field, result, of, crop):
+    """Of nine granular cells and one discocyte a patient one method has one of the former wrong, the other
+    the latter."""
+
+    def crops(patient, wrong):
+        rows = [crop(f"{patient}{i}", patient, i != wrong) for i in range(10)]
+        rows[9] |= {"true": "Dic+Ovl", "predicted": "none" if wrong == 9 else "Dic+Ovl"}
+        return rows
+
+    results = [
+        result(method, f"fold-{patient}", 0, [field("a", 0.9)], crops=crops(patient, wrong))
+        for method, wrong in (("dunet", 0), ("unet", 9))
+        for patient in "PQR"
+    ]
+    found = {one["figure"]: one for one in method_differences(of(results, "dunet", "unet"), plan)}
+    assert found["crops"]["mean"] == 0
+    recall = found["mean recall"]
+    assert recall["mean"] == pytest.approx((8 / 9 + 1) / 2 - (1 + 0) / 2)
+    assert (recall["fields"], recall["units"], recall["verdict"]) == (30, 3, "better")
+
+
+def test_crops_that_only_one_method_classified_are_no_part_of_a_pair(plan, field, result, crop):
+    results = [
+        result("dunet", "fold-1", 0, [field("a", 0.9)], crops=[crop("x", "P", True), crop("y", "P", False)]),
+        result("unet", "fold-1", 0, [field("a", 0.9)], crops=[crop("x", "P", True)]),
+    ]
+    found = {one["figure"]: one for one in method_differences(results, plan)}
+    for figure in ("crops", "mean recall"):
+        assert (found[figure]["fields"], found[figure]["mean"]) == (1, 0)
+
+
+def test_areas_under_roc_curves_are_compared_where_both_methods_have_them(plan, results, of):
+    def compared():
+        differences = method_differences(of(results, "dunet", "unet"), plan)
+        return [one for one in differences if one["figure"] == "auc"]
+
+    for one in results:
+        assert not compared()
+        for row in one["fields"]:
+            area = 0.9 if one["job"]["method"] == "dunet" else 0.8
+            row["auc"] = [area, None if row["field"] == "a" else area]
+    (area,) = compared()
+    assert (area["mean"], area["fields"], area["left_out"]) == (pytest.approx(0.1), 2, 1)
+
+
 def test_found_cells_are_compared_where_both_methods_and_all_their_seeds_tell_of_them(plan, results, of):
     def compared():
         differences = method_differences(of(results, "dunet", "unet"), plan)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from skimage.draw import disk
 
-from drepano.experiments.measure import CellCounts, without_probabilities
-from drepano.field import Field
+from drepano.experiments.measure import CellCounts, measure_method, without_probabilities
+from drepano.field import Field, Segmentation
 from drepano.metrics import cell_errors
 from drepano.taxonomy import BINARY
 
@@ -56,3 +59,20 @@ def test_a_field_without_cells_in_map_and_truth_has_no_f1():
     told = CellCounts(BINARY).add(field, without_probabilities(field.classes, BINARY))
     assert told["cells"] == 0
     assert np.isnan([told["f1"], told["panoptic_quality"]]).all()
+
+
+def test_the_area_under_the_roc_curve_is_told_of_each_field_and_of_all_pixels_together(two_touching_discs):
+    """Of two fields alike in one all pixels of cells are surer to be of a cell than all others, in the other
+    the other way round; the former's pixels are all surer than the latter's, so half of those of cells are
+    surer than all others."""
+    field = two_touching_discs
+    cell = [np.where(field.classes == 1, *levels).astype(np.float32) for levels in ((0.9, 0.6), (0.2, 0.3))]
+    trained = SimpleNamespace(
+        segment=lambda image: Segmentation(
+            field.classes, np.stack([1 - cell[image[0, 0, 0]], cell[image[0, 0, 0]]]), BINARY, 45.0
+        )
+    )
+    fields = [replace(field, id=str(n), image=np.full_like(field.image, n)) for n in (0, 1)]
+    measured = measure_method(trained, fields, BINARY, lambda *_: None)
+    assert [row["auc"] for row in measured.figures["fields"]] == [[1, 1], [0, 0]]
+    assert [curve["auc"] for curve in measured.figures["roc"]] == pytest.approx([0.5, 0.5])

@@ -43,6 +43,15 @@ def test_the_table_of_fields_has_errors_of_found_cells_where_they_are_known(resu
     assert table["found joined"][1:].isna().all()
 
 
+def test_the_table_of_fields_has_areas_under_roc_curves_where_they_are_known(results):
+    assert not any(column.startswith("auc") for column in fields_table(results, CLASSES))
+    results[0]["fields"][0]["auc"] = [0.75, None]
+    table = fields_table(results, CLASSES)
+    assert table["auc background"].tolist()[0] == 0.75
+    assert table["auc background"][1:].isna().all()
+    assert table["auc cell"].isna().all()
+
+
 def test_a_result_whose_fields_lack_a_figure_is_named(results, tmp_path):
     path = tmp_path / "result.json"
     path.write_text(json.dumps(results[0]))

@@ -73,6 +73,16 @@ def test_fields_in_any_order_and_number_give_the_same_curves():
         np.testing.assert_allclose(gathered(given).calibration()[1], gathered(other).calibration()[1])
 
 
+def test_curves_of_fields_add_up_to_those_of_all():
+    given = list(fields())
+    total = gathered(given[:1])
+    for one in given[1:]:
+        total += gathered([one])
+    for ours, theirs in zip(total.roc(), gathered(given).roc(), strict=True):
+        np.testing.assert_array_equal(ours.true_positive_rate, theirs.true_positive_rate)
+    np.testing.assert_allclose(total.calibration()[1], gathered(given).calibration()[1])
+
+
 def test_curves_run_from_corner_to_corner_and_never_back():
     for curve in gathered(fields()).roc():
         for rates in (curve.false_positive_rate, curve.true_positive_rate):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from drepano.experiments.plan import Plan
 from drepano.experiments.results import (
+    AUC,
     DETECTION,
     ERRORS,
     FOUND,
@@ -25,7 +26,7 @@ from drepano.experiments.results import (
     crops_table,
     number,
     results_by_method,
-    tell_of_found_cells,
+    tell_of,
     training_fields,
 )
 from drepano.experiments.statistics import Difference, paired_difference, verdict
@@ -35,6 +36,7 @@ _FIGURES = (
     "dice",
     "hausdorff",
     "hausdorff95",
+    AUC,
     "joined",
     "artefacts",
     "incomplete",
@@ -46,9 +48,12 @@ _FIGURES = (
 """What methods are compared in on fields, pair by pair; with several classes of cells in each's Dice, too."""
 OF_CLASS = "dice of "
 """Begins the name of the last: "dice of Grl"."""
-CROPS = "crops"
-"""What they are compared in on single crops: the share that is given the right class."""
-_LARGER_IS_BETTER = ("dice", *DETECTION, CROPS)
+_MEASURED_LATER = {AUC: AUC, **dict.fromkeys(_OF_COUNTED_CELLS, FOUND_CELLS)}
+"""Of figures that not all versions measured the part of a field's result that tells of them."""
+CROPS, RECALL = "crops", "mean recall"
+"""What they are compared in on single crops: the share that is given the right class, and that share of each
+class, averaged over classes."""
+_LARGER_IS_BETTER = ("dice", AUC, *DETECTION, CROPS, RECALL)
 
 
 def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:
@@ -70,35 +75,55 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
     of_classes = [f"{OF_CLASS}{name}" for name in plan.classes[1:]]
     binary = len(of_classes) == 1
     figures = [figure for figure in _FIGURES if not (binary and figure == "misclassified")]
-    telling = [name for name, of_method in by_method.items() if tell_of_found_cells(of_method)]
     for figure in [*figures, *([] if binary else of_classes)]:
-        for first, second in combinations(telling if figure in _OF_COUNTED_CELLS else by_method, 2):
+        for first, second in combinations(_telling(by_method, figure), 2):
             difference = _difference(by_method[first], by_method[second], figure, plan)
             if difference is not None:
                 differences.append(_as_json(figure, (first, second), difference))
-    for first, second in combinations(by_method, 2):
-        difference = _crop_difference(by_method[first], by_method[second])
-        if difference is not None:
-            differences.append(_as_json(CROPS, (first, second), difference))
+    for figure in (CROPS, RECALL):
+        for first, second in combinations(by_method, 2):
+            difference = _crop_difference(by_method[first], by_method[second], figure)
+            if difference is not None:
+                differences.append(_as_json(figure, (first, second), difference))
     return differences
 
 
-def _crop_difference(first: Sequence[Result], second: Sequence[Result]) -> Difference | None:
-    """In single crops that are given the right class; None where the two have none in common."""
+def _telling(by_method: dict[str, list[Result]], figure: str) -> list[str]:
+    """Methods all of whose results tell of a figure; earlier versions did not measure some."""
+    needed = _MEASURED_LATER.get(figure)
+    return [name for name, results in by_method.items() if needed is None or tell_of(needed, results)]
+
+
+def _crop_difference(first: Sequence[Result], second: Sequence[Result], figure: str) -> Difference | None:
+    """In `CROPS` or `RECALL`, of the crops that both classified; None where there are none.
+
+    A mean over classes of each one's share is a mean over crops, those of a rare class weighing more.
+    """
     tables = [crops_table(results) for results in (first, second)]
     if not all(map(len, tables)):
         return None
-    one, other = (_right_by_crop(table) for table in tables)
-    crops = pd.concat(tables)
-    patients, folds = (dict(zip(crops["crop"], crops[name], strict=True)) for name in ("patient", "split"))
-    return paired_difference(one, other, patients, folds) if one.keys() & other.keys() else None
+    common = set(tables[0]["crop"]) & set(tables[1]["crop"])
+    crops = pd.concat(tables).drop_duplicates("crop").set_index("crop").loc[sorted(common)]
+    if crops.empty:
+        return None
+    weights = pd.Series(1.0, crops.index)
+    if figure == RECALL:
+        counts = crops["true"].value_counts()
+        weights = len(crops) / len(counts) / crops["true"].map(counts)
+    one, other = (_right_by_crop(table, weights) for table in tables)
+    patients, folds = (dict(zip(crops.index, crops[name], strict=True)) for name in ("patient", "split"))
+    return paired_difference(one, other, patients, folds)
 
 
-def _right_by_crop(crops: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-    """For every crop whether it was given the right class, (seeds,); NaN where a seed lacks it."""
+def _right_by_crop(crops: pd.DataFrame, weights: pd.Series) -> dict[str, NDArray[np.float64]]:
+    """For every crop with a weight that weight if it was given the right class, else 0, (seeds,); NaN where
+    a seed lacks it."""
     right = (crops["true"] == crops["predicted"]).astype(float)
-    table = crops.assign(right=right).pivot(index="crop", columns="seed", values="right")
-    return {str(crop): row for crop, row in zip(table.index, table.to_numpy(), strict=True)}
+    table = crops.assign(right=right).pivot(index="crop", columns="seed", values="right").loc[weights.index]
+    return {
+        str(crop): weight * row
+        for crop, weight, row in zip(weights.index, weights, table.to_numpy(), strict=True)
+    }
 
 
 def _difference(

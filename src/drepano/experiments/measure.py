@@ -12,7 +12,7 @@ from PIL import Image
 
 from drepano.cells import find_cells
 from drepano.datasets import FieldDataset
-from drepano.experiments.results import FOUND_CELLS, PIECES
+from drepano.experiments.results import AUC, FOUND_CELLS, PIECES
 from drepano.experiments.working_copy import CELL_DIAMETER
 from drepano.field import Field, Segmentation
 from drepano.io import without_nan
@@ -115,13 +115,16 @@ def measure_method(
         assert field.instances is not None  # the working copy has them
         classes, instances = field.class_map(taxonomy), field.instances
         confusion += confusion_matrix(classes, segmentation.classes, len(taxonomy))
-        curves.add(classes, segmentation.probabilities)
+        own_curves = PixelCurves(len(taxonomy))
+        own_curves.add(classes, segmentation.probabilities)
+        curves += own_curves
         rows.append(
             {
                 "field": field.id,
                 "patient": field.patient,
                 **counts.add(field, segmentation),
                 **_measure_field(classes, instances, segmentation),
+                AUC: [curve.auc for curve in own_curves.roc()],
             }
         )
         maps[field.id] = _as_png(segmentation.classes)

@@ -44,6 +44,8 @@ FOUND = "found "
 """Begins the name of these among the figures and columns of fields: "found joined"."""
 DETECTION = ("f1", "panoptic_quality")
 """Figures of a field that tell how its cells were found."""
+AUC = "auc"
+"""Area under the ROC curve of a field's own pixels, a value a class; of results since version 0.8."""
 
 
 def read_result(path: Path) -> Result:
@@ -126,9 +128,9 @@ def fields_table(results: Sequence[Result], classes: Sequence[str]) -> pd.DataFr
     -------
     pandas.DataFrame
         Columns ``method``, ``split``, ``seed``, ``field``, ``patient``, ``cells`` (predicted),
-        ``true_cells``, the `ERRORS`, ``<figure> <class>`` for the figures in `PER_CLASS`, ``found <error>``
-        for those `OF_FOUND_CELLS`, and `DETECTION`; empty where a figure is not defined. Results of versions
-        before 0.7 do not have the last two.
+        ``true_cells``, the `ERRORS`, ``<figure> <class>`` for the figures in `PER_CLASS` and `AUC`,
+        ``found <error>`` for those `OF_FOUND_CELLS`, and `DETECTION`; empty where a figure is not defined.
+        Results of versions before 0.7 do not have the last two, those before 0.8 no `AUC`.
     """
     return pd.DataFrame(
         {
@@ -137,7 +139,8 @@ def fields_table(results: Sequence[Result], classes: Sequence[str]) -> pd.DataFr
             **{name: field["cell_errors"][name] for name in ("true_cells", *ERRORS)},
             **{
                 f"{figure} {name}": value
-                for figure in PER_CLASS
+                for figure in (*PER_CLASS, AUC)
+                if figure in field
                 for name, value in zip(classes, field[figure], strict=True)
             },
             **{f"{FOUND}{name}": field[FOUND_CELLS][name] for name in OF_FOUND_CELLS if FOUND_CELLS in field},
@@ -154,9 +157,9 @@ def crops_table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame({**result["job"], **crop} for result in results for crop in result.get("crops", ()))
 
 
-def tell_of_found_cells(results: Sequence[Result]) -> bool:
-    """Whether all fields have `FOUND_CELLS` and `DETECTION`, which versions before 0.7 did not measure."""
-    return all(FOUND_CELLS in field for result in results for field in result["fields"])
+def tell_of(figure: str, results: Sequence[Result]) -> bool:
+    """Whether all fields have a figure that earlier versions did not measure, `FOUND_CELLS` or `AUC`."""
+    return all(figure in field for result in results for field in result["fields"])
 
 
 def training_fields(result: Result) -> int:

@@ -22,7 +22,7 @@ from drepano.experiments.results import (
     number,
     provenance,
     results_by_method,
-    tell_of_found_cells,
+    tell_of,
     training_fields,
 )
 
@@ -104,7 +104,7 @@ def summarise_fields(results: Sequence[Result], classes: Sequence[str]) -> dict[
         "cell_errors": summarise_cell_errors(results),
         "count_error": _over_folds(results, _count_error),
     }
-    if tell_of_found_cells(results):
+    if tell_of(FOUND_CELLS, results):
         summary["found_cell_errors"] = summarise_cell_errors(results, FOUND_CELLS)
     if all("crops" in result for result in results):
         summary["crops"] = _crops(results)

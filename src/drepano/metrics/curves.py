@@ -88,6 +88,13 @@ class PixelCurves:
         for row, weights in enumerate((None, confidence, right)):
             self._calibration[row] += np.bincount(bins, weights, minlength=_CALIBRATION_BINS)
 
+    def __iadd__(self, other: PixelCurves) -> PixelCurves:
+        """The pixels of other fields, which have the same classes."""
+        self._of_class += other._of_class
+        self._of_others += other._of_others
+        self._calibration += other._calibration
+        return self
+
     def roc(self) -> list[Roc]:
         """The curve of every class (the paper's Fig. 5).
 

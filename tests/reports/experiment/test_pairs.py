@@ -118,6 +118,7 @@ def test_it_is_said_on_what_and_what_is_left_out():
             difference("dunet", "unet", "better", left_out=2, **of_patients),
             difference("dunet", "pspnet", "better", left_out=27, **of_patients),
             difference("dunet", "unet", "better", "crops", fields=915, **of_patients),
+            difference("dunet", "unet", "better", "mean recall", fields=915, **of_patients),
         ],
         classes=5,
     )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
-from drepano.experiments.differences import CROPS, OF_CLASS
-from drepano.experiments.results import FOUND, TOGETHER
+from drepano.experiments.differences import CROPS, OF_CLASS, RECALL
+from drepano.experiments.results import AUC, FOUND, TOGETHER
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, WORSE
 from drepano.methods import METHODS
 from drepano.reports.markdown import markdown_table
@@ -17,8 +17,10 @@ _FIGURES = {
     "dice": ("Dice", 4),
     TOGETHER: ("errors I + II + III a field", 2),
     CROPS: ("share of crops right", 4),
+    RECALL: ("mean recall of crops", 4),
     "hausdorff": ("Hausdorff, px", 2),
     "hausdorff95": ("HD95, px", 2),
+    AUC: ("AUC of a field", 4),
     "joined": ("errors I a field", 2),
     "artefacts": ("errors II a field", 2),
     "incomplete": ("errors III, incomplete, a field", 2),
@@ -34,7 +36,7 @@ _OF_COUNTED_CELLS = {
     "panoptic_quality": ("counted cells: panoptic quality of a field", 4),
 }
 """The same of what is compared in the cells that are made of a map's pieces."""
-
+_OF_CROPS = (CROPS, RECALL)
 
 _INTERVALS = (
     "An interval reaches as far as the farthest of a bootstrap over {units} and seeds and of Student's over "
@@ -60,7 +62,7 @@ def pairs_of_methods(differences: Sequence[dict[str, Any]], classes: int) -> str
         *_heading(differences),
         "The figure of the method in the heading less that of the method of the row, and its 95 % interval. "
         "Better and worse are said of the former, where the difference is more than chance."
-        + (" Dice and distances are averages over the classes." if classes > 2 else ""),
+        + (" Dice, distances and AUC are averages over the classes." if classes > 2 else ""),
         *_against_others(first, differences),
         _conditions(differences),
     ]
@@ -155,7 +157,7 @@ def _cell(difference: dict[str, Any]) -> str:
 
 def _conditions(differences: Sequence[dict[str, Any]]) -> str:
     """How many fields and crops the pairs have in common, and what is left out of them."""
-    units = next((one["unit"] for one in differences if one["figure"] != CROPS), "fields")
+    units = next((one["unit"] for one in differences if one["figure"] not in _OF_CROPS), "fields")
     sentences = [
         f"The two of a pair have in common {_in_common(differences)}.",
         _INTERVALS.format(units=units),
@@ -170,8 +172,8 @@ def _conditions(differences: Sequence[dict[str, Any]]) -> str:
             for figure, of_figure in counts.items()
         )
         sentences.append(
-            "Left out are values in a field, of Dice and distances those of a class, that are not defined "
-            f"for a training of either of the two ({'; '.join(left_out)})."
+            "Left out are values in a field, of Dice, distances and AUC those of a class, that are not "
+            f"defined for a training of either of the two ({'; '.join(left_out)})."
         )
     return " ".join(sentences)
 
@@ -179,8 +181,8 @@ def _conditions(differences: Sequence[dict[str, Any]]) -> str:
 def _in_common(differences: Sequence[dict[str, Any]]) -> str:
     """Such as "72 to 90 fields of 4 patients and 915 crops of 4 patients"."""
     kinds = {
-        "field": [one for one in differences if one["figure"] != CROPS],
-        "crop": [one for one in differences if one["figure"] == CROPS],
+        "field": [one for one in differences if one["figure"] not in _OF_CROPS],
+        "crop": [one for one in differences if one["figure"] in _OF_CROPS],
     }
     parts = []
     for noun, of_kind in kinds.items():
