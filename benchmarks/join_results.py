@@ -233,6 +233,8 @@ def write(folder: Path, plan: Plan, of_all: Summary, results: list[Result]) -> N
 
 
 def _figures(of_all: Summary) -> Iterator[tuple[str, bytes]]:
+    if of_all["differences"]:
+        yield "differences", figures.draw_differences(of_all["differences"])
     yield "roc", figures.draw_roc(of_all)
     yield "confusion", figures.draw_confusion(of_all)
     yield "calibration", figures.draw_calibration(of_all)

@@ -15,7 +15,15 @@ from drepano.errors import DrepanoError
 from drepano.experiments.plan import read_plan
 
 BUDGET = ["--steps", "12", "--batch-size", "2", "--crop-size", "32", "--validate-every", "6"]
-KEPT = ["plan.json", "summary.json", "fields.csv", "crops.csv", "tables.md", "roc.png", "validation.png"]
+KEPT = [
+    "plan.json",
+    "summary.json",
+    "fields.csv",
+    "crops.csv",
+    "tables.md",
+    "differences.png",
+    "validation.png",
+]
 
 
 def run(*arguments):
@@ -85,7 +93,7 @@ def comparable(summary):
 
 
 def test_the_joined_are_as_one_run_of_all(join_results, whole_and_parts, kept):
-    whole, _, others = whole_and_parts
+    whole, part, others = whole_and_parts
     join_results.main(kept, others)
     found, expected = (
         comparable(json.loads((folder / "summary.json").read_text())) for folder in (kept, whole)
@@ -96,7 +104,8 @@ def test_the_joined_are_as_one_run_of_all(join_results, whole_and_parts, kept):
         tables = [pd.read_csv(folder / name) for folder in (kept, whole)]
         tables = [table.sort_values(["method", "seed", of], ignore_index=True) for table in tables]
         pd.testing.assert_frame_equal(*tables)
-    assert (kept / "validation.png").read_bytes() != (whole_and_parts[1] / "validation.png").read_bytes()
+    for name in ("differences.png", "validation.png"):
+        assert (kept / name).read_bytes() != (part / name).read_bytes()
 
 
 def test_of_a_run_without_jobs_what_has_been_measured_is_told_anew(

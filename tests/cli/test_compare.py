@@ -76,10 +76,11 @@ class TestCompare:
             assert sorted(sides["training"] + sides["validation"]) == sorted(split["training"])
 
     def test_pages_hold_nothing_of_methods_asked_for_before(self, data, tmp_path):
-        assert compare(data, tmp_path / "out", "--binary", methods="unet").exit_code == 0
-        assert (tmp_path / "out/validation.png").is_file()
+        figures = [tmp_path / "out" / name for name in ("validation.png", "differences.png")]
+        assert compare(data, tmp_path / "out", "--binary", methods="unet,region-growing").exit_code == 0
+        assert all(figure.is_file() for figure in figures)
         assert compare(data, tmp_path / "out", "--binary", methods="region-growing").exit_code == 0
-        assert not (tmp_path / "out/validation.png").exists()
+        assert not any(figure.exists() for figure in figures)
 
     def test_without_instance_maps_it_is_said_what_true_cells_are(self, data, tmp_path):
         shutil.copytree(data, tmp_path / "data")

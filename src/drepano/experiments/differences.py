@@ -53,7 +53,7 @@ _MEASURED_LATER = {AUC: AUC, **dict.fromkeys(_OF_COUNTED_CELLS, FOUND_CELLS)}
 CROPS, RECALL = "crops", "mean recall"
 """What they are compared in on single crops: the share that is given the right class, and that share of each
 class, averaged over classes."""
-_LARGER_IS_BETTER = ("dice", AUC, *DETECTION, CROPS, RECALL)
+LARGER_IS_BETTER = ("dice", AUC, *DETECTION, CROPS, RECALL)
 
 
 def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ def _as_json(figure: str, names: tuple[str, str], difference: Difference) -> dic
         "first": names[0],
         "second": names[1],
         **asdict(difference),
-        "verdict": verdict(difference, figure.startswith(_LARGER_IS_BETTER)),
+        "verdict": verdict(difference, figure.startswith(LARGER_IS_BETTER)),
     }
 
 

@@ -76,6 +76,53 @@ def test_calibration_has_the_share_right_over_the_confidence(panels):
     assert 0.4 < panel.get_xlim()[0] < 0.5 and 0.4 < panel.get_ylim()[0] < 0.5
 
 
+def pair(second, mean, low, high, verdict, figure="dice"):
+    ends = {"mean": mean, "low": low, "high": high}
+    return {"figure": figure, "first": "dunet", "second": second, "verdict": verdict, **ends}
+
+
+def test_differences_have_a_panel_a_figure_and_a_row_for_every_other_method(panels):
+    drawn = panels(
+        figures.draw_differences,
+        [
+            pair("unet", 0.01, -0.01, 0.03, "not told apart"),
+            pair("pspnet", 0.04, 0.02, 0.06, "better"),
+            pair("pspnet", 1.5, 1.0, 2.0, "worse", "hausdorff"),
+            {**pair("pspnet", 0.1, 0.1, 0.1, "better"), "first": "unet"},
+        ],
+    )
+    assert [panel.get_title() for panel in drawn] == [
+        "Dice (right is better)",
+        "Hausdorff, px (left is better)",
+    ]
+    dice, distance = drawn
+    assert [label.get_text() for label in distance.get_yticklabels()] == ["U-Net", "PSPNet"]
+    of_unet, mean_of_unet, of_pspnet, mean_of_pspnet, zero = (
+        line.get_xydata().tolist() for line in dice.lines
+    )
+    assert (of_unet, mean_of_unet) == ([[-0.01, 0], [0.03, 0]], [[0.01, 0]])
+    assert (of_pspnet, mean_of_pspnet) == ([[0.02, 1], [0.06, 1]], [[0.04, 1]])
+    assert [x for x, _ in zero] == [0, 0]
+    assert dice.lines[0].get_color() != dice.lines[2].get_color() != distance.lines[0].get_color()
+    assert distance.get_xlim()[0] < 0 < 2 < distance.get_xlim()[1]
+
+
+def test_what_lies_far_beyond_all_other_differences_is_written_at_the_edge(panels):
+    near = [pair(name, 0.01, 0.0, 0.02, "not told apart") for name in ("unet", "pspnet", "dynunet")]
+    (panel,) = panels(figures.draw_differences, [*near, pair("region-growing", 0.5, 0.4, 0.6, "better")])
+    (text,) = panel.texts
+    assert text.get_text() == "+0.5000 \u25b6"
+    assert text.get_position()[1] == 3
+    assert panel.get_xlim()[1] < 0.1
+
+
+def test_a_difference_without_an_interval_is_a_dot(panels):
+    nan = float("nan")
+    (panel,) = panels(figures.draw_differences, [pair("unet", 0.0, nan, nan, "no interval")])
+    assert [0.0, 0] in [line.get_xydata().tolist()[0] for line in panel.lines]
+    assert panel.get_xlim() == (-1, 1)
+
+
 def test_a_learning_curve_goes_up_in_numbers_of_fields_not_of_letters(panels):
     def point(mean):
         return {"mean": mean, "sd_over_seeds": 0.01}

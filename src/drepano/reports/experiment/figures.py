@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drepano.experiments.differences import CROPS, LARGER_IS_BETTER
+from drepano.experiments.results import FOUND, TOGETHER
+from drepano.experiments.statistics import BETTER, NO_INTERVAL, NOT_TOLD_APART, WORSE
 from drepano.methods import METHODS
+from drepano.reports.experiment.pairs import heading_and_digits
 from drepano.reports.svg import hexadecimal
 from drepano.taxonomy import Taxonomy
 
@@ -20,6 +24,10 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 """Okabe and Ito's, which colour-blind readers can tell apart; line styles tell more than eight apart."""
 _STYLES = ("-", "--", ":", "-.")
 _INCHES, _DOTS = 4.2, 150
+_DRAWN_PAIRS = ("dice", TOGETHER, f"{FOUND}{TOGETHER}", "hausdorff", "hausdorff95", CROPS)
+_OF_VERDICT = {BETTER: "#0072B2", WORSE: "#D55E00", NOT_TOLD_APART: "#777777", NO_INTERVAL: "#bbbbbb"}
+_SPAN_OF_PAIRS = 3.0
+"""How far a panel of pairs reaches, in medians of how far its intervals do."""
 _FEWEST_OF_BIN = 1e-4
 """Share of all pixels."""
 _LEAST_SPAN = 0.02
@@ -107,6 +115,61 @@ def draw_validation(curves: Mapping[str, Sequence[Mapping[str, Sequence[float]]]
     return _as_png(figure)
 
 
+def draw_differences(differences: Sequence[Mapping[str, Any]]) -> bytes:
+    """The first method less every other, with intervals: a panel a figure, a row a method.
+
+    What lies beyond a panel is written at its edge: of ten methods one may be far behind all others.
+
+    Parameters
+    ----------
+    differences : sequence of mappings
+        From `drepano.experiments.differences.method_differences`, at least one.
+    """
+    from matplotlib.lines import Line2D
+
+    first = differences[0]["first"]
+    of_first = [one for one in differences if one["first"] == first]
+    others = list(dict.fromkeys(one["second"] for one in of_first))
+    shown = [name for name in _DRAWN_PAIRS if any(one["figure"] == name for one in of_first)]
+    figure, panels = _panels(len(shown), rows_of_text=len(others))
+    for panel, name in zip(panels, shown, strict=True):
+        _draw_pairs(panel, [one for one in of_first if one["figure"] == name], others)
+        title, _ = heading_and_digits(name)
+        better = "right" if name.startswith(LARGER_IS_BETTER) else "left"
+        panel.set_title(f"{title} ({better} is better)", fontsize=9)
+        panel.set_yticks(range(len(others)), [METHODS[other] for other in others], fontsize=7)
+        panel.set_ylim(len(others) - 0.5, -0.5)
+    said = [verdict for verdict in _OF_VERDICT if any(one["verdict"] == verdict for one in of_first)]
+    entries = [Line2D([], [], color=_OF_VERDICT[verdict], marker="o", label=verdict) for verdict in said]
+    figure.suptitle(f"{METHODS[first]} less the method of the row, 95 % intervals", fontsize=10)
+    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), fontsize=8)
+    return _as_png(figure)
+
+
+def _draw_pairs(panel: Any, pairs: Sequence[Mapping[str, Any]], others: Sequence[str]) -> None:
+    """Of one figure a dot and an interval in the row of each of the `others`."""
+    ends = np.array([[one["mean"], one["low"], one["high"]] for one in pairs])
+    limit = _SPAN_OF_PAIRS * np.median(np.nanmax(np.abs(ends), axis=1))
+    left, right = (np.clip(end, -limit, limit) for end in (np.nanmin(ends), np.nanmax(ends)))
+    left, right = min(left, 0), max(right, 0)
+    margin = 0.05 * (right - left) or 1.0
+    digits = heading_and_digits(pairs[0]["figure"])[1]
+    for one in pairs:
+        colour, row, mean = _OF_VERDICT[one["verdict"]], others.index(one["second"]), one["mean"]
+        if left <= mean <= right:
+            panel.plot([one["low"], one["high"]], [row, row], color=colour, linewidth=2)
+            panel.plot(mean, row, "o", color=colour, markersize=5)
+        elif mean < left:
+            panel.text(left, row, f"\u25c0 {mean:+.{digits}f}", color=colour, va="center", fontsize=7)
+        else:
+            text = f"{mean:+.{digits}f} \u25b6"
+            panel.text(right, row, text, color=colour, va="center", ha="right", fontsize=7)
+    panel.axvline(0, color="black", linewidth=0.8)
+    panel.set_xlim(left - margin, right + margin)
+    panel.locator_params(axis="x", nbins=5)
+    panel.tick_params(axis="x", labelsize=7)
+
+
 def draw_learning_curve(summary: dict[str, Any]) -> bytes:
     """Dice against the number of training fields (the paper's Fig. 7); bars are one SD over seeds."""
     figure, (panel,) = _panels(1)
@@ -158,14 +221,16 @@ def draw_maps(
     return _as_png(figure)
 
 
-def _panels(count: int, square: bool = False, legend: bool = False) -> tuple[Figure, list[Any]]:
-    """`legend` leaves room for one at the right of every panel."""
+def _panels(
+    count: int, square: bool = False, legend: bool = False, rows_of_text: int | None = None
+) -> tuple[Figure, list[Any]]:
+    """`legend` leaves room for one at the right of each, `rows_of_text` makes each as high as these."""
     from matplotlib.figure import Figure
 
     columns = min(count, 2 if legend or count == 4 else 3)
     rows = -(-count // columns)
     width = _INCHES * (1.8 if legend else 1)
-    height = _INCHES * (0.9 if square else 0.85)
+    height = _INCHES * (0.9 if square else 0.85) if rows_of_text is None else 1.0 + 0.22 * rows_of_text
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=_DOTS)
     panels = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for unused in panels[count:]:

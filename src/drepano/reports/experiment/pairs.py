@@ -125,13 +125,14 @@ def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> list[st
     for group in (_FIGURES, _OF_COUNTED_CELLS, of_classes):
         figures = [figure for figure in group if figure in compared]
         if figures:
-            head = ["", *(_heading_and_digits(figure)[0] for figure in figures)]
+            head = ["", *(heading_and_digits(figure)[0] for figure in figures)]
             rows = [[_title(two), *(cells.get((two, figure), "") for figure in figures)] for two in seconds]
             parts.append(markdown_table(head, rows))
     return parts
 
 
-def _heading_and_digits(figure: str) -> tuple[str, int]:
+def heading_and_digits(figure: str) -> tuple[str, int]:
+    """How a figure that methods are compared in is called, and its decimal places."""
     if figure.startswith(OF_CLASS):
         return figure.replace(OF_CLASS, "Dice of "), 4
     return (_FIGURES | _OF_COUNTED_CELLS)[figure]
@@ -145,7 +146,7 @@ def _title(name: str) -> str:
 
 def _cell(difference: dict[str, Any]) -> str:
     """Such as "**better**: +0.0149<br>+0.0126 to +0.0171", in two lines since such tables are wide."""
-    digits, verdict = _heading_and_digits(difference["figure"])[1], difference["verdict"]
+    digits, verdict = heading_and_digits(difference["figure"])[1], difference["verdict"]
     said = f"**{verdict}**" if verdict in (BETTER, WORSE) else verdict
     size = f"{said}: {difference['mean']:+.{digits}f}"
     if isnan(difference["low"]):
@@ -168,7 +169,7 @@ def _conditions(differences: Sequence[dict[str, Any]]) -> str:
             figure: [one["left_out"] for one in differences if one["figure"] == figure] for figure in figures
         }
         left_out = (
-            f"{_heading_and_digits(figure)[0]}: {_range(of_figure, 'value')} a pair"
+            f"{heading_and_digits(figure)[0]}: {_range(of_figure, 'value')} a pair"
             for figure, of_figure in counts.items()
         )
         sentences.append(

@@ -39,7 +39,7 @@ from drepano.reports.page import write_page
 
 SUMMARY, PER_FIELD, PER_CROP = "summary.json", "fields.csv", "crops.csv"
 TABLES, PAGE = "tables.md", "report.html"
-_VALIDATION = "validation"
+_DIFFERENCES, _VALIDATION = "differences", "validation"
 
 
 def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
@@ -81,6 +81,7 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
     markdown = comparison_markdown(summary)
     typical, hardest = _typical_and_hardest(results, plan.classes)
     drawn = {
+        **_differences_figure(summary),
         "roc": (
             "ROC of pixels (the paper's Fig. 5), linear up to 0.001 and logarithmic from there, mean over "
             "folds and seeds",
@@ -154,6 +155,14 @@ def truth_errors(plan: Plan, dataset: FieldDataset) -> dict[str, Any]:
     return {counted_on: summarise_cell_errors(results, counted_on) for counted_on in (PIECES, FOUND_CELLS)}
 
 
+def _differences_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
+    """Nothing where no two methods have a field in common."""
+    if not summary["differences"]:
+        return {}
+    caption = "The first method against the others, pair by pair on the same fields"
+    return {_DIFFERENCES: (caption, figures.draw_differences(summary["differences"]))}
+
+
 def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
     """Nothing where no method is a network."""
     if not summary["validation"]:
@@ -179,8 +188,8 @@ def write_data(
 def _write_pages(experiment: Path, markdown: str, drawn: Mapping[str, tuple[str, bytes]]) -> Path:
     """Tables as Markdown, figures as PNG, and all of it on one page."""
     write_text(experiment / TABLES, markdown)
-    if _VALIDATION not in drawn:  # of methods that were asked for before
-        (experiment / f"{_VALIDATION}.png").unlink(missing_ok=True)
+    for name in {_DIFFERENCES, _VALIDATION} - drawn.keys():  # of methods that were asked for before
+        (experiment / f"{name}.png").unlink(missing_ok=True)
     for name, (_, png) in drawn.items():
         write_bytes(experiment / f"{name}.png", png)
     write_page(experiment / PAGE, markdown, dict(drawn.values()))
