@@ -4,12 +4,13 @@ RESULTS is a folder of ``benchmarks/results/``, of which no whole run is left; R
 with the same plan, with jobs that RESULTS lacks. What RESULTS has of every field and crop, and its means, are
 joined with those of the jobs, so that it shows what one run of all of them would: figures of fields to five
 digits, as ``fields.csv`` has them, all else exactly, but for the time of a fit of a method whose seeds are
-joined, which is left out. With a RUN that has its fields only, RESULTS gets what this version says of more.
+joined, which is left out. If RUN has only ``plan.json`` and ``fields/``, RESULTS is written anew with
+everything that this version reports.
 """
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan, nan, sqrt
 from pathlib import Path
@@ -38,7 +39,7 @@ from drepano.experiments.results import (
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import without_nan, write_bytes, write_text
 from drepano.methods import METHODS
-from drepano.reports.experiment import figures, report
+from drepano.reports.experiment import report
 from drepano.reports.experiment.tables import comparison_markdown
 
 Summary = dict[str, Any]
@@ -228,18 +229,8 @@ def _joined_bins(one: Summary, other: Summary) -> Summary:
 def write(folder: Path, plan: Plan, of_all: Summary, results: list[Result]) -> None:
     report.write_data(folder, plan, of_all, results)
     write_text(folder / report.TABLES, comparison_markdown(of_all))
-    for name, png in _figures(of_all):
+    for name, (_, png) in report.comparison_figures(of_all).items():
         write_bytes(folder / f"{name}.png", png)
-
-
-def _figures(of_all: Summary) -> Iterator[tuple[str, bytes]]:
-    if of_all["differences"]:
-        yield "differences", figures.draw_differences(of_all["differences"])
-    yield "roc", figures.draw_roc(of_all)
-    yield "confusion", figures.draw_confusion(of_all)
-    yield "calibration", figures.draw_calibration(of_all)
-    if of_all["validation"]:
-        yield "validation", figures.draw_validation(of_all["validation"])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ KEPT = [
     "fields.csv",
     "crops.csv",
     "tables.md",
+    "roc.png",
     "differences.png",
     "validation.png",
 ]

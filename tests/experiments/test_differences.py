@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 
 from drepano.experiments.differences import curve_differences, method_differences
+from drepano.experiments.results import PER_CLASS
 
 CLASSES = ("background", "cell")
+
+
+def with_other(field, dice):
+    """The row of a field of a third class, too."""
+    return {
+        **field,
+        **{figure: [*field[figure], None] for figure in PER_CLASS},
+        "dice": [*field["dice"], dice],
+    }
 
 
 def test_methods_are_compared_in_pairs_on_the_fields_of_both(plan, results, of):
@@ -24,14 +34,11 @@ def test_a_class_that_one_seed_is_not_asked_for_is_nobodys_gain(plan, field, res
     """In field a one method has the third class in its map alone, by a stray pixel: its Dice there is 0."""
     plan = replace(plan, classes=(*CLASSES, "other"))
 
-    def with_third(dice, third):
-        return {**field("a", dice), "dice": [0.9, dice, third]}
-
     results = [
-        result("dunet", "fold-1", 0, [with_third(0.8, None)]),
-        result("unet", "fold-1", 0, [with_third(0.8, 0.0)]),
-        result("dunet", "fold-2", 0, [{**field("c", 0.8), "dice": [0.9, 0.8, 0.7]}]),
-        result("unet", "fold-2", 0, [{**field("c", 0.8), "dice": [0.9, 0.8, 0.7]}]),
+        result("dunet", "fold-1", 0, [with_other(field("a", 0.8), None)]),
+        result("unet", "fold-1", 0, [with_other(field("a", 0.8), 0.0)]),
+        result("dunet", "fold-2", 0, [with_other(field("c", 0.8), 0.7)]),
+        result("unet", "fold-2", 0, [with_other(field("c", 0.8), 0.7)]),
     ]
     dice = next(d for d in method_differences(results, plan) if d["figure"] == "dice")
     assert dice["mean"] == 0
@@ -43,7 +50,7 @@ def test_each_class_of_cells_is_compared_where_both_methods_have_it(plan, field,
     plan = replace(plan, classes=(*CLASSES, "other"))
 
     def fields_with(*others):
-        return [{**field(name, 0.8), "dice": [0.9, 0.8, x]} for name, x in zip("ab", others, strict=True)]
+        return [with_other(field(name, 0.8), dice) for name, dice in zip("ab", others, strict=True)]
 
     results = [
         result("dunet", "fold-1", 0, fields_with(0.7, None)),
@@ -168,13 +175,22 @@ def test_found_cells_are_compared_where_both_methods_and_all_their_seeds_tell_of
 
 
 @pytest.mark.parametrize(
-    ("figure", "said"), [("dice", "better"), ("f1", "better"), ("hausdorff95", "worse"), ("joined", "worse")]
+    ("figure", "said"),
+    [
+        ("dice", "better"),
+        ("f1", "better"),
+        ("auc", "better"),
+        ("hausdorff95", "worse"),
+        ("joined", "worse"),
+        ("found joined", "worse"),
+    ],
 )
-def test_more_is_better_of_dice_and_cells_found_alone(plan, field, result, figure, said):
+def test_less_is_better_of_distances_and_errors_and_more_of_all_else(plan, field, result, figure, said):
     def results_of(method, value, errors):
         one = field("a", value)
         one |= {"hausdorff95": [errors, errors], "cell_errors": one["cell_errors"] | {"joined": errors}}
         one |= {"f1": value, "panoptic_quality": value, "found_cell_errors": one["cell_errors"]}
+        one |= {"auc": [value, value]}
         return [
             result(method, f"fold-{fold}", 0, [one | {"field": name}])
             for fold, names in ((1, "ab"), (2, "c"))

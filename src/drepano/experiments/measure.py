@@ -156,7 +156,7 @@ def measure_truth(fields: FieldDataset, taxonomy: Taxonomy) -> list[dict[str, An
     Returns
     -------
     list of dict
-        Of every field ``field``, ``cell_errors``, ``found_cell_errors`` and ``dice``, 1 for every class.
+        Of every field ``field``, ``cell_errors`` and ``found_cell_errors``.
     """
     rows = []
     for field in fields:
@@ -168,7 +168,6 @@ def measure_truth(fields: FieldDataset, taxonomy: Taxonomy) -> list[dict[str, An
                 "field": field.id,
                 PIECES: asdict(cell_errors(field.instances, classes)),
                 FOUND_CELLS: asdict(cell_errors(field.instances, classes, cells)),
-                "dice": [1.0] * len(taxonomy),
             }
         )
     return rows

@@ -157,9 +157,9 @@ def crops_table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame({**result["job"], **crop} for result in results for crop in result.get("crops", ()))
 
 
-def tell_of(figure: str, results: Sequence[Result]) -> bool:
-    """Whether all fields have a figure that earlier versions did not measure, `FOUND_CELLS` or `AUC`."""
-    return all(figure in field for result in results for field in result["fields"])
+def all_fields_have(name: str, results: Sequence[Result]) -> bool:
+    """Whether no field's result lacks a part, as those of earlier versions may: `FOUND_CELLS`, `AUC`."""
+    return all(name in field for result in results for field in result["fields"])
 
 
 def training_fields(result: Result) -> int:
@@ -167,16 +167,19 @@ def training_fields(result: Result) -> int:
     return int(result["job"]["split"].rpartition("fields-")[2])
 
 
-def count_errors(field: dict[str, Any], error: str, counted_on: str = PIECES) -> float:
-    """Cell errors of one kind in a field, one of `ERRORS` or `TOGETHER`.
+def third_error(classes: Sequence[str]) -> str:
+    """The paper's error III: an incomplete cell where cells are one class, else a cell of two classes."""
+    return "incomplete" if len(classes) == 2 else "misclassified"
 
-    Errors III of the paper are incomplete cells where cells are one class, else cells of two classes.
-    """
+
+def number_of_errors(
+    field: dict[str, Any], error: str, classes: Sequence[str], counted_on: str = PIECES
+) -> float:
+    """Cell errors of one kind in a field, one of `ERRORS` or `TOGETHER`."""
     counts = field[counted_on]
-    if error != TOGETHER:
-        return float(counts[error])
-    third = "incomplete" if len(field["dice"]) == 2 else "misclassified"
-    return float(counts["joined"] + counts["artefacts"] + counts[third])
+    if error == TOGETHER:
+        return float(sum(counts[kind] for kind in ("joined", "artefacts", third_error(classes))))
+    return float(counts[error])
 
 
 def number(value: float | None) -> float:

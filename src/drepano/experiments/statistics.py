@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-_REPETITIONS = 10_000
+_REPETITIONS, _SEED = 10_000, 0
+"""Of the bootstrap."""
 _LEVEL = 0.95
 BETTER, WORSE = "better", "worse"
 NOT_TOLD_APART, NO_INTERVAL = "not told apart", "no interval"
@@ -30,10 +31,6 @@ class Difference:
         What was drawn in the bootstrap: patients, or fields.
     unit : str
         "patients" or "fields".
-    left_out : int
-        Figures in a field, of each class where they are of classes, that do not count, because a training of
-        one of the two has none: of Dice where neither map nor truth have the class, of distances where one
-        of them lacks it, of F1 where neither has cells.
     """
 
     mean: float
@@ -42,7 +39,6 @@ class Difference:
     fields: int
     units: int
     unit: str
-    left_out: int = 0
 
     @property
     def more_than_chance(self) -> bool:
@@ -54,15 +50,19 @@ def paired_difference(
     second: Mapping[str, NDArray[np.float64]],
     patients: Mapping[str, str | None],
     folds: Mapping[str, str],
-    seed: int = 0,
 ) -> Difference:
     """Mean over fields of ``first - second`` with an interval that holds for few patients and few trainings.
 
-    On either side it reaches as far as the farthest of four: a bootstrap that draws units, patients or fields
-    without any, and of each method, apart from the other, seeds; Student's over the means of units, since a
-    bootstrap of few is too narrow; and, lest the luck of trainings be taken for the method's, Student's over
-    folds, each of which has trainings of its own, and Student's over the seeds of either method, since what
-    begins with one seed may be alike in all folds. Of one seed each, and of one fold, that one is left out.
+    On either side the interval reaches as far as the farthest of four:
+
+    1. a bootstrap that draws units (patients, or fields where patients are not known) and, of each method
+       for itself, seeds;
+    2. Student's over the means of units, because a bootstrap of few is too narrow;
+    3. Student's over the means of folds, each of which has trainings of its own;
+    4. Student's over the means of seeds, because what begins with one seed may be alike in all folds.
+
+    The last two keep the luck of trainings from being taken for the method's. The third is left out with
+    one fold, the fourth where both methods have one seed; without both there is no interval.
 
     Parameters
     ----------
@@ -73,8 +73,6 @@ def paired_difference(
         Of one patient only, fields are drawn: nothing is said of other patients then.
     folds : mapping of field id to fold
         In which it was a test field.
-    seed : int
-        Of the bootstrap.
 
     Returns
     -------
@@ -108,7 +106,7 @@ def paired_difference(
     half = max(_over_groups(differences, unit_of), *known)
     low = high = float("nan")
     if np.isfinite(half):
-        ends = _bootstrap(tables, unit_of, np.random.default_rng(seed))
+        ends = _bootstrap(tables, unit_of, np.random.default_rng(_SEED))
         low, high = min(ends[0], mean - half), max(ends[1], mean + half)
     return Difference(mean, low, high, len(both), len(units), "patients" if by_patient else "fields")
 

@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from drepano.experiments.evaluation import count_error, summarise_crops
 from drepano.experiments.results import (
+    DETECTION,
     ERRORS,
     FOUND_CELLS,
     PER_CLASS,
     PIECES,
     TOGETHER,
     Result,
-    count_errors,
+    all_fields_have,
     crops_table,
     number,
+    number_of_errors,
     provenance,
     results_by_method,
-    tell_of,
     training_fields,
 )
 
@@ -68,9 +69,7 @@ def _of_method(results: Sequence[Result], classes: Sequence[str]) -> dict[str, A
     return {
         **provenance(results),
         **summarise_fields(results, classes),
-        "detection": {
-            figure: _over_folds(results, _at("detection", figure)) for figure in ("f1", "panoptic_quality")
-        },
+        "detection": {figure: _over_folds(results, _at("detection", figure)) for figure in DETECTION},
         "cell_recall": {
             name: _over_folds(results, _at("cell_recall", place)) for place, name in enumerate(classes[1:])
         },
@@ -101,11 +100,11 @@ def summarise_fields(results: Sequence[Result], classes: Sequence[str]) -> dict[
     """
     summary: dict[str, Any] = {
         "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
-        "cell_errors": summarise_cell_errors(results),
+        PIECES: summarise_cell_errors(results, classes),
         "count_error": _over_folds(results, _count_error),
     }
-    if tell_of(FOUND_CELLS, results):
-        summary["found_cell_errors"] = summarise_cell_errors(results, FOUND_CELLS)
+    if all_fields_have(FOUND_CELLS, results):
+        summary[FOUND_CELLS] = summarise_cell_errors(results, classes, FOUND_CELLS)
     if all("crops" in result for result in results):
         summary["crops"] = _crops(results)
     return summary
@@ -165,16 +164,20 @@ def _per_field(figure: str, place: int) -> Callable[[Result], NDArray[np.float64
     return lambda result: np.array([number(field[figure][place]) for field in result["fields"]])
 
 
-def summarise_cell_errors(results: Sequence[Result], counted_on: str = PIECES) -> dict[str, Any]:
+def summarise_cell_errors(
+    results: Sequence[Result], classes: Sequence[str], counted_on: str = PIECES
+) -> dict[str, Any]:
     """Of each of `ERRORS` and of `TOGETHER` ``per_fold`` and ``per_100_cells``, over folds and seeds."""
-    return {error: _cell_errors(results, error, counted_on) for error in (*ERRORS, TOGETHER)}
+    return {error: _cell_errors(results, error, classes, counted_on) for error in (*ERRORS, TOGETHER)}
 
 
-def _cell_errors(results: Sequence[Result], error: str, counted_on: str) -> dict[str, Any]:
+def _cell_errors(
+    results: Sequence[Result], error: str, classes: Sequence[str], counted_on: str
+) -> dict[str, Any]:
     """Counts a fold, and for every 100 true cells."""
 
     def count(result: Result) -> float:
-        return sum(count_errors(field, error, counted_on) for field in result["fields"])
+        return sum(number_of_errors(field, error, classes, counted_on) for field in result["fields"])
 
     def per_100(result: Result) -> float:
         cells = sum(field["cell_errors"]["true_cells"] for field in result["fields"])

@@ -92,8 +92,8 @@ def test_differences_have_a_panel_a_figure_and_a_row_for_every_other_method(pane
         ],
     )
     assert [panel.get_title() for panel in drawn] == [
-        "Dice (right is better)",
-        "Hausdorff, px (left is better)",
+        "Dice\n(right is better)",
+        "Hausdorff, px\n(left is better)",
     ]
     dice, distance = drawn
     assert [label.get_text() for label in distance.get_yticklabels()] == ["U-Net", "PSPNet"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drepano.experiments.differences import CROPS, LARGER_IS_BETTER
+from drepano.experiments.compared import CROPS, larger_is_better
 from drepano.experiments.results import FOUND, TOGETHER
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, NOT_TOLD_APART, WORSE
 from drepano.methods import METHODS
@@ -135,11 +135,12 @@ def draw_differences(differences: Sequence[Mapping[str, Any]]) -> bytes:
     for panel, name in zip(panels, shown, strict=True):
         _draw_pairs(panel, [one for one in of_first if one["figure"] == name], others)
         title, _ = heading_and_digits(name)
-        better = "right" if name.startswith(LARGER_IS_BETTER) else "left"
-        panel.set_title(f"{title} ({better} is better)", fontsize=9)
+        better = "right" if larger_is_better(name) else "left"
+        panel.set_title(f"{title}\n({better} is better)", fontsize=8)
         panel.set_yticks(range(len(others)), [METHODS[other] for other in others], fontsize=7)
         panel.set_ylim(len(others) - 0.5, -0.5)
-    said = [verdict for verdict in _OF_VERDICT if any(one["verdict"] == verdict for one in of_first)]
+    verdicts = {one["verdict"] for one in of_first if one["figure"] in shown}
+    said = [verdict for verdict in _OF_VERDICT if verdict in verdicts]
     entries = [Line2D([], [], color=_OF_VERDICT[verdict], marker="o", label=verdict) for verdict in said]
     figure.suptitle(f"{METHODS[first]} less the method of the row, 95 % intervals", fontsize=10)
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), fontsize=8)
@@ -230,7 +231,7 @@ def _panels(
     columns = min(count, 2 if legend or count == 4 else 3)
     rows = -(-count // columns)
     width = _INCHES * (1.8 if legend else 1)
-    height = _INCHES * (0.9 if square else 0.85) if rows_of_text is None else 1.0 + 0.22 * rows_of_text
+    height = _INCHES * (0.9 if square else 0.85) if rows_of_text is None else 1.1 + 0.22 * rows_of_text
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=_DOTS)
     panels = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for unused in panels[count:]:

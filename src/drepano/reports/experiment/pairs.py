@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
-from drepano.experiments.differences import CROPS, OF_CLASS, RECALL
+from drepano.experiments.compared import CROPS, OF_CLASS, RECALL
 from drepano.experiments.results import AUC, FOUND, TOGETHER
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, WORSE
 from drepano.methods import METHODS

@@ -81,21 +81,7 @@ def write_comparison(experiment: Path, jobs: Sequence[Job]) -> Path:
     markdown = comparison_markdown(summary)
     typical, hardest = _typical_and_hardest(results, plan.classes)
     drawn = {
-        **_differences_figure(summary),
-        "roc": (
-            "ROC of pixels (the paper's Fig. 5), linear up to 0.001 and logarithmic from there, mean over "
-            "folds and seeds",
-            figures.draw_roc(summary),
-        ),
-        "confusion": (
-            "Confusion of pixels, all folds and seeds together",
-            figures.draw_confusion(summary),
-        ),
-        "calibration": (
-            "Calibration of pixels, all folds and seeds together",
-            figures.draw_calibration(summary),
-        ),
-        **_validation_figure(summary),
+        **comparison_figures(summary),
         "maps": _maps(
             experiment,
             plan,
@@ -152,15 +138,38 @@ def truth_errors(plan: Plan, dataset: FieldDataset) -> dict[str, Any]:
         {"job": {"split": split.name, "seed": 0}, "fields": [rows[id_] for id_ in split.test]}
         for split in plan.splits
     ]
-    return {counted_on: summarise_cell_errors(results, counted_on) for counted_on in (PIECES, FOUND_CELLS)}
+    return {
+        counted_on: summarise_cell_errors(results, plan.classes, counted_on)
+        for counted_on in (PIECES, FOUND_CELLS)
+    }
 
 
-def _differences_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
-    """Nothing where no two methods have a field in common."""
-    if not summary["differences"]:
-        return {}
-    caption = "The first method against the others, pair by pair on the same fields"
-    return {_DIFFERENCES: (caption, figures.draw_differences(summary["differences"]))}
+def comparison_figures(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
+    """By name, caption and PNG of every figure of a comparison that its summary alone tells.
+
+    Without differences where no two methods have a field in common, without validation where none is a
+    network.
+    """
+    drawn = {}
+    if summary["differences"]:
+        drawn[_DIFFERENCES] = (
+            "The first method against the others, pair by pair on the same fields",
+            figures.draw_differences(summary["differences"]),
+        )
+    drawn["roc"] = (
+        "ROC of pixels (the paper's Fig. 5), linear up to 0.001 and logarithmic from there, mean over folds "
+        "and seeds",
+        figures.draw_roc(summary),
+    )
+    drawn["confusion"] = (
+        "Confusion of pixels, all folds and seeds together",
+        figures.draw_confusion(summary),
+    )
+    drawn["calibration"] = (
+        "Calibration of pixels, all folds and seeds together",
+        figures.draw_calibration(summary),
+    )
+    return {**drawn, **_validation_figure(summary)}
 
 
 def _validation_figure(summary: dict[str, Any]) -> dict[str, tuple[str, bytes]]:

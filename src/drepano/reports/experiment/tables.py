@@ -7,7 +7,7 @@ from math import isnan, nan
 from typing import Any
 
 from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_OVERLAP
-from drepano.experiments.results import FOUND_CELLS, OF_FOUND_CELLS, TOGETHER
+from drepano.experiments.results import FOUND_CELLS, OF_FOUND_CELLS, TOGETHER, third_error
 from drepano.methods import METHODS
 from drepano.reports.experiment.pairs import pairs_of_methods, pairs_of_sizes
 from drepano.reports.markdown import markdown_table
@@ -30,7 +30,7 @@ _ERRORS = {
     "artefacts": "II, artefacts",
     "incomplete": "III, incomplete",
     "misclassified": "III, two classes",
-    "together": "I + II + III",
+    TOGETHER: "I + II + III",
     "missed": "missed",
 }
 
@@ -84,7 +84,7 @@ def comparison_markdown(summary: dict[str, Any]) -> str:
             else [_of_classes(methods, classes, figure) for figure in MULTI_CLASS_OVERLAP]
         ),
         "" if binary else _averages(methods),
-        _cell_errors(methods, summary.get("truth"), binary),
+        _cell_errors(methods, summary.get("truth"), classes),
         _found_cell_errors(methods, summary.get("truth")),
         _detection(methods),
         _cell_confusion(methods, classes),
@@ -218,8 +218,9 @@ def _averages(methods: dict[str, Any]) -> str:
     return f"## Averages over the classes\n\n{table}\n\nHD95 is left out where the Hausdorff distance is."
 
 
-def _cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None, binary: bool) -> str:
+def _cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None, classes: Sequence[str]) -> str:
     """The paper's errors III are incomplete cells in binary (Table II), cells of two classes in Table IV."""
+    binary = len(classes) == 2
     labels = {error: label for error, label in _ERRORS.items() if not binary or error != "misclassified"}
     head = ["method", *(f"{label} a fold" for label in labels.values())]
     head += [f"{label} per 100 cells" for label in labels.values()]
@@ -232,9 +233,9 @@ def _cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None, binary: 
     for name, method in methods.items():
         add(METHODS[name], method["cell_errors"])
         if name in CELL_ERRORS:
-            third = "incomplete" if binary else "misclassified"
-            paper = dict(zip(("joined", "artefacts", third), CELL_ERRORS[name], strict=True))
-            paper["together"] = (sum(mean for mean, _ in paper.values()), nan)
+            kinds = ("joined", "artefacts", third_error(classes))
+            paper = dict(zip(kinds, CELL_ERRORS[name], strict=True))
+            paper[TOGETHER] = (sum(mean for mean, _ in paper.values()), nan)
             per_fold = [_plus_minus(*paper[error], 1) if error in paper else "" for error in labels]
             rows.append(["- the paper's, by hand", *per_fold, *[""] * len(labels)])
     if truth:
