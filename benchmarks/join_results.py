@@ -40,6 +40,7 @@ from drepano.experiments.working_copy import open_working_copy
 from drepano.io import without_nan, write_bytes, write_text
 from drepano.methods import METHODS
 from drepano.reports.experiment import report
+from drepano.reports.experiment.conditions import conditions
 from drepano.reports.experiment.tables import comparison_markdown
 
 Summary = dict[str, Any]
@@ -69,7 +70,7 @@ def main(folder: Path, run: Path) -> None:
     validation = report.validation_curves(run, finished_jobs(run))
     of_all = {
         **stored,
-        "conditions": report.conditions(plan, methods, jobs),
+        "conditions": conditions(plan, methods, jobs),
         "methods": methods,
         "truth": report.truth_errors(plan, open_working_copy(run / FIELDS, plan.patients)),
         "differences": method_differences(results, plan),
@@ -166,7 +167,7 @@ def joined(one: Summary, other: Summary, results: list[Result], classes: Sequenc
         "seeds": sorted([*one["seeds"], *other["seeds"]]),
         "settings": one["settings"],
         "versions": [*one["versions"], *(v for v in other["versions"] if v not in one["versions"])],
-        **summary.summarise_fields(results, classes),
+        **summary.summarise_fields_and_crops(results, classes),
     }
     for name in ("detection", "cell_recall", "auc", "calibration_error"):
         result[name] = _joined_means(one[name], other[name], seeds)

@@ -12,15 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
-
 from drepano import load_model
 from drepano.cells import find_cells, instances
 from drepano.datasets import open_dataset
 from drepano.io import write_json
 from drepano.metrics import CellErrors, cell_errors
 from drepano.metrics.counting import count_pairs, number_cells
-from drepano.metrics.detection import Detection, match_cells
+from drepano.metrics.detection import Detection, match_cells, mean_count_error
 
 NECKS = {"connected components": 0.0, **{f"neck {neck}": neck for neck in (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)}}
 
@@ -46,13 +44,13 @@ def main(out: Path, places: list[str]) -> None:
 
 
 def measure(fields, neck: float) -> dict:
-    found, errors, count_errors, cut = Detection(), CellErrors(), [], defaultdict(int)
+    found, errors, counts, cut = Detection(), CellErrors(), [], defaultdict(int)
     for field, segmentation, taxonomy in fields:
         cells = find_cells(replace(segmentation, neck=neck))
         found += match_cells(field.instances, cells)
         errors += cell_errors(field.instances, segmentation.classes, cells)
         true, count = number_cells(field.instances)
-        count_errors.append(abs(int(cells.max(initial=0)) - count) / count)
+        counts.append((int(cells.max(initial=0)), count))
         shared = count_pairs(true, cells, count + 1, int(cells.max(initial=0)) + 1)
         in_parts = (shared[1:, 1:] >= 0.1 * shared[1:].sum(axis=1, keepdims=True)).sum(axis=1) > 1
         of_class = count_pairs(true, field.classes, count + 1, len(taxonomy))[1:, 1:].argmax(axis=1) + 1
@@ -62,7 +60,7 @@ def measure(fields, neck: float) -> dict:
         "true_cells": errors.true_cells,
         "f1": round(found.f1, 4),
         "panoptic_quality": round(found.panoptic_quality, 4),
-        "mean_count_error": round(float(np.mean(count_errors)), 4),
+        "mean_count_error": round(mean_count_error(*zip(*counts, strict=True)), 4),
         "joined": errors.joined,
         "artefacts": errors.artefacts,
         "incomplete": errors.incomplete,

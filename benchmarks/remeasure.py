@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from drepano.experiments.jobs import MAPS
 from drepano.experiments.measure import CellCounts, without_probabilities
@@ -19,7 +18,7 @@ from drepano.experiments.plan import FIELDS, JOBS, RESULT, Plan, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
 from drepano.field import Field, Segmentation
-from drepano.io import without_nan, write_text
+from drepano.io import read_label_values, without_nan, write_text
 from drepano.taxonomy import Taxonomy
 from drepano.training import versions
 
@@ -46,7 +45,7 @@ def remeasured(path: Path, plan: Plan, fields: dict[str, Field]) -> dict:
 
 def read_map(job: Path, field: str, taxonomy: Taxonomy) -> Segmentation:
     """What a finished job made of a field, without probabilities: cells are found in the class map alone."""
-    classes = np.asarray(Image.open(job / MAPS / f"{field}.png"))
+    classes = read_label_values(job / MAPS / f"{field}.png").values.astype(np.uint8)
     return without_probabilities(classes, taxonomy)
 
 

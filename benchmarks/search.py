@@ -35,13 +35,13 @@ from numpy.typing import NDArray
 
 from drepano.datasets import open_dataset
 from drepano.errors import DrepanoError
+from drepano.experiments.begin import begin_experiment
 from drepano.experiments.evaluation import summarise_crops
 from drepano.experiments.jobs import run_jobs
-from drepano.experiments.plan import FIELDS, RESULT, Job, Plan, keep_plan, make_plan, read_plan
+from drepano.experiments.plan import RESULT, Job, Plan, read_plan
 from drepano.experiments.results import read_result
-from drepano.experiments.splits import Split, Splits
+from drepano.experiments.splits import FieldInfo, Split, Splits
 from drepano.experiments.statistics import BETTER, paired_difference, verdict
-from drepano.experiments.working_copy import survey, write_working_copy
 from drepano.io import write_json
 from drepano.methods import Budget
 
@@ -62,9 +62,9 @@ FIGURES = ["dice", "crops_right", "mean_recall", "score"]
 
 
 def main(given: argparse.Namespace) -> int:
-    plan = plan_search(given.data, given.xu2017, Budget(given.steps, 4, 128, given.validate_every))
-    keep_plan(given.run, plan)
-    write_working_copy(open_dataset(given.data), given.run / FIELDS, lambda *_: None)
+    plan = begin_search(
+        given.run, given.data, given.xu2017, Budget(given.steps, 4, 128, given.validate_every)
+    )
     begun = [] if given.begun is None else read_begun(given.begun, plan)
     elsewhere = {row["split"] for row in begun}
     methods = list(dict.fromkeys([*VARIANTS, *LATER]))
@@ -98,20 +98,19 @@ def main(given: argparse.Namespace) -> int:
     return 0
 
 
-def plan_search(data: Path, xu2017: Path, budget: Budget) -> Plan:
-    """Six splits of four patients: trained on two, tested on the others."""
+def begin_search(run: Path, data: Path, xu2017: Path, budget: Budget) -> Plan:
     dataset, singles = open_dataset(data), open_dataset(xu2017)
-    _, fingerprint, _ = survey(dataset, dataset.taxonomy, lambda *_: None)
-    of_patient = {source.id: source.patient for source in dataset.sources}
+    return begin_experiment(run, "compare", dataset, dataset.taxonomy, budget, pairs_held_out, singles)
+
+
+def pairs_held_out(fields: Sequence[FieldInfo], classes: Sequence[str]) -> Splits:
+    """Six splits of four patients: trained on two, tested on the others."""
     splits = []
-    for held_out in combinations(sorted({str(patient) for patient in of_patient.values()}), 2):
-        test = tuple(id for id, patient in of_patient.items() if patient in held_out)
-        training = tuple(id for id in of_patient if id not in set(test))
+    for held_out in combinations(sorted({str(field.patient) for field in fields}), 2):
+        test = tuple(field.id for field in fields if field.patient in held_out)
+        training = tuple(field.id for field in fields if field.patient not in held_out)
         splits.append(Split(f"without-{'-'.join(held_out)}", training, test))
-    crops = f"{singles.name}, {len(singles)} crops"
-    return make_plan(
-        "compare", dataset, dataset.taxonomy, fingerprint, budget, Splits(tuple(splits), "patient", ()), crops
-    )
+    return Splits(tuple(splits), "patient", ())
 
 
 def wanted_variants(

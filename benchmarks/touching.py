@@ -8,14 +8,13 @@ found that touch others: from where on a warning is due. The fields: `drepano da
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from drepano import load_model
 from drepano.cells import find_cells, measure_cells
 from drepano.datasets import open_dataset
 from drepano.io import write_json
-from drepano.metrics.detection import Detection, match_cells
+from drepano.metrics.detection import Detection, match_cells, mean_count_error
 
 SHARES = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 1)
 
@@ -41,13 +40,9 @@ def main(out: Path, places: list[str]) -> None:
                 "fields": len(fields),
                 "f1": round(sum(fields["match"], Detection()).f1, 4),
                 "mean_count_error": round(
-                    float(
-                        np.mean(
-                            [
-                                abs(one.false - one.missed) / (one.matched + one.missed)
-                                for one in fields["match"]
-                            ]
-                        )
+                    mean_count_error(
+                        [one.matched + one.false for one in fields["match"]],
+                        [one.matched + one.missed for one in fields["match"]],
                     ),
                     4,
                 ),

@@ -80,7 +80,7 @@ def test_weights_log_and_figures_are_those_of_compare(trained_twice, preset, job
     assert first == second
 
 
-def test_what_is_done_is_not_trained_again_and_compare_finds_all_of_it(side_by_side, runs, capsys):
+def test_what_is_done_is_not_trained_again(side_by_side, runs):
     given = argparse.Namespace(
         run=runs[1],
         methods=["unet"],

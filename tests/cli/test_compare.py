@@ -160,13 +160,15 @@ class TestCompare:
         assert pairs == {("unet", "dunet")}
         assert "### U-Net against" in (finished / "tables.md").read_text()
 
-    def test_what_is_finished_is_not_done_again_and_methods_can_be_added(self, data, finished):
-        before = {path: path.stat().st_mtime_ns for path in finished.glob("jobs/*/*/*/result.json")}
-        result = compare(data, finished, methods="unet,dunet,dunet-scope-0")
+    def test_what_is_finished_is_not_done_again_and_methods_can_be_added(self, data, finished, tmp_path):
+        out = tmp_path / "out"
+        shutil.copytree(finished, out)
+        before = {path: path.stat().st_mtime_ns for path in out.glob("jobs/*/*/*/result.json")}
+        result = compare(data, out, methods="unet,dunet,dunet-scope-0")
         assert result.exit_code == 0, result.output
         assert "6 jobs, 4 done already" in result.output
         assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-        assert set(summary(finished)["methods"]) == {"unet", "dunet", "dunet-scope-0"}
+        assert set(summary(out)["methods"]) == {"unet", "dunet", "dunet-scope-0"}
 
     def test_methods_that_are_not_asked_for_are_in_no_table(self, data, finished, tmp_path):
         out = tmp_path / "out"

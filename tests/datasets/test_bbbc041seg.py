@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from drepano.datasets import open_dataset
+from drepano.datasets import describe_unnumbered_cells, open_dataset
 from drepano.datasets.bbbc041seg import is_bbbc041seg
 from drepano.errors import DrepanoError
-from drepano.experiments import unnumbered_cells
 from drepano.taxonomy import BINARY
 
 MARGIN = 105
@@ -50,7 +49,7 @@ def test_components_are_cells_and_corners_do_not_join_them(tmp_path):
 
 def test_the_mask_that_parts_cells_counts_as_their_instance_map(tmp_path):
     write(tmp_path / "train", "a", a_mask())
-    assert unnumbered_cells(open_dataset(tmp_path)) is None
+    assert describe_unnumbered_cells(open_dataset(tmp_path)) == []
 
 
 def test_the_margin_in_which_cells_are_not_labelled_is_left_out(tmp_path):

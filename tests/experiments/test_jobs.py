@@ -12,10 +12,10 @@ from filelock import FileLock
 from drepano.datasets import open_dataset, write_simulated_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments import jobs
+from drepano.experiments.begin import begin_experiment
 from drepano.experiments.jobs import run_jobs
-from drepano.experiments.plan import FIELDS, RESULT, Job, keep_plan, make_plan
+from drepano.experiments.plan import RESULT, Job
 from drepano.experiments.splits import cross_validation
-from drepano.experiments.working_copy import survey, write_working_copy
 from drepano.methods import Budget
 from drepano.taxonomy import BINARY
 
@@ -56,27 +56,19 @@ def test_a_method_without_a_network_has_no_steps(trained, monkeypatch, tmp_path)
     assert list(trained) == [0, 0]
 
 
-def test_every_split_and_seed_of_a_job_has_a_training_seed_of_its_own_whatever_the_method():
-    seeds = {
-        (split, seed): Job("unet", split, seed).training_seed
-        for split in ("fold-1", "fold-2")
-        for seed in (0, 1)
-    }
-    assert len(set(seeds.values())) == 4
-    assert all(0 <= seed < 2**32 for seed in seeds.values())
-    assert seeds["fold-1", 0] == Job("dunet", "fold-1", 0).training_seed
-
-
 @pytest.fixture
 def run(tmp_path):
     """An experiment of two folds, two steps a network."""
     write_simulated_dataset(tmp_path / "data", fields=4, size=64, cells=3, seed=0)
     dataset, run = open_dataset(tmp_path / "data"), tmp_path / "run"
-    infos, fingerprint, _ = survey(dataset, BINARY, lambda *_: None)
-    splits = cross_validation(infos, 2, "field", BINARY.classes, seed=0)
-    run.mkdir()
-    keep_plan(run, make_plan("compare", dataset, BINARY, fingerprint, Budget(2, 2, 32, 1), splits, None))
-    write_working_copy(dataset, run / FIELDS, lambda *_: None)
+    begin_experiment(
+        run,
+        "compare",
+        dataset,
+        BINARY,
+        Budget(2, 2, 32, 1),
+        lambda infos, classes: cross_validation(infos, 2, "field", classes, seed=0),
+    )
     return run
 
 
@@ -113,7 +105,7 @@ def test_steps_of_what_another_run_is_at_are_not_counted(run):
     theirs, ours = Job("unet", "fold-1", 0), Job("unet", "fold-2", 0)
     theirs.folder(run).mkdir(parents=True)
     shown = []
-    with FileLock(theirs.folder(run) / jobs.LOCK):
+    with FileLock(theirs.folder(run) / jobs.JOB_LOCK):
         assert run_jobs(run, [theirs, ours], 2, lambda *_: None, progress=lambda *p: shown.append(p)) == []
     assert shown[-1][:3] == ("training", 2, 2)
 
@@ -121,7 +113,7 @@ def test_steps_of_what_another_run_is_at_are_not_counted(run):
 def test_what_another_run_was_at_and_has_done_by_the_end_is_done(run):
     theirs, ours = Job("unet", "fold-1", 0), Job("unet", "fold-2", 0)
     theirs.folder(run).mkdir(parents=True)
-    lock, ended = FileLock(theirs.folder(run) / jobs.LOCK).acquire(), []
+    lock, ended = FileLock(theirs.folder(run) / jobs.JOB_LOCK).acquire(), []
 
     def done(job, reason):
         ended.append((job, reason))

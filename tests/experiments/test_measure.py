@@ -62,9 +62,9 @@ def test_a_field_without_cells_in_map_and_truth_has_no_f1():
 
 
 def test_the_area_under_the_roc_curve_is_told_of_each_field_and_of_all_pixels_together(two_touching_discs):
-    """Of two fields alike in one all pixels of cells are surer to be of a cell than all others, in the other
-    the other way round; the former's pixels are all surer than the latter's, so half of those of cells are
-    surer than all others."""
+    """Two fields with the same truth: in the first every pixel of a cell is more probable than every other
+    (area 1), in the second the reverse (0). All of the first are more probable than those of the second, so
+    of both together the area is 0.5."""
     field = two_touching_discs
     cell = [np.where(field.classes == 1, *levels).astype(np.float32) for levels in ((0.9, 0.6), (0.2, 0.3))]
     trained = SimpleNamespace(

@@ -19,3 +19,14 @@ def test_finished_jobs_are_those_with_a_result_and_nothing_else(tmp_path):
         (folder / "result.json").write_text("{}")
     begun.folder(tmp_path).mkdir(parents=True)
     assert finished_jobs(tmp_path) == [done]
+
+
+def test_every_split_and_seed_of_a_job_has_a_training_seed_of_its_own_whatever_the_method():
+    seeds = {
+        (split, seed): Job("unet", split, seed).training_seed
+        for split in ("fold-1", "fold-2")
+        for seed in (0, 1)
+    }
+    assert len(set(seeds.values())) == 4
+    assert all(0 <= seed < 2**32 for seed in seeds.values())
+    assert seeds["fold-1", 0] == Job("dunet", "fold-1", 0).training_seed

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from drepano.cli.compare import _METHODS as METHODS_HELP
 from drepano.errors import DrepanoError
-from drepano.methods import METHODS, Budget, create_method, download_notices
+from drepano.methods import _NETWORKS, METHODS, Budget, create_method, download_notices, is_network
 from drepano.taxonomy import BINARY
 
 BUDGET = Budget(steps=1, batch_size=2, crop_size=32, validate_every=1)
@@ -65,8 +67,10 @@ def test_a_variant_that_changes_nothing_is_refused(name, change):
         create_method(name, replace(BUDGET, **change))
 
 
-def test_every_method_has_a_name_for_tables():
+def test_every_method_can_be_made_has_a_name_of_its_own_for_tables_and_stands_in_the_help():
     assert len(set(METHODS.values())) == len(METHODS)
+    assert {name for name in METHODS if is_network(name)} == _NETWORKS.keys()
+    assert all(re.search(rf"\b{name}\b(?!-)", METHODS_HELP) for name in METHODS)
 
 
 def test_unknown_methods_are_refused():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.detection import panoptic_quality
 
-from drepano.metrics import Detection, cell_confusion, cell_recall, match_cells
+from drepano.metrics import Detection, cell_confusion, cell_recall, match_cells, mean_count_error
 
 
 def squares(*places, shape=(20, 40)):
@@ -151,3 +151,11 @@ def test_any_of_four_maps_of_another_shape_is_refused():
     labels = in_classes(TRUE, 1, 1)
     with pytest.raises(ValueError, match=r"differ in shape: .*\(19, 40\)"):
         cell_confusion(TRUE, TRUE, labels, labels[1:], 2)
+
+
+def test_the_error_of_a_count_is_relative_to_the_true_one_whichever_way():
+    assert mean_count_error([8, 12, 5], [10, 10, 5]) == pytest.approx((0.2 + 0.2 + 0) / 3)
+
+
+def test_of_a_field_without_a_cell_each_found_one_is_a_whole_error():
+    assert mean_count_error([3], [0]) == 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -193,21 +192,12 @@ def _plan(
     split: Callable[[Sequence[FieldInfo], Sequence[str]], Splits],
     crops: Path | None = None,
 ) -> Plan:
-    """Fields scaled and split, the plan kept; what is special about the splits is said."""
-    from drepano.experiments.plan import FIELDS, LOCK, keep_plan, make_plan, prepare_folder
-    from drepano.experiments.working_copy import survey, write_working_copy
-    from drepano.io import hold
+    """The experiment begun; its splits, and what is special about them, are said."""
+    from drepano.experiments.begin import begin_experiment
 
     singles = None if crops is None else _crops(crops, [source.patient for source in dataset.sources])
-    prepare_folder(folder)
     with stage_progress() as progress:
-        infos, fingerprint, notes = survey(dataset, taxonomy, progress)
-    splits = split(infos, taxonomy.classes)
-    splits = replace(splits, notes=(*splits.notes, *notes))
-    plan = make_plan(kind, dataset, taxonomy, fingerprint, budget, splits, singles)
-    with hold(folder / LOCK), stage_progress() as progress:
-        keep_plan(folder, plan)
-        write_working_copy(dataset, folder / FIELDS, progress)
+        plan = begin_experiment(folder, kind, dataset, taxonomy, budget, split, singles, progress)
     for part in plan.splits:
         out.print(f"{part.name}: {len(part.training)} training fields, {len(part.test)} test fields")
     for note in plan.notes:
@@ -223,8 +213,8 @@ def _check_group(group: str) -> None:
         raise DrepanoError(f"--group {group}: use {' or '.join(GROUPS)}")
 
 
-def _crops(folder: Path, patients: Sequence[str | None]) -> str:
-    """The single crops in a few words; they can be told of patients not trained on only."""
+def _crops(folder: Path, patients: Sequence[str | None]) -> FieldDataset:
+    """The single crops; they can be told of patients not trained on only."""
     from drepano.datasets import is_xu2017, open_dataset
     from drepano.errors import DrepanoError
 
@@ -236,7 +226,7 @@ def _crops(folder: Path, patients: Sequence[str | None]) -> str:
     if missing or len(set(patients)) < 2:
         reason = f"has no crops of {missing[0]}" if missing else "there is only one patient in the fields"
         raise DrepanoError(f"--crops {folder}: {reason}; leave it out, or give fields of the crops' patients")
-    return f"{singles.name}, {len(singles)} crops"
+    return singles
 
 
 def _open(data: Path, binary: bool) -> tuple[FieldDataset, Taxonomy]:
@@ -292,11 +282,11 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> l
 def _finish(
     failed: Sequence[Job], write: Callable[[Path, Sequence[Job]], Path], folder: Path, jobs: Sequence[Job]
 ) -> None:
-    from drepano.experiments.plan import LOCK, finished_jobs
+    from drepano.experiments.plan import EXPERIMENT_LOCK, finished_jobs
     from drepano.io import hold
     from drepano.reports.wording import plural
 
-    with hold(folder / LOCK):  # whoever writes last knows of all
+    with hold(folder / EXPERIMENT_LOCK):  # whoever writes last knows of all
         finished = finished_jobs(folder)
         page = write(folder, jobs) if set(jobs) & set(finished) else None
     asked = set(jobs)

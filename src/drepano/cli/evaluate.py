@@ -26,15 +26,9 @@ def evaluate(
     ] = "float32",
 ) -> None:
     """Measure a network: Dice and counts on fields, or the class of single crops (xu2017)."""
-    from drepano.datasets import open_dataset
+    from drepano.datasets import describe_unnumbered_cells, open_dataset
     from drepano.errors import DrepanoError
-    from drepano.experiments import (
-        evaluate_crops,
-        evaluate_fields,
-        summarise_crops,
-        summarise_fields,
-        unnumbered_cells,
-    )
+    from drepano.experiments import evaluate_crops, evaluate_fields, summarise_crops, summarise_fields
     from drepano.io import ensure_writable_folder, without_nan, write_json, write_text
     from drepano.segmenter import load_model
 
@@ -66,9 +60,8 @@ def evaluate(
     seen = _seen_in_training(segmenter.card, dataset)
     if seen is not None:
         say("note", seen)
-    unnumbered = None if dataset.has_single_cells else unnumbered_cells(dataset)
-    if unnumbered is not None:
-        say("note", unnumbered)
+    for note in [] if dataset.has_single_cells else describe_unnumbered_cells(dataset):
+        say("note", note)
     summary = {
         "model": segmenter.card.name,
         "model fingerprint": segmenter.fingerprint,

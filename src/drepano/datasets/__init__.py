@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
-from drepano.datasets.check import check_dataset, describe_empty_fields, describe_margins
+from drepano.datasets.check import (
+    check_dataset,
+    describe_empty_fields,
+    describe_margins,
+    describe_unnumbered_cells,
+)
 from drepano.datasets.chula import is_chula, open_chula
 from drepano.datasets.composed import compose_field
 from drepano.datasets.composed_dataset import write_composed_dataset
@@ -27,6 +32,7 @@ __all__ = [
     "compose_field",
     "describe_empty_fields",
     "describe_margins",
+    "describe_unnumbered_cells",
     "field_facts",
     "fingerprint",
     "is_xu2017",

@@ -180,6 +180,23 @@ def describe_empty_fields(dataset: FieldDataset, empty: Sequence[str]) -> list[s
     ]
 
 
+def describe_unnumbered_cells(dataset: FieldDataset) -> list[str]:
+    """What is taken for true cells where their numbers are not known.
+
+    Returns
+    -------
+    list of str
+        One line, or none where all fields have instance maps.
+    """
+    count = sum(source.instances is None for source in dataset.sources)
+    if count == 0:
+        return []
+    return [
+        f"{count} of {len(dataset)} fields have no instance maps: what touches and has one class in their "
+        "class maps is one true cell"
+    ]
+
+
 def _describe_usual_cut(dataset: FieldDataset, cuts: list[tuple[int, int]]) -> list[str]:
     if not any(map(sum, cuts)):
         return []

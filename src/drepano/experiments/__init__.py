@@ -5,7 +5,6 @@ from drepano.experiments.evaluation import (
     evaluate_fields,
     summarise_crops,
     summarise_fields,
-    unnumbered_cells,
 )
 
-__all__ = ["evaluate_crops", "evaluate_fields", "summarise_crops", "summarise_fields", "unnumbered_cells"]
+__all__ = ["evaluate_crops", "evaluate_fields", "summarise_crops", "summarise_fields"]

@@ -19,8 +19,8 @@ from drepano.experiments.results import (
     all_fields_have,
     crops_table,
     results_by_method,
-    training_fields,
 )
+from drepano.experiments.splits import training_size
 from drepano.experiments.statistics import Difference, paired_difference, verdict
 
 
@@ -144,7 +144,7 @@ def curve_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, A
     """
     by_point: dict[tuple[str, int], list[Result]] = defaultdict(list)
     for result in results:
-        by_point[result["job"]["method"], training_fields(result)].append(result)
+        by_point[result["job"]["method"], training_size(result["job"]["split"])].append(result)
     differences = []
     methods = results_by_method(results)
     sizes = sorted({size for _, size in by_point})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from drepano.datasets.cell_mask import background_level
 from drepano.errors import DrepanoError
 from drepano.field import Segmentation
 from drepano.io import to_rgb8
-from drepano.metrics import dice_per_class, match_cells
+from drepano.metrics import dice_per_class, match_cells, mean_count_error
 from drepano.segmenter import Segmenter
 from drepano.taxonomy import SCD
 
@@ -77,17 +77,6 @@ def evaluate_fields(
         rows.append(row)
         advance()
     return pd.DataFrame(rows)
-
-
-def unnumbered_cells(dataset: FieldDataset) -> str | None:
-    """What is taken for true cells where their numbers are not known; None where they are, of all fields."""
-    count = sum(source.instances is None for source in dataset.sources)
-    if count == 0:
-        return None
-    return (
-        f"{count} of {len(dataset)} fields have no instance maps: what touches and has one class in their "
-        "class maps is one true cell"
-    )
 
 
 def evaluate_crops(
@@ -182,13 +171,9 @@ def summarise_fields(table: pd.DataFrame) -> dict[str, Any]:
         },
     }
     if table["true_cells"].notna().all():
-        summary["mean_count_error"] = count_error(table["cells"], table["true_cells"])
+        summary["mean_count_error"] = mean_count_error(
+            table["cells"].to_numpy(), table["true_cells"].to_numpy(int)
+        )
         cells = table["cells"].sum() + table["true_cells"].sum()
         summary["f1"] = float(2 * table["matched_cells"].sum() / cells) if cells else None
     return summary
-
-
-def count_error(cells: Sequence[int] | pd.Series, true_cells: Sequence[int] | pd.Series) -> float:
-    """Mean over fields of the error of the number of cells, relative to the true number."""
-    found, true = np.asarray(cells, float), np.asarray(true_cells, float)
-    return float((np.abs(found - true) / np.maximum(true, 1)).mean())

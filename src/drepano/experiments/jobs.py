@@ -33,7 +33,7 @@ from drepano.experiments.measure import measure_method
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
-from drepano.io import ensure_writable_folder, hold, write_bytes, write_text
+from drepano.io import ensure_writable_folder, hold, write_class_map, write_text
 from drepano.methods import create_method, is_network
 from drepano.training import TrainingConfig, can_resume, versions, versions_of_run
 from drepano.training.trainer import STAGE, Progress, import_lightning
@@ -42,7 +42,7 @@ TRAINING = "training"
 MAPS = "maps"
 FAILURE = "failure.txt"
 """Where a job leaves the traceback of an error that nobody foresaw."""
-LOCK = "lock"
+JOB_LOCK = "lock"
 """In a job's folder, held by the process that it runs in."""
 ELSEWHERE = "another run of the same experiment is at it"
 """Why a job was left to a process that holds its lock."""
@@ -99,8 +99,8 @@ def run_job(
         table = evaluate_crops(trained.segment, singles.of_patients(test.patients))
         result["crops"] = table.drop(columns="probability").to_dict("records")
     ensure_writable_folder(folder / MAPS)
-    for field, png in measured.maps.items():
-        write_bytes(folder / MAPS / f"{field}.png", png)
+    for field, classes in measured.maps.items():
+        write_class_map(folder / MAPS / f"{field}.png", classes, taxonomy)
     write_text(folder / RESULT, json.dumps(result))
     (folder / FAILURE).unlink(missing_ok=True)
 
@@ -154,7 +154,11 @@ def run_jobs(
     failed = []
     options = {"crops": crops, "ilastik_project": ilastik_project}
     steps = read_plan(experiment).budget.steps
-    for job, reason in _results(experiment, waiting, processes, steps, options, progress):
+    if processes == 1:
+        ended = _run_in_turn(experiment, waiting, options, progress)
+    else:
+        ended = _run_side_by_side(experiment, waiting, processes, steps, options, progress)
+    for job, reason in ended:
         if reason not in (None, ELSEWHERE):
             failed.append(job)
         done(job, reason)
@@ -176,7 +180,15 @@ def _check_settings(experiment: Path, jobs: Sequence[Job], ilastik_project: Path
             )
 
 
-def _results(
+def _run_in_turn(
+    experiment: Path, jobs: Sequence[Job], options: dict[str, Any], progress: Progress
+) -> Iterator[tuple[Job, str | None]]:
+    """Jobs as they end, each with the reason where it failed."""
+    for job in jobs:
+        yield job, _attempt(experiment, job, {**options, "progress": progress})
+
+
+def _run_side_by_side(
     experiment: Path,
     jobs: Sequence[Job],
     processes: int,
@@ -184,11 +196,7 @@ def _results(
     options: dict[str, Any],
     progress: Progress,
 ) -> Iterator[tuple[Job, str | None]]:
-    """Jobs as they end, each with the reason where it failed; `steps` are those of a network's training."""
-    if processes == 1:
-        for job in jobs:
-            yield job, _attempt(experiment, job, {**options, "progress": progress})
-        return
+    """The same, each in a process of its own; `steps` are those of a network's training."""
     context = get_context("spawn")
     trained = context.RawArray(c_int64, len(jobs))
     threads = max(1, torch.get_num_threads() // processes)
@@ -277,7 +285,7 @@ def _attempt(experiment: Path, job: Job, options: dict[str, Any]) -> str | None:
     folder = job.folder(experiment)
     try:
         ensure_writable_folder(folder)
-        with hold(folder / LOCK, wait=False) as held:
+        with hold(folder / JOB_LOCK, wait=False) as held:
             if not held:
                 return ELSEWHERE
             if not job.is_done(experiment):  # by another run, since this one began

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from drepano.cells import find_cells
 from drepano.datasets import FieldDataset
@@ -46,11 +44,11 @@ class Measured:
         ``confusion`` (pixels), ``cell_confusion``, ``cell_recall`` (a number a class of cells), ``roc`` (a
         dict a class) and ``calibration``.
     maps : dict
-        Predicted class map of every field, as PNG.
+        Predicted class map (H, W) uint8 of every field.
     """
 
     figures: dict[str, Any]
-    maps: dict[str, bytes]
+    maps: dict[str, NDArray[np.uint8]]
 
 
 class CellCounts:
@@ -127,7 +125,7 @@ def measure_method(
                 AUC: [curve.auc for curve in own_curves.roc()],
             }
         )
-        maps[field.id] = _as_png(segmentation.classes)
+        maps[field.id] = segmentation.classes
         progress("measuring", number, len(fields), float("nan"))
     error, bins = curves.calibration()
     figures = {
@@ -197,9 +195,3 @@ def _thinned(rates: NDArray[np.float64]) -> list[float]:
     """At most 400 of the points, the ends among them."""
     places = np.unique(np.linspace(0, len(rates) - 1, min(_ROC_POINTS, len(rates))).astype(int))
     return [round(rate, 6) for rate in rates[places].tolist()]
-
-
-def _as_png(classes: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(classes).save(buffer, "PNG")
-    return buffer.getvalue()

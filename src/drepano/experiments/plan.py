@@ -12,9 +12,8 @@ from zlib import crc32
 import numpy as np
 
 from drepano.changes import first_change
-from drepano.datasets import FieldDataset
+from drepano.datasets import FieldDataset, describe_unnumbered_cells
 from drepano.errors import DrepanoError
-from drepano.experiments.evaluation import unnumbered_cells
 from drepano.experiments.splits import Split, Splits
 from drepano.experiments.working_copy import CELL_DIAMETER
 from drepano.io import ensure_writable_folder, write_text
@@ -22,7 +21,7 @@ from drepano.methods import METHODS, Budget, is_random
 from drepano.taxonomy import Taxonomy
 
 FIELDS, JOBS, PLAN, RESULT = "fields", "jobs", "plan.json", "result.json"
-LOCK = ".lock"
+EXPERIMENT_LOCK = ".lock"
 """Held while an experiment's plan and copy of the fields are written, and its pages."""
 _SEED = "seed-"
 
@@ -41,7 +40,7 @@ class Job:
 
     @property
     def training_seed(self) -> int:
-        """Of its split's own, lest all folds of a seed share the luck of the same first weights and crops."""
+        """Differs between splits: else all folds of a seed would share the same first weights and crops."""
         return int(np.random.SeedSequence([self.seed, crc32(self.split.encode())]).generate_state(1)[0])
 
     def is_done(self, experiment: Path) -> bool:
@@ -112,7 +111,7 @@ def make_plan(
     splits: Splits,
     crops: str | None = None,
 ) -> Plan:
-    """The plan of an experiment on a data set, whose `fingerprint` is that of `working_copy.survey`."""
+    """The plan of an experiment on a data set; see `drepano.experiments.begin.begin_experiment`."""
     return Plan(
         kind=kind,
         data={
@@ -134,8 +133,8 @@ def make_plan(
 
 
 def _joined_cells(dataset: FieldDataset) -> list[str]:
-    note = unnumbered_cells(dataset)
-    return [] if note is None else [f"{note}, so that a map which joins such cells makes no error I there."]
+    notes = describe_unnumbered_cells(dataset)
+    return [f"{note}, so that a map which joins such cells makes no error I there." for note in notes]
 
 
 def _padded_fields(dataset: FieldDataset, fingerprint: dict[str, Any], budget: Budget) -> list[str]:

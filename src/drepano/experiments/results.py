@@ -162,11 +162,6 @@ def all_fields_have(name: str, results: Sequence[Result]) -> bool:
     return all(name in field for result in results for field in result["fields"])
 
 
-def training_fields(result: Result) -> int:
-    """Training fields of a job of a learning curve."""
-    return int(result["job"]["split"].rpartition("fields-")[2])
-
-
 def third_error(classes: Sequence[str]) -> str:
     """The paper's error III: an incomplete cell where cells are one class, else a cell of two classes."""
     return "incomplete" if len(classes) == 2 else "misclassified"

@@ -14,6 +14,8 @@ GROUPS = ("field", "patient")
 """What may be kept together in a split."""
 
 _FEWEST_FIELDS = 2
+_SIZE = "fields-"
+"""Before the number of training fields in the name of a split of a learning curve: "fold-2-fields-40"."""
 _FOLDS_OF_CURVE = 5
 
 
@@ -45,7 +47,17 @@ class Split:
     @property
     def fold(self) -> str:
         """Its fold: of a learning curve of patients held out the splits of all sizes have one in common."""
-        return self.name.partition("fields-")[0] or self.name
+        return fold_of(self.name)
+
+
+def fold_of(split: str) -> str:
+    """The fold of a split by its name, which is the name itself where there is no other."""
+    return split.partition(_SIZE)[0] or split
+
+
+def training_size(split: str) -> int:
+    """Training fields of a split of a learning curve, by its name."""
+    return int(split.rpartition(_SIZE)[2])
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,7 @@ def learning_curve(
             f"Sizes {', '.join(map(str, left_out))} left out: only {most} fields are there to train on."
         )
     splits = tuple(
-        Split(f"{prefix}fields-{size}", tuple(rest[:size]), tuple(tested))
+        Split(f"{prefix}{_SIZE}{size}", tuple(rest[:size]), tuple(tested))
         for prefix, tested, rest in zip(prefixes, tests, rests, strict=True)
         for size in fitting
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drepano.experiments.evaluation import count_error, summarise_crops
+from drepano.experiments.evaluation import summarise_crops
 from drepano.experiments.results import (
     DETECTION,
     ERRORS,
@@ -24,8 +24,9 @@ from drepano.experiments.results import (
     number_of_errors,
     provenance,
     results_by_method,
-    training_fields,
 )
+from drepano.experiments.splits import training_size
+from drepano.metrics import mean_count_error
 
 AVERAGE = "average"
 
@@ -42,9 +43,9 @@ def summarise_methods(results: Sequence[Result], classes: Sequence[str]) -> dict
     Returns
     -------
     dict
-        By method, in the order of the results: all of `provenance` and `summarise_fields`, ``detection``,
-        ``cell_recall``, ``auc``, ``calibration_error``, ``calibration``, ``roc``, ``confusion``,
-        ``cell_confusion``, and ``fit_seconds``, NaN where all were interrupted.
+        By method, in the order of the results: all of `provenance` and `summarise_fields_and_crops`,
+        ``detection``, ``cell_recall``, ``auc``, ``calibration_error``, ``calibration``, ``roc``,
+        ``confusion``, ``cell_confusion``, and ``fit_seconds``, NaN where all were interrupted.
     """
     return {name: _of_method(of_method, classes) for name, of_method in results_by_method(results).items()}
 
@@ -58,7 +59,7 @@ def learning_curves(
     for method, of_method in results_by_method(results).items():
         by_size: dict[str, list[Result]] = defaultdict(list)
         for result in of_method:
-            by_size[str(training_fields(result))].append(result)
+            by_size[str(training_size(result["job"]["split"]))].append(result)
         curves[method] = {
             size: _overlap(of_size, "dice", classes)[column] for size, of_size in by_size.items()
         }
@@ -68,7 +69,7 @@ def learning_curves(
 def _of_method(results: Sequence[Result], classes: Sequence[str]) -> dict[str, Any]:
     return {
         **provenance(results),
-        **summarise_fields(results, classes),
+        **summarise_fields_and_crops(results, classes),
         "detection": {figure: _over_folds(results, _at("detection", figure)) for figure in DETECTION},
         "cell_recall": {
             name: _over_folds(results, _at("cell_recall", place)) for place, name in enumerate(classes[1:])
@@ -83,7 +84,7 @@ def _of_method(results: Sequence[Result], classes: Sequence[str]) -> dict[str, A
     }
 
 
-def summarise_fields(results: Sequence[Result], classes: Sequence[str]) -> dict[str, Any]:
+def summarise_fields_and_crops(results: Sequence[Result], classes: Sequence[str]) -> dict[str, Any]:
     """Of a method what its fields' and single crops' own figures tell, without its pixels.
 
     Parameters
@@ -101,7 +102,7 @@ def summarise_fields(results: Sequence[Result], classes: Sequence[str]) -> dict[
     summary: dict[str, Any] = {
         "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
         PIECES: summarise_cell_errors(results, classes),
-        "count_error": _over_folds(results, _count_error),
+        "count_error": _over_folds(results, _mean_count_error),
     }
     if all_fields_have(FOUND_CELLS, results):
         summary[FOUND_CELLS] = summarise_cell_errors(results, classes, FOUND_CELLS)
@@ -186,9 +187,9 @@ def _cell_errors(
     return {"per_fold": _over_folds(results, count), "per_100_cells": _over_folds(results, per_100)}
 
 
-def _count_error(result: Result) -> float:
+def _mean_count_error(result: Result) -> float:
     fields = result["fields"]
-    return count_error(
+    return mean_count_error(
         [field["cells"] for field in fields], [field["cell_errors"]["true_cells"] for field in fields]
     )
 

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from drepano.datasets import (
     FieldDataset,
     FieldSource,
-    describe_empty_fields,
-    describe_margins,
-    field_facts,
-    fingerprint,
     open_dataset,
     write_dataset_config,
     write_field,
 )
 from drepano.errors import DrepanoError
-from drepano.experiments.splits import FieldInfo
 from drepano.field import Field
 from drepano.io import write_text
-from drepano.margins import notable_margins
 from drepano.preprocessing import scale_image, scale_labels
-from drepano.taxonomy import Taxonomy
 from drepano.training.trainer import Progress
 
 CELL_DIAMETER = 45.0
@@ -106,29 +96,3 @@ def _scaled(field: Field, factor: float) -> Field:
         classes=scale_labels(field.classes, factor),
         instances=scale_labels(field.instances, factor),
     )
-
-
-def survey(
-    dataset: FieldDataset, taxonomy: Taxonomy, progress: Progress
-) -> tuple[list[FieldInfo], dict[str, Any], list[str]]:
-    """What `drepano.experiments.splits` needs of every field, the data set's fingerprint, and notes on it.
-
-    Raises
-    ------
-    DrepanoError
-        If a field has no class map.
-    """
-    infos, facts, margins, empty = [], [], [], []
-    for number, field in enumerate(dataset, start=1):
-        counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
-        infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
-        facts.append(field_facts(field, dataset.taxonomy))
-        if not counts[1:].any():
-            empty.append(field.id)
-        margins.append(None if field.margins is not None else notable_margins(field.image))
-        progress("reading fields", number, len(dataset), float("nan"))
-    notes = [
-        *describe_margins(dataset, [found for found in margins if found is not None]),
-        *describe_empty_fields(dataset, empty),
-    ]
-    return infos, fingerprint(facts, dataset.taxonomy), [f"{note}." for note in notes]

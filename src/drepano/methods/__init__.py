@@ -115,7 +115,7 @@ def create_method(name: str, budget: Budget, ilastik_project: Path | None = None
         if ilastik_project is None:
             raise DrepanoError("method ilastik needs a project of yours: add --ilastik-project FILE.ilp")
         ilastik = Ilastik(ilastik_project)
-        ilastik.check()
+        ilastik.find_program()
         return ilastik
     raise DrepanoError(f"method {name!r} is unknown; use some of {', '.join(METHODS)}")
 
@@ -133,5 +133,5 @@ def is_network(name: str) -> bool:
 
 
 def is_random(name: str) -> bool:
-    """Whether the method called `name` differs with the seed: another of one that does not is a copy."""
+    """Whether what the method called `name` learns depends on the seed; else a second seed only repeats it."""
     return name not in _WITHOUT_CHANCE

@@ -43,7 +43,7 @@ class Ilastik:
     project: Path
     executable: str | None = None
 
-    def check(self) -> str:
+    def find_program(self) -> str:
         """The start script, if it and the project are there.
 
         Raises
@@ -58,8 +58,8 @@ class Ilastik:
     def fit(
         self, training: FieldDataset, taxonomy: Taxonomy, folder: Path, seed: int, progress: Progress
     ) -> TrainedIlastik:
-        """Train nothing, since the user has; see `check` for what must be there."""
-        executable = self.check()
+        """Train nothing, since the user has; see `find_program` for what must be there."""
+        executable = self.find_program()
         return TrainedIlastik(self.project.resolve(), executable, taxonomy, training.cell_diameter)
 
 

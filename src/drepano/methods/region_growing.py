@@ -164,9 +164,9 @@ def find_seeds(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of pixels in the clear background.
 
-    A pixel is as clear as the least background-like pixel of the square around it, of half side
-    `clearance`, is near to the background's colour. Seeds are the clearest pixel of every square of a
-    grid of one cell diameter, where that pixel is among the clearest of the field.
+    A pixel's distance is the largest difference from the background's colour within the square around it,
+    of half side `clearance`. Every square of a grid of one cell diameter gives its pixel of least distance
+    as a seed, where that is among the least of the field.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def find_seeds(
     clearance : float
         In cell diameters. From one half on, the square around a pixel inside a cell reaches to its edge.
     share : float
-        What part of all pixels the clearest are.
+        What part of all pixels have the least.
     """
     farthest = ndimage.maximum_filter(
         _difference(image, background), 2 * max(1, round(clearance * cell_diameter)) + 1

@@ -2,7 +2,13 @@
 
 from drepano.metrics.cell_errors import CellErrors, cell_errors
 from drepano.metrics.curves import PixelCurves, Roc
-from drepano.metrics.detection import Detection, cell_confusion, cell_recall, match_cells
+from drepano.metrics.detection import (
+    Detection,
+    cell_confusion,
+    cell_recall,
+    match_cells,
+    mean_count_error,
+)
 from drepano.metrics.pixel import confusion_matrix, dice_per_class, jaccard_per_class
 from drepano.metrics.surface import (
     SurfaceDistances,
@@ -23,6 +29,7 @@ __all__ = [
     "dice_per_class",
     "jaccard_per_class",
     "match_cells",
+    "mean_count_error",
     "surface_distances",
     "surface_distances_per_class",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from drepano.metrics.counting import check_classes, count_pairs, number_cells, ratio
 
@@ -161,3 +161,19 @@ def _classes_of_cells(numbered: _Numbered, classes: NDArray[np.uint8], num_class
     cells, count = numbered
     pixels = count_pairs(cells, classes, count + 1, num_classes)[1:, 1:]
     return np.where(pixels.any(axis=1), pixels.argmax(axis=1) + 1, 0)
+
+
+def mean_count_error(cells: ArrayLike, true_cells: ArrayLike) -> float:
+    """Mean over fields of the error of the number of cells, relative to the true number.
+
+    Parameters
+    ----------
+    cells, true_cells : (fields,) sequences of int
+        A field without a cell counts as one with one.
+
+    Returns
+    -------
+    float
+    """
+    found, true = np.asarray(cells, float), np.asarray(true_cells, float)
+    return float((np.abs(found - true) / np.maximum(true, 1)).mean())

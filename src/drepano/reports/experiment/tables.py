@@ -8,6 +8,7 @@ from typing import Any
 
 from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_OVERLAP
 from drepano.experiments.results import FOUND_CELLS, OF_FOUND_CELLS, TOGETHER, third_error
+from drepano.experiments.splits import fold_of
 from drepano.methods import METHODS
 from drepano.reports.experiment.pairs import pairs_of_methods, pairs_of_sizes
 from drepano.reports.markdown import markdown_table
@@ -110,7 +111,7 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
             ]
         )
     table = markdown_table(["training fields", *map(str, sizes)], rows)
-    folds = " of a fold" if any(not one["name"].startswith("fields-") for one in summary["splits"]) else ""
+    folds = " of a fold" if any(fold_of(one["name"]) != one["name"] for one in summary["splits"]) else ""
     text = (
         "Dice on the same test fields; mean and standard deviation over seeds. One order of the training "
         f"fields{folds} was drawn, and larger sets hold the smaller ones: how much the draw matters is not "

@@ -1,0 +1,94 @@
+"""Begin an experiment: look at all fields, split them, keep the plan and a scaled copy of the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drepano.datasets import (
+    FieldDataset,
+    describe_empty_fields,
+    describe_margins,
+    field_facts,
+    fingerprint,
+)
+from drepano.experiments.plan import EXPERIMENT_LOCK, FIELDS, Plan, keep_plan, make_plan, prepare_folder
+from drepano.experiments.splits import FieldInfo, Splits
+from drepano.experiments.working_copy import write_working_copy
+from drepano.io import hold
+from drepano.margins import notable_margins
+from drepano.methods import Budget
+from drepano.taxonomy import Taxonomy
+from drepano.training.trainer import Progress
+
+
+def begin_experiment(
+    folder: Path,
+    kind: str,
+    dataset: FieldDataset,
+    taxonomy: Taxonomy,
+    budget: Budget,
+    split: Callable[[Sequence[FieldInfo], Sequence[str]], Splits],
+    singles: FieldDataset | None = None,
+    progress: Progress = lambda *_: None,
+) -> Plan:
+    """Everything that jobs need, in a folder; one that holds the same experiment already is left as it is.
+
+    Parameters
+    ----------
+    folder : Path
+    kind : {"compare", "learning-curve"}
+    dataset : FieldDataset
+        Labelled fields.
+    taxonomy : Taxonomy
+        What methods are to tell apart: the data set's, or cells as one class.
+    budget : Budget
+    split : callable
+        From fields and names of classes to the splits.
+    singles : FieldDataset, optional
+        Single crops, which are to be classified too.
+    progress : callable
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    DrepanoError
+        If fields cannot be read or split, or the folder holds another experiment or other files.
+    """
+    prepare_folder(folder)
+    infos, found, notes = _survey(dataset, taxonomy, progress)
+    splits = split(infos, taxonomy.classes)
+    splits = replace(splits, notes=(*splits.notes, *notes))
+    crops = None if singles is None else f"{singles.name}, {len(singles)} crops"
+    plan = make_plan(kind, dataset, taxonomy, found, budget, splits, crops)
+    with hold(folder / EXPERIMENT_LOCK):
+        keep_plan(folder, plan)
+        write_working_copy(dataset, folder / FIELDS, progress)
+    return plan
+
+
+def _survey(
+    dataset: FieldDataset, taxonomy: Taxonomy, progress: Progress
+) -> tuple[list[FieldInfo], dict[str, Any], list[str]]:
+    """What splits need to know of every field, the data set's fingerprint, and notes on it."""
+    infos, facts, margins, empty = [], [], [], []
+    for number, field in enumerate(dataset, start=1):
+        counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
+        infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
+        facts.append(field_facts(field, dataset.taxonomy))
+        if not counts[1:].any():
+            empty.append(field.id)
+        margins.append(None if field.margins is not None else notable_margins(field.image))
+        progress("reading fields", number, len(dataset), float("nan"))
+    notes = [
+        *describe_margins(dataset, [found for found in margins if found is not None]),
+        *describe_empty_fields(dataset, empty),
+    ]
+    return infos, fingerprint(facts, dataset.taxonomy), [f"{note}." for note in notes]
