@@ -38,7 +38,7 @@ def test_the_interval_is_that_of_the_mean_of_the_differences():
 
 
 class TestNothingIsClaimedWithoutADifference:
-    """In at most 10 of 100 experiments, wherever the chance lies: with 5 expected, more are one case in 90."""
+    """In at most 10 of 100 experiments, wherever the chance lies: where 5 are expected, more are rare."""
 
     def claimed(self, first, second, patients, folds):
         """Of 100 experiments; `first` and `second` make the figures of one method."""

@@ -133,5 +133,5 @@ def is_network(name: str) -> bool:
 
 
 def is_random(name: str) -> bool:
-    """Whether what the method called `name` learns depends on the seed; else a second seed only repeats it."""
+    """Whether what the method called `name` learns depends on the seed; else a second one repeats it."""
     return name not in _WITHOUT_CHANCE
