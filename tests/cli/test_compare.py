@@ -261,7 +261,7 @@ class TestCompare:
         assert compare(data, out, *command, methods="region-growing").exit_code == 0
         theirs = Job("pixel-forest", "fold-1", 0).folder(out)
         theirs.mkdir(parents=True)
-        with FileLock(theirs / jobs.LOCK):
+        with FileLock(theirs / jobs.JOB_LOCK):
             result = compare(data, out, *command, methods="pixel-forest")
         assert result.exit_code == 1
         told = " ".join(result.stderr.split())

@@ -47,10 +47,13 @@ class TestAtRandom:
     def test_too_few_fields_give_fewer_folds_and_a_note(self):
         result = folds(3)
         assert len(result.splits) == 3
-        assert result.notes == ("3 folds instead of 5: there are not more fields.",)
+        assert result.notes[1:] == ("3 folds instead of 5: there are not more fields.",)
 
     def test_a_note_says_that_patients_are_on_both_sides(self):
         assert "a patient's cells are on both sides" in folds(10, patients=2).notes[0]
+
+    def test_a_note_says_that_patients_may_be_on_both_sides_where_none_is_known(self):
+        assert "a patient's cells, even the same place, may be on both sides" in folds(10).notes[0]
 
     @pytest.mark.parametrize(("count", "wanted"), [(1, 5), (0, 2), (10, 1)])
     def test_what_cannot_be_split_is_refused(self, count, wanted):
@@ -87,12 +90,19 @@ class TestByPatient:
 
 def test_a_class_that_a_side_lacks_is_noted():
     infos = [FieldInfo(f"f{i}", None, (100, 10 if i == 0 else 0)) for i in range(4)]
-    notes = cross_validation(infos, 2, "field", CLASSES, 0).notes
+    _, *notes = cross_validation(infos, 2, "field", CLASSES, 0).notes
     assert sorted(note.split(": ")[1] for note in notes) == [
         "no test field has class cell; maps that have it there get a Dice, Jaccard and surface Dice of "
         "0 for it; all else about it is left out of that fold.",
         "no training field has class cell; no method can learn it there.",
     ]
+
+
+def test_of_a_learning_curve_a_class_that_the_test_fields_lack_is_noted_once_a_fold():
+    infos = [FieldInfo(f"{name}{i}", name, (1, int(name == "P"))) for name in "PQ" for i in range(20)]
+    notes = learning_curve(infos, [5, 10], 5, "patient", CLASSES, 0).notes
+    assert sum("no test field has class cell" in note for note in notes) == 1
+    assert sum("no training field has class cell" in note for note in notes) == 2
 
 
 class TestLearningCurve:
@@ -107,7 +117,7 @@ class TestLearningCurve:
     def test_sizes_that_are_too_large_are_left_out_and_noted(self):
         result = learning_curve(fields(50), [10, 250], 30, "field", CLASSES, 0)
         assert [split.name for split in result.splits] == ["fields-10"]
-        assert result.notes == ("Sizes 250 left out: only 20 fields are there to train on.",)
+        assert result.notes[1:] == ("Sizes 250 left out: only 20 fields are there to train on.",)
 
     @pytest.mark.parametrize("group", ["field", "patient"])
     def test_without_fields_it_is_refused(self, group):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drepano.experiments.statistics import paired_difference, verdict
+from drepano.experiments.statistics import _bootstrap, paired_difference, verdict
 
 
 def figures(values, seeds=1):
@@ -35,6 +35,13 @@ def test_the_interval_is_that_of_the_mean_of_the_differences():
     half = 1.96 * differences.std() / 10
     assert result.low == pytest.approx(differences.mean() - half, abs=0.003)
     assert result.high == pytest.approx(differences.mean() + half, abs=0.003)
+
+
+def test_the_bootstrap_draws_seeds_too():
+    """Fields are all alike, so what spreads is the luck of seeds."""
+    of_seeds, of_one = np.tile([0.1, 0.5, 0.9], (4, 1)), np.zeros((4, 1))
+    low, high = _bootstrap([of_seeds, of_one], np.arange(4), np.random.default_rng(0))
+    assert (low, high) == (pytest.approx(0.1), pytest.approx(0.9))
 
 
 class TestNothingIsClaimedWithoutADifference:

@@ -125,6 +125,41 @@ def test_touching_cells_are_joined_only_if_half_of_each_is_covered(columns, join
     assert cell_errors(pair, covered).joined == joined
 
 
+BAR = np.zeros(SHAPE, np.int32)
+BAR[20:30, 20:50] = 1
+"""A cell of ten rows and thirty columns."""
+
+
+@pytest.mark.parametrize(
+    ("columns", "error"), [(2, "missed"), (3, "incomplete"), (19, "incomplete"), (20, None), (30, None)]
+)
+def test_a_cell_is_incomplete_from_a_tenth_on_and_below_two_thirds(columns, error):
+    found = np.zeros(SHAPE, np.uint8)
+    found[20:30, 20 : 20 + columns] = 1
+    assert cell_errors(BAR, found) == CellErrors(true_cells=1, **({error: 1} if error else {}))
+
+
+@pytest.mark.parametrize(("columns", "misclassified"), [(9, 0), (10, 1), (20, 1), (21, 0)])
+def test_a_cell_is_of_two_classes_from_a_third_of_another_on(columns, misclassified):
+    found = BAR.astype(np.uint8)
+    found[20:30, 20 : 20 + columns] = 2
+    assert cell_errors(BAR, found).misclassified == misclassified
+
+
+@pytest.mark.parametrize(("top", "artefacts"), [(20, 0), (21, 1)], ids=["a tenth on it", "less"])
+def test_a_piece_less_than_a_tenth_of_which_is_on_cells_is_an_artefact(top, artefacts):
+    found = np.zeros(SHAPE, np.uint8)
+    found[top : top + 10, 49:59] = 1
+    assert cell_errors(BAR, found).artefacts == artefacts
+
+
+@pytest.mark.parametrize(("pixels", "artefacts"), [(19, 0), (20, 1)])
+def test_a_piece_counts_from_20_px_on(pixels, artefacts):
+    found = np.zeros(SHAPE, np.uint8)
+    found[5, 60 : 60 + pixels] = 1
+    assert cell_errors(BAR, found).artefacts == artefacts
+
+
 def test_with_one_class_of_cells_none_is_of_the_third_kind_for_classes():
     predicted = np.random.default_rng(0).integers(0, 2, SHAPE).astype(np.uint8)
     assert cell_errors(TOUCHING, predicted).misclassified == 0

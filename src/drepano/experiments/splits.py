@@ -51,8 +51,8 @@ class Split:
 
 
 def fold_of(split: str) -> str:
-    """The fold of a split by its name, which is the name itself where there is no other."""
-    return split.partition(_SIZE)[0] or split
+    """The fold of a split by its name; "" of a learning curve at random over fields, which has but one."""
+    return split.partition(_SIZE)[0].removesuffix("-")
 
 
 def training_size(split: str) -> int:
@@ -199,7 +199,10 @@ def _group_that_fits(fields: Sequence[FieldInfo], group: str) -> tuple[str, list
 
 def _patients_on_both_sides(fields: Sequence[FieldInfo]) -> list[str]:
     if all(field.patient is None for field in fields):
-        return []
+        return [
+            "Split at random over fields whose patients are not known: a patient's cells, even the same "
+            "place, may be on both sides, and this says nothing about new patients."
+        ]
     return [
         "Split at random over fields: a patient's cells are on both sides, and this says nothing about new "
         "patients."
@@ -248,10 +251,15 @@ def _missing_classes(
         "test": "maps that have it there get a Dice, Jaccard and surface Dice of 0 for it; all else about it "
         "is left out of that fold",
     }
+    folds: set[str] = set()
     for split in splits:
-        for side, ids in (("training", split.training), ("test", split.test)):
+        sides = {"training": (split.name, split.training)}
+        if split.fold not in folds:
+            sides["test"] = (split.fold or "every size", split.test)
+        folds.add(split.fold)
+        for side, (where, ids) in sides.items():
             there: NDArray[np.int64] = sum((pixels[id_] for id_ in ids), np.zeros(len(classes), np.int64))
             for name, count, total in zip(classes, there, everywhere, strict=True):
                 if count == 0 < total:
-                    notes.append(f"{split.name}: no {side} field has class {name}; {consequences[side]}.")
+                    notes.append(f"{where}: no {side} field has class {name}; {consequences[side]}.")
     return notes

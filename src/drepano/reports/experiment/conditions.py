@@ -52,11 +52,9 @@ def _unfinished(plan: Plan, ran: Mapping[str, Mapping[str, Any]], jobs: Sequence
 def _tested_patients(plan: Plan) -> list[str]:
     if plan.group != "patient":
         return []
-    tested = (
-        f"{split.name} {', '.join(sorted({str(plan.patients[id_]) for id_ in split.test}))}"
-        for split in plan.splits
-    )
-    return [f"Tested on, and not trained on: {'; '.join(tested)}."]
+    tested = {split.fold: sorted({str(plan.patients[id_]) for id_ in split.test}) for split in plan.splits}
+    in_words = (f"{fold} {', '.join(patients)}" for fold, patients in tested.items())
+    return [f"Tested on, and not trained on: {'; '.join(in_words)}."]
 
 
 def _trainings(plan: Plan, ran: Mapping[str, Mapping[str, Any]]) -> list[str]:

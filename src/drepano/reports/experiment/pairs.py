@@ -102,7 +102,8 @@ def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
         which = "each" if with_interval == len(differences) else f"{with_interval} of them"
         caution = (
             f"{len(differences)} comparisons, {which} with an interval of its own: of comparisons without "
-            "any difference one in twenty would be called more than chance."
+            "any difference one in twenty would be called more than chance, more of those between methods "
+            "with one seed each."
         )
     else:
         caution = (

@@ -130,7 +130,8 @@ def write_learning_curve(experiment: Path, jobs: Sequence[Job]) -> Path:
 def truth_errors(plan: Plan, dataset: FieldDataset) -> dict[str, Any]:
     """Cell errors of the true class maps of all test fields: ``cell_errors`` and ``found_cell_errors``.
 
-    A map has no lines between touching cells of a class where the truth's has none, and is charged with them.
+    They are charged with touching cells, of one class or of two, that they have no line of background
+    between.
     """
     rows = {row["field"]: row for row in measure_truth(dataset, plan.class_taxonomy)}
     results = [

@@ -50,8 +50,8 @@ _TWO_CLASSES = (
 
 
 _TRUTH = (
-    " The true map is charged where cells of a class touch and it has no line between them. Networks are "
-    "taught to draw one there, and can so make fewer errors I than it."
+    " The true map is charged where cells touch, of one class or of two, and it has no line of background "
+    "between them. Networks are taught to draw one there, and can so make fewer errors I than it."
 )
 
 
@@ -111,7 +111,7 @@ def learning_curve_markdown(summary: dict[str, Any]) -> str:
             ]
         )
     table = markdown_table(["training fields", *map(str, sizes)], rows)
-    folds = " of a fold" if any(fold_of(one["name"]) != one["name"] for one in summary["splits"]) else ""
+    folds = " of a fold" if any(fold_of(one["name"]) for one in summary["splits"]) else ""
     text = (
         "Dice on the same test fields; mean and standard deviation over seeds. One order of the training "
         f"fields{folds} was drawn, and larger sets hold the smaller ones: how much the draw matters is not "
