@@ -100,6 +100,9 @@ keep curve-1200
 drepano learning-curve "$runs/composed-160" --group patient --out "$runs/curve-five" --sizes 15,30,60,120 --test 40 \
   --steps 1000 --validate-every 200 "${training[@]}"
 keep curve-five
+drepano learning-curve "$data/bbbc041seg" --binary --out "$runs/curve-real" --sizes 5,10,20,40,70 --test 20 \
+  --steps 1200 --validate-every 200 "${training[@]}"
+keep curve-real
 
 # The dU-Net that does best on patients not trained on; no test patient has a say in the choice for them.
 python "$(dirname "$0")/search.py" "$runs/search" "$runs/composed-160" "$data/xu2017" --jobs "$jobs"

@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isnan, nan, sqrt
+from math import nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,11 @@ def stored_results(folder: Path, plan: Plan) -> list[Result]:
     results = []
     for (method, split, seed), rows in fields.groupby(["method", "split", "seed"], sort=False):
         job = {"method": method, "split": split, "seed": int(seed)}
-        result: Result = {"job": job, "fields": [_field(row, plan.classes) for _, row in rows.iterrows()]}
+        later = measured_later(fields[fields["method"] == method], plan.classes)
+        result: Result = {
+            "job": job,
+            "fields": [_field(row, plan.classes, later) for _, row in rows.iterrows()],
+        }
         if table is not None:
             own = table[(table["method"] == method) & (table["split"] == split) & (table["seed"] == seed)]
             if len(own):
@@ -135,24 +139,37 @@ def stored_results(folder: Path, plan: Plan) -> list[Result]:
     return results
 
 
-def _field(row: pd.Series, classes: tuple[str, ...]) -> dict[str, Any]:
+def measured_later(rows: pd.DataFrame, classes: tuple[str, ...]) -> set[str]:
+    """Of a method what it has of `FOUND_CELLS` and `AUC`, which earlier versions did not measure.
+
+    A field without cells has no area, so all of a method's are looked at.
+    """
+    columns = {FOUND_CELLS: [f"{FOUND}{name}" for name in OF_FOUND_CELLS], AUC: [f"{AUC} {classes[0]}"]}
+    return {
+        name
+        for name, needed in columns.items()
+        if set(needed) <= set(rows) and rows[needed].notna().any(axis=None)
+    }
+
+
+def _field(row: pd.Series, classes: tuple[str, ...], later: set[str]) -> dict[str, Any]:
     def values(figure: str) -> list[float | None]:
         return [None if pd.isna(row[f"{figure} {name}"]) else row[f"{figure} {name}"] for name in classes]
 
     errors = {name: int(row[name]) for name in ("true_cells", *ERRORS)}
-    measured_later: dict[str, Any] = {}
-    of_found = {name: row.get(f"{FOUND}{name}", nan) for name in OF_FOUND_CELLS}
-    if not any(map(isnan, of_found.values())):
-        measured_later |= {FOUND_CELLS: errors | of_found, **row[[*DETECTION]]}
-    if f"{AUC} {classes[0]}" in row and any(area is not None for area in values(AUC)):
-        measured_later[AUC] = values(AUC)
+    more: dict[str, Any] = {}
+    if FOUND_CELLS in later and not row[[f"{FOUND}{name}" for name in OF_FOUND_CELLS]].isna().any():
+        of_found = {name: row[f"{FOUND}{name}"] for name in OF_FOUND_CELLS}
+        more |= {FOUND_CELLS: errors | of_found, **row[[*DETECTION]]}
+    if AUC in later:
+        more[AUC] = values(AUC)
     return {
         "field": row["field"],
         "patient": None if pd.isna(row["patient"]) else row["patient"],
         "cells": int(row["cells"]),
         PIECES: errors,
         **{figure: values(figure) for figure in PER_CLASS},
-        **measured_later,
+        **more,
     }
 
 

@@ -29,8 +29,9 @@ sys.path.append(str(Path(__file__).parent))
 from join_results import stored_results
 
 SCALE = 0.25
-SIDE = 512
-"""Of the squares that scaled fields are laid in, px."""
+SIDE = 720
+"""Of the squares that scaled fields are laid in, px: at least twice a field's, so that no shift is taken for
+another."""
 ALIKE = 0.9
 """Correlation of two fields where they would overlap."""
 SMALLEST = 0.02

@@ -132,6 +132,29 @@ def test_mean_recall_weighs_a_rare_class_as_much_as_others(plan, field, result, 
     assert (recall["fields"], recall["units"], recall["verdict"]) == (30, 3, "better")
 
 
+def test_patients_with_more_of_a_class_do_not_differ_in_mean_recall_by_that_alone(plan, field, result, crop):
+    """One method has half of every class of every patient right, the other all; one patient has more of one
+    class, the others of another."""
+
+    def crops(patient, right):
+        counts = {"Grl": 20, "Dic+Ovl": 4} if patient == "P" else {"Grl": 4, "Dic+Ovl": 20}
+        rows = [
+            crop(f"{patient}{name}{i}", patient, True)
+            | {"true": name, "predicted": name if right(i) else "none"}
+            for name, count in counts.items()
+            for i in range(count)
+        ]
+        return rows
+
+    results = [
+        result(method, f"fold-{patient}", 0, [field("a", 0.9)], crops=crops(patient, right))
+        for method, right in (("dunet", lambda i: True), ("unet", lambda i: i % 2 == 0))
+        for patient in "PQR"
+    ]
+    recall = next(one for one in method_differences(results, plan) if one["figure"] == "mean recall")
+    assert [recall[name] for name in ("mean", "low", "high")] == pytest.approx([0.5, 0.5, 0.5])
+
+
 def test_crops_that_only_one_method_classified_are_no_part_of_a_pair(plan, field, result, crop):
     results = [
         result("dunet", "fold-1", 0, [field("a", 0.9)], crops=[crop("x", "P", True), crop("y", "P", False)]),

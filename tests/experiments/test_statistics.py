@@ -69,6 +69,15 @@ class TestNothingIsClaimedWithoutADifference:
 
         assert self.claimed(method, method, patients, patients) <= 10
 
+    def test_the_bootstrap_alone_claims_too_much_with_four_patients(self):
+        count = 0
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            of_patients = np.tile(rng.normal(0, 0.05, 4), 10)[:, None]
+            low, high = _bootstrap([of_patients, np.zeros((40, 1))], np.arange(40) % 4, rng)
+            count += low > 0 or high < 0
+        assert count > 15
+
     @pytest.mark.parametrize("seeds", [1, 3])
     def test_chance_of_trainings_one_a_fold(self, seeds):
         def method(count):

@@ -54,10 +54,7 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
 def _crop_difference(
     names: tuple[str, str], sides: tuple[Sequence[Result], Sequence[Result]], figure: str
 ) -> list[dict[str, Any]]:
-    """In `CROPS` or `RECALL`, of the crops that both have classified; empty where there are none.
-
-    Mean recall is a mean over crops, each weighted by one over the number of crops of its class.
-    """
+    """In `CROPS` or `RECALL`, of the crops that both have classified; empty where there are none."""
     tables = [crops_table(results) for results in sides]
     if not all(map(len, tables)):
         return []
@@ -65,24 +62,39 @@ def _crop_difference(
     crops = pd.concat(tables).drop_duplicates("crop").set_index("crop").loc[sorted(common)]
     if crops.empty:
         return []
-    weights = pd.Series(1.0, crops.index)
-    if figure == RECALL:
-        counts = crops["true"].value_counts()
-        weights = len(crops) / len(counts) / crops["true"].map(counts)
-    one, other = (_right_by_crop(table, weights) for table in tables)
+    classes = crops["true"] if figure == RECALL else pd.Series("any", crops.index)
+    one, other = (_recall_by_crop(table, classes) for table in tables)
     patients, folds = (dict(zip(crops.index, crops[name], strict=True)) for name in ("patient", "split"))
     return [_as_json(figure, names, paired_difference(one, other, patients, folds))]
 
 
-def _right_by_crop(crops: pd.DataFrame, weights: pd.Series) -> dict[str, NDArray[np.float64]]:
-    """For every crop with a weight that weight if it was given the right class, else 0, (seeds,); NaN where
-    a seed lacks it."""
-    right = (crops["true"] == crops["predicted"]).astype(float)
-    table = crops.assign(right=right).pivot(index="crop", columns="seed", values="right").loc[weights.index]
-    return {
-        str(crop): weight * row
-        for crop, weight, row in zip(weights.index, weights, table.to_numpy(), strict=True)
-    }
+def _recall_by_crop(table: pd.DataFrame, classes: pd.Series) -> dict[str, NDArray[np.float64]]:
+    """Of every crop what it tells of the mean over classes of the share that is given the right class.
+
+    A crop's share of it: the mean itself, and, weighted by one over the number of crops of its class, how far
+    the crop, 1 where it is right and 0 where not, is above the share of its class. So the mean over crops is
+    that mean over classes, and patients who have more of a class do not differ by that alone (the linear
+    approximation of a mean of ratios; Cochran 1977, Sampling Techniques, chapter 6).
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `crops_table`.
+    classes : Series
+        Class of every crop to be looked at, by its name.
+
+    Returns
+    -------
+    dict of crop to (seeds,) float64 array
+        NaN where a seed lacks the crop.
+    """
+    right = (table["true"] == table["predicted"]).astype(float)
+    by_seed = table.assign(right=right).pivot(index="crop", columns="seed", values="right").loc[classes.index]
+    shares = by_seed.mean(axis=1).groupby(classes).mean()
+    counts = classes.value_counts()
+    weights = len(classes) / len(counts) / classes.map(counts)
+    values = by_seed.sub(classes.map(shares), axis=0).mul(weights, axis=0) + shares.mean()
+    return {str(crop): row for crop, row in zip(values.index, values.to_numpy(), strict=True)}
 
 
 def _difference(

@@ -116,6 +116,16 @@ def test_what_lies_far_beyond_all_other_differences_is_written_at_the_edge(panel
     assert panel.get_xlim()[1] < 0.1
 
 
+def test_an_interval_that_goes_on_beyond_the_panel_ends_in_an_arrow(panels):
+    near = [pair(name, 0.01, 0.0, 0.02, "not told apart") for name in ("unet", "pspnet", "dynunet")]
+    (panel,) = panels(
+        figures.draw_differences, [*near, pair("region-growing", 0.02, -0.9, 0.03, "not told apart")]
+    )
+    (arrow,) = [line for line in panel.lines if line.get_marker() == "<"]
+    assert arrow.get_ydata()[0] == 3
+    assert panel.get_xlim()[0] < arrow.get_xdata()[0] < 0
+
+
 def test_a_difference_without_an_interval_is_a_dot(panels):
     nan = float("nan")
     (panel,) = panels(figures.draw_differences, [pair("unet", 0.0, nan, nan, "no interval")])

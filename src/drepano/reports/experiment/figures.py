@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drepano.experiments.compared import CROPS, larger_is_better
+from drepano.experiments.compared import CROPS, RECALL, larger_is_better
 from drepano.experiments.results import FOUND, TOGETHER
 from drepano.experiments.statistics import BETTER, NO_INTERVAL, NOT_TOLD_APART, WORSE
 from drepano.methods import METHODS
@@ -24,7 +24,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 """Okabe and Ito's, which colour-blind readers can tell apart; line styles tell more than eight apart."""
 _STYLES = ("-", "--", ":", "-.")
 _INCHES, _DOTS = 4.2, 150
-_DRAWN_PAIRS = ("dice", TOGETHER, f"{FOUND}{TOGETHER}", "hausdorff", "hausdorff95", CROPS)
+_DRAWN_PAIRS = ("dice", TOGETHER, f"{FOUND}{TOGETHER}", "hausdorff", "hausdorff95", CROPS, RECALL)
 _OF_VERDICT = {BETTER: "#0072B2", WORSE: "#D55E00", NOT_TOLD_APART: "#777777", NO_INTERVAL: "#bbbbbb"}
 _SPAN_OF_PAIRS = 3.0
 """How far a panel of pairs reaches, in medians of how far its intervals do."""
@@ -118,7 +118,8 @@ def draw_validation(curves: Mapping[str, Sequence[Mapping[str, Sequence[float]]]
 def draw_differences(differences: Sequence[Mapping[str, Any]]) -> bytes:
     """The first method less every other, with intervals: a panel a figure, a row a method.
 
-    What lies beyond a panel is written at its edge: of ten methods one may be far behind all others.
+    Of ten methods one may be far behind all others. A mean beyond a panel is written at its edge, an arrow
+    there is the end of an interval that goes on.
 
     Parameters
     ----------
@@ -158,8 +159,13 @@ def _draw_pairs(panel: Any, pairs: Sequence[Mapping[str, Any]], others: Sequence
     for one in pairs:
         colour, row, mean = _OF_VERDICT[one["verdict"]], others.index(one["second"]), one["mean"]
         if left <= mean <= right:
-            panel.plot([one["low"], one["high"]], [row, row], color=colour, linewidth=2)
+            ends_here = np.clip([one["low"], one["high"]], left, right)
+            panel.plot(ends_here, [row, row], color=colour, linewidth=2, solid_capstyle="butt")
             panel.plot(mean, row, "o", color=colour, markersize=5)
+            if one["low"] < left:
+                panel.plot(left, row, "<", color=colour, markersize=5)
+            if one["high"] > right:
+                panel.plot(right, row, ">", color=colour, markersize=5)
         elif mean < left:
             panel.text(left, row, f"\u25c0 {mean:+.{digits}f}", color=colour, va="center", fontsize=7)
         else:

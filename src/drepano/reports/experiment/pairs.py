@@ -62,7 +62,7 @@ def pairs_of_methods(differences: Sequence[dict[str, Any]], classes: int) -> str
         *_heading(differences),
         "The figure of the method in the heading less that of the method of the row, and its 95 % interval. "
         "Better and worse are said of the former, where the difference is more than chance."
-        + (" Dice, distances and AUC are averages over the classes." if classes > 2 else ""),
+        + (f" {_of_classes(differences)} are averages over the classes." if classes > 2 else ""),
         *_against_others(first, differences),
         _conditions(differences),
     ]
@@ -93,6 +93,12 @@ def pairs_of_sizes(differences: Sequence[dict[str, Any]]) -> str:
             _conditions(differences),
         ]
     )
+
+
+def _of_classes(differences: Sequence[dict[str, Any]]) -> str:
+    """The figures that have a value a class; results of earlier versions have no areas."""
+    has_areas = any(one["figure"] == AUC for one in differences)
+    return "Dice, distances and AUC" if has_areas else "Dice and distances"
 
 
 def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
@@ -174,7 +180,7 @@ def _conditions(differences: Sequence[dict[str, Any]]) -> str:
             for figure, of_figure in counts.items()
         )
         sentences.append(
-            "Left out are values in a field, of Dice, distances and AUC those of a class, that are not "
+            f"Left out are values in a field, of {_of_classes(differences)} those of a class, that are not "
             f"defined for a training of either of the two ({'; '.join(left_out)})."
         )
     return " ".join(sentences)
