@@ -1,107 +1,86 @@
-"""Fields of one place: python benchmarks/overlapping_fields.py BBBC041SEG RESULTS OUT.json
+"""Fields of one place: python benchmarks/overlapping_fields.py BBBC041SEG RESULTS OUT.json [DATA ...]
 
-Two fields of BBBC041Seg, one of train and one of val, overlap: cells that a network was trained on are tested
-on. All pairs are registered by phase correlation, and those that look alike where they would overlap are
-named. OUT.json has them, the figures of the shipped `rbc` on val with and without them, and those of the
-comparison in the folder RESULTS.
+Two fields of BBBC041Seg, one of train and one of val, overlap: cells that a network was trained on are
+tested on. OUT.json has such pairs of it and of every other data set, and how alike those are that do not
+overlap; the figures of the shipped `rbc` on val with and without the two, and those of the comparison in the
+folder RESULTS.
 """
 
 import sys
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import fft
 
 from drepano.datasets import open_dataset
+from drepano.datasets.overlaps import (
+    ALIKE,
+    PICTURE_CELL_DIAMETER,
+    Overlap,
+    find_overlaps,
+    overlap_picture,
+    shown_by_both,
+)
 from drepano.experiments import evaluate_fields, summarise_fields
 from drepano.experiments.differences import method_differences
 from drepano.experiments.plan import read_plan
 from drepano.experiments.results import TOGETHER, Result, results_by_method
 from drepano.experiments.summary import summarise_fields_and_crops
+from drepano.field import Field
 from drepano.io import write_json
-from drepano.preprocessing import scale_image
 from drepano.segmenter import load_model
 
 sys.path.append(str(Path(__file__).parent))
 from join_results import stored_results
 
-SCALE = 0.25
-SIDE = 720
-"""Of the squares that scaled fields are laid in, px: at least twice a field's, so that no shift is taken for
-another."""
-ALIKE = 0.9
-"""Correlation of two fields where they would overlap."""
-SMALLEST = 0.02
-"""Share of a field that an overlap has at least."""
 
-
-def main(data: Path, results: Path, out: Path) -> None:
-    dataset = open_dataset(data)
-    fields = {field.id: field for field in dataset}
-    grey = {id: scale_image(field.image, SCALE).mean(axis=2) for id, field in fields.items()}
-    spectra = {id: fft.rfft2(image - image.mean(), (SIDE, SIDE)) for id, image in grey.items()}
-    found = []
-    for one, other in combinations(fields, 2):
-        rows, columns = shift_between(spectra[one], spectra[other])
-        parts = overlap(grey[one], grey[other], rows, columns)
-        if parts[0].size < SMALLEST * grey[one].size:
-            continue
-        correlation = float(np.corrcoef(parts[0].ravel(), parts[1].ravel())[0, 1])
-        if correlation > ALIKE:
-            cells = overlap(fields[one].instances, fields[other].instances, *factor(rows, columns))
-            found.append(
-                {
-                    "fields": [one, other],
-                    "shift": list(factor(rows, columns)),
-                    "correlation": round(correlation, 3),
-                    "cells": [
-                        [len(set(np.unique(part)) - {0}), int(fields[id].instances.max())]
-                        for id, part in zip((one, other), cells, strict=True)
-                    ],
-                }
-            )
-    both = {id for pair in found for id in pair["fields"]}
+def main(data: Path, results: Path, out: Path, *others: Path) -> None:
+    overlaps = {folder.name: overlaps_of(folder) for folder in (data, *others)}
+    both = {id for pair in overlaps[data.name]["pairs"] for id in pair["fields"]}
     write_json(
         out,
         {
-            "pairs": found,
+            "overlaps": overlaps,
             "rbc_on_val": figures_of_rbc(data / "val", both),
             results.name: figures_of_methods(results, both),
         },
     )
 
 
-def shift_between(one: NDArray[np.complex64], other: NDArray[np.complex64]) -> tuple[int, int]:
-    """Rows and columns by which the second field is to be moved to lie on the first, scaled px."""
-    product = one * np.conj(other)
-    peaks = fft.irfft2(product / np.maximum(np.abs(product), 1e-9), (SIDE, SIDE))
-    rows, columns = (int(place) for place in np.unravel_index(peaks.argmax(), peaks.shape))
-    return (rows + SIDE // 2) % SIDE - SIDE // 2, (columns + SIDE // 2) % SIDE - SIDE // 2
+def overlaps_of(folder: Path) -> dict[str, Any]:
+    """Pairs of a data set that show the same place, and the most alike of those that do not."""
+    dataset = open_dataset(folder)
+    fields = list(dataset)
+    pictures = [overlap_picture(field.image, dataset.cell_diameter) for field in fields]
+    compared = find_overlaps(pictures, alike=-1.0)
+    factor = dataset.cell_diameter / PICTURE_CELL_DIAMETER
+    found = [described(pair, fields, factor) for pair in compared if pair.correlation > ALIKE]
+    apart = [pair.correlation for pair in compared if pair.correlation <= ALIKE]
+    return {
+        "fields": len(fields),
+        "pairs": found,
+        "lowest_correlation_of_these": min((pair["correlation"] for pair in found), default=None),
+        "highest_correlation_of_all_others": round(max(apart), 3),
+    }
 
 
-def factor(rows: int, columns: int) -> tuple[int, int]:
-    """Scaled px as those of the fields."""
-    return round(rows / SCALE), round(columns / SCALE)
-
-
-def overlap(one: NDArray[Any], other: NDArray[Any], rows: int, columns: int) -> list[NDArray[Any]]:
-    """What both show when the second is moved by so much; empty where nothing."""
-    height, width = (
-        min(a, b + shift) - max(0, shift)
-        for a, b, shift in zip(one.shape, other.shape, (rows, columns), strict=True)
-    )
-    if height <= 0 or width <= 0:
-        return [one[:0], other[:0]]
-    return [
-        image[top : top + height, left : left + width]
-        for image, top, left in (
-            (one, max(0, rows), max(0, columns)),
-            (other, max(0, -rows), max(0, -columns)),
-        )
+def described(pair: Overlap, fields: list[Field], factor: float) -> dict[str, Any]:
+    one, other = fields[pair.first], fields[pair.second]
+    rows, columns = (round(by * factor) for by in pair.shift)
+    facts = {
+        "fields": [one.id, other.id],
+        "shift": [rows, columns],
+        "share": round(pair.share, 3),
+        "correlation": round(pair.correlation, 3),
+    }
+    if one.instances is None or other.instances is None:
+        return facts
+    parts = shown_by_both(one.instances, other.instances, (rows, columns))
+    cells = [
+        [len(set(np.unique(part)) - {0}), int(whole.max())]
+        for part, whole in zip(parts, (one.instances, other.instances), strict=True)
     ]
+    return facts | {"cells": cells}
 
 
 def figures_of_rbc(val: Path, left_out: set[str]) -> dict[str, Any]:
@@ -150,4 +129,4 @@ def figures(results: list[Result], classes: tuple[str, ...]) -> dict[str, dict[s
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:]))

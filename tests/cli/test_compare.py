@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from drepano.cli.main import app
-from drepano.datasets import write_simulated_dataset
+from drepano.datasets import simulate_field, write_field, write_simulated_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments import jobs
 from drepano.experiments.plan import Job, read_plan
 from drepano.methods import Budget
 from drepano.reports.experiment import figures, write_comparison
+from drepano.taxonomy import SCD
 
 BUDGET = ["--steps", "2", "--batch-size", "2", "--crop-size", "32", "--validate-every", "1"]
 
@@ -110,6 +112,25 @@ class TestCompare:
         Image.fromarray(np.zeros_like(np.array(Image.open(path)))).save(path)
         result = compare(tmp_path / "data", tmp_path / "out", "--binary", methods="region-growing")
         told = f"1 of 4 fields have no labelled cell ({blank}), so that all cells found there are errors"
+        assert told in " ".join(result.stderr.split())
+        assert told in (tmp_path / "out/tables.md").read_text()
+
+    def test_fields_of_one_place_on_both_sides_are_told(self, data, tmp_path):
+        place = simulate_field(0, size=(320, 400), cells=30)
+        for left in (0, 100):
+            part = np.s_[:, left : left + 300]
+            field = replace(
+                place,
+                id=f"simulated-0-{left}",
+                image=place.image[part],
+                classes=place.classes[part],
+                instances=place.instances[part],
+            )
+            write_field(tmp_path / "data", field, SCD)
+        shutil.copy(data / "dataset.toml", tmp_path / "data")
+        result = compare(tmp_path / "data", tmp_path / "out", "--binary", methods="region-growing")
+        assert result.exit_code == 0, result.stderr
+        told = "same place in part are parted by a split (pairs: 1; simulated-0-0 and simulated-0-100 66%)"
         assert told in " ".join(result.stderr.split())
         assert told in (tmp_path / "out/tables.md").read_text()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drepano.datasets import check_dataset, open_dataset
+from drepano.datasets import check_dataset, open_dataset, simulate_field
 
 SETTINGS = """\
 name = "mine"
@@ -131,6 +131,63 @@ def test_a_name_without_a_patient_is_one_problem_among_others(folder: Path) -> N
     add_field(folder, "nobody", seed=9)
     (folder / "labels" / "P1_a.png").unlink()
     assert len(problems(folder)) == 2
+
+
+# --- the same place in two fields
+
+
+def add_part_of_a_place(folder: Path, name: str, left: int, seed: int = 0) -> None:
+    """400 x 500 px of a simulated place of 400 x 900 px."""
+    place = simulate_field(seed, size=(400, 900), cells=90)
+    assert place.instances is not None
+    part = slice(left, left + 500)
+    save(folder / "images" / f"{name}.png", place.image[:, part])
+    save(
+        folder / "labels" / f"{name}.png", np.where(place.instances[:, part] > 0, np.uint8(255), np.uint8(0))
+    )
+
+
+@pytest.fixture
+def of_places(tmp_path: Path) -> Path:
+    """Fields a and b of one place, of which both show three fifths, and one of another."""
+    (tmp_path / "dataset.toml").write_text(SETTINGS.replace("cell_diameter = 6", "cell_diameter = 45"))
+    add_part_of_a_place(tmp_path, "P1_a", left=0)
+    add_part_of_a_place(tmp_path, "P1_b", left=200)
+    add_part_of_a_place(tmp_path, "P1_c", left=0, seed=1)
+    return tmp_path
+
+
+def test_fields_that_show_the_same_place_are_a_problem(of_places: Path) -> None:
+    (line,) = problems(of_places)
+    assert line.startswith(f"{of_places / 'images' / 'P1_b.png'}: shows the same place as another field")
+    assert "(60% in P1_a.png)" in line and line.endswith("; remove one")
+
+
+def test_every_field_has_one_line_that_names_all_of_its_place(of_places: Path) -> None:
+    add_part_of_a_place(of_places, "P1_d", left=100)
+    lines = problems(of_places)
+    assert len(lines) == 2
+    assert "P1_d.png" in lines[1] and "(80% in P1_a.png, 80% in P1_b.png)" in lines[1]
+
+
+def test_where_they_are_said_to_be_of_two_patients_that_is_asked(of_places: Path) -> None:
+    for kind in ("images", "labels"):
+        (of_places / kind / "P1_b.png").rename(of_places / kind / "P2_b.png")
+    (line,) = problems(of_places)
+    assert line.endswith("find out whose it is and remove one")
+
+
+def test_copies_are_named_as_such_alone(of_places: Path) -> None:
+    for kind in ("images", "labels"):
+        (of_places / kind / "P1_d.png").write_bytes((of_places / kind / "P1_c.png").read_bytes())
+    assert [("same image" in line, "same place" in line) for line in problems(of_places)] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_single_cells_are_not_compared_with_each_other(crops: Path) -> None:
+    assert not any("same place" in line for line in problems(crops))
 
 
 # --- blank margins

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drepano.errors import DrepanoError
-from drepano.experiments.splits import FieldInfo, cross_validation, learning_curve
+from drepano.experiments.splits import (
+    FieldInfo,
+    Split,
+    cross_validation,
+    describe_cells_on_both_sides,
+    learning_curve,
+)
 
 CLASSES = ("background", "cell")
 
@@ -156,3 +162,21 @@ class TestLearningCurve:
             "Only one patient",
             "Split at random over fields",
         ]
+
+
+class TestCellsOnBothSides:
+    SPLITS = (Split("fold-1", ("a", "b"), ("c", "d")), Split("fold-2", ("c", "d"), ("a", "b")))
+
+    def test_nothing_is_said_of_pairs_that_no_split_parts(self):
+        assert describe_cells_on_both_sides({("a", "b"): 0.5, ("c", "d"): 1.0}, self.SPLITS) == []
+        assert describe_cells_on_both_sides({}, self.SPLITS) == []
+
+    @pytest.mark.parametrize("pair", [("a", "c"), ("c", "a")])
+    def test_pairs_that_a_split_parts_are_named_in_either_order(self, pair):
+        (line,) = describe_cells_on_both_sides({pair: 0.24, ("a", "b"): 0.5}, self.SPLITS)
+        assert f"(pairs: 1; {pair[0]} and {pair[1]} 24%)" in line
+
+    def test_those_with_the_most_in_common_come_first(self):
+        overlaps = {("a", "c"): 0.1, ("a", "d"): 0.4, ("b", "c"): 0.2, ("b", "d"): 0.3}
+        (line,) = describe_cells_on_both_sides(overlaps, self.SPLITS)
+        assert "(pairs: 4; a and d 40%, b and d 30%, b and c 20%, ...)" in line

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drepano.cli.console import err, listed_patients, out, progress_bar, say
+from drepano.cli.console import err, listed_patients, out, progress_bar, say, stage_progress
 
 app = typer.Typer(help="Check, show, compose and simulate data sets.", no_args_is_help=True)
 
@@ -87,12 +87,13 @@ def check(data: Data) -> None:
     A data set of your own is a folder with images, label maps of the same names, and a dataset.toml, of which
     `drepano data example` prints one.
     """
+    from math import nan
+
     from drepano.datasets import check_dataset, open_dataset
 
     dataset = open_dataset(data, strict=False)
-    with progress_bar() as progress:
-        task = progress.add_task("reading", total=len(dataset))
-        result = check_dataset(dataset, advance=lambda: progress.advance(task))
+    with stage_progress() as progress:
+        result = check_dataset(dataset, lambda stage, done, total: progress(stage, done, total, nan))
     for line in result.left_out:
         err.print(f"left out: {line}")
     for line in result.patients:

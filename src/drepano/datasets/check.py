@@ -9,10 +9,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import FieldFacts, field_facts, fingerprint
-from drepano.errors import DrepanoError
+from drepano.datasets.overlaps import Overlap, find_overlaps, overlap_picture
+from drepano.errors import DrepanoError, some_of
 from drepano.field import Field
 from drepano.margins import notable_margins
 from drepano.taxonomy import Taxonomy
@@ -25,8 +27,6 @@ not of one field."""
 
 _MARGINS_DIFFER, _MARGINS_DIFFER_PX = 0.1, 20
 """From those of most fields, as a share of these and in px, before they are told."""
-_MOST_NAMED = 3
-"""Fields without a cell."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +51,30 @@ class CheckResult:
     fingerprint: dict[str, Any]
 
 
-def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: None) -> CheckResult:
+def check_dataset(
+    dataset: FieldDataset, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> CheckResult:
     """Read every field once and collect all problems.
 
     Unreadable files, sizes that differ and unknown label values come from the readers; fields without a
-    single cell, instance maps that contradict the class map, images that stand twice, blank margins and a
-    wrong cell diameter are found here.
+    single cell, instance maps that contradict the class map, images that stand twice or show the same place
+    in part, blank margins and a wrong cell diameter are found here.
 
     Parameters
     ----------
     dataset : FieldDataset
         Opened with ``strict=False``.
-    advance : callable
-        Called after every field.
+    progress : callable
+        Called with a stage, and how many of how many fields are done.
     """
     problems = list(dataset.problems)
     left_out = list(dataset.left_out)
     facts: list[FieldFacts] = []
     cut: dict[FieldSource, tuple[int, int]] = {}
     uncut: list[tuple[int, int]] = []
-    images: dict[str, list[int]] = defaultdict(list)
-    for index, source in enumerate(dataset.sources):
+    images: dict[str, list[FieldSource]] = defaultdict(list)
+    pictures: dict[FieldSource, NDArray[np.float32]] = {}
+    for number, source in enumerate(dataset.sources, start=1):
         try:
             field = dataset.load(source)
             fact = field_facts(field, dataset.taxonomy)
@@ -84,15 +87,21 @@ def check_dataset(dataset: FieldDataset, advance: Callable[[], None] = lambda: N
             elif source.category is None and (found := notable_margins(field.image)) is not None:
                 uncut.append(found)
             facts.append(fact)
-            images[fact.image_digest].append(index)
+            images[fact.image_digest].append(source)
+            if source.category is None and len(images[fact.image_digest]) == 1:
+                pictures[source] = overlap_picture(field.image, dataset.cell_diameter)
             if fact.cells == 0 and source.category is not None:
                 left_out.append(f"{source.image}: no outline was found, so no field is composed of it")
             elif fact.cells == 0:
                 where = source.labels or source.instances or source.image
                 problems.append(f"{where}: no cell in it; label its cells or remove the field")
-        advance()
+        progress("reading fields", number, len(dataset))
     for copies in images.values():
-        problems += _describe_copies(dataset, copies)
+        problems += _describe_copies(copies)
+    overlaps = find_overlaps(
+        list(pictures.values()), lambda done: progress("comparing fields", done, len(pictures))
+    )
+    problems += _describe_overlaps(list(pictures), overlaps)
     left_out += [*_describe_usual_cut(dataset, list(cut.values())), *_describe_cuts(cut)]
     problems += describe_margins(dataset, uncut)
     if not dataset.sources and not dataset.problems:
@@ -173,10 +182,9 @@ def describe_empty_fields(dataset: FieldDataset, empty: Sequence[str]) -> list[s
     """
     if not empty:
         return []
-    some = ", ".join(empty[:_MOST_NAMED]) + (", ..." if len(empty) > _MOST_NAMED else "")
     return [
-        f"data set {dataset.name}: {len(empty)} of {len(dataset)} fields have no labelled cell ({some}), so "
-        "that all cells found there are errors; label their cells, if they show any"
+        f"data set {dataset.name}: {len(empty)} of {len(dataset)} fields have no labelled cell "
+        f"({some_of(empty)}), so that all cells found there are errors; label their cells, if they show any"
     ]
 
 
@@ -225,8 +233,8 @@ def _median(margins: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return left, right
 
 
-def _describe_copies(dataset: FieldDataset, copies: list[int]) -> list[str]:
-    first, *others = (dataset.sources[index] for index in copies)
+def _describe_copies(copies: Sequence[FieldSource]) -> list[str]:
+    first, *others = copies
     lines = []
     for other in others:
         if first.patient != other.patient:
@@ -234,4 +242,22 @@ def _describe_copies(dataset: FieldDataset, copies: list[int]) -> list[str]:
         else:
             whose = ";"
         lines.append(f"{other.image}: is the same image as {first.image.name}{whose} remove one")
+    return lines
+
+
+def _describe_overlaps(sources: Sequence[FieldSource], overlaps: Sequence[Overlap]) -> list[str]:
+    """A line for every field that shows in part what others before it show."""
+    earlier: dict[int, list[Overlap]] = defaultdict(list)
+    for overlap in overlaps:
+        earlier[overlap.second].append(overlap)
+    lines = []
+    for second, found in earlier.items():
+        found = sorted(found, key=lambda overlap: -overlap.share)
+        places = [f"{overlap.share:.0%} in {sources[overlap.first].image.name}" for overlap in found]
+        patients = {sources[overlap.first].patient for overlap in found} | {sources[second].patient}
+        whose = "find out whose it is and " if len(patients) > 1 else ""
+        lines.append(
+            f"{sources[second].image}: shows the same place as another field ({some_of(places)}), so that "
+            f"these cells count twice; {whose}remove one"
+        )
     return lines

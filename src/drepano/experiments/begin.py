@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from drepano.datasets import (
     describe_empty_fields,
     describe_margins,
     field_facts,
+    find_overlaps,
     fingerprint,
+    overlap_picture,
 )
 from drepano.experiments.plan import EXPERIMENT_LOCK, FIELDS, Plan, keep_plan, make_plan, prepare_folder
-from drepano.experiments.splits import FieldInfo, Splits
+from drepano.experiments.splits import FieldInfo, Splits, describe_cells_on_both_sides
 from drepano.experiments.working_copy import write_working_copy
 from drepano.io import hold
 from drepano.margins import notable_margins
@@ -63,22 +66,31 @@ def begin_experiment(
         If fields cannot be read or split, or the folder holds another experiment or other files.
     """
     prepare_folder(folder)
-    infos, found, notes = _survey(dataset, taxonomy, progress)
-    splits = split(infos, taxonomy.classes)
-    splits = replace(splits, notes=(*splits.notes, *notes))
+    survey = _survey(dataset, taxonomy, progress)
+    splits = split(survey.infos, taxonomy.classes)
+    on_both_sides = describe_cells_on_both_sides(survey.overlaps, splits.splits)
+    splits = replace(splits, notes=(*splits.notes, *on_both_sides, *survey.notes))
     crops = None if singles is None else f"{singles.name}, {len(singles)} crops"
-    plan = make_plan(kind, dataset, taxonomy, found, budget, splits, crops)
+    plan = make_plan(kind, dataset, taxonomy, survey.fingerprint, budget, splits, crops)
     with hold(folder / EXPERIMENT_LOCK):
         keep_plan(folder, plan)
         write_working_copy(dataset, folder / FIELDS, progress)
     return plan
 
 
-def _survey(
-    dataset: FieldDataset, taxonomy: Taxonomy, progress: Progress
-) -> tuple[list[FieldInfo], dict[str, Any], list[str]]:
-    """What splits need to know of every field, the data set's fingerprint, and notes on it."""
-    infos, facts, margins, empty = [], [], [], []
+@dataclass(frozen=True)
+class _Survey:
+    """What one look at every field tells: for splits, of the data set, which share of their area pairs of
+    fields have in common, and notes."""
+
+    infos: list[FieldInfo]
+    fingerprint: dict[str, Any]
+    overlaps: dict[tuple[str, str], float]
+    notes: list[str]
+
+
+def _survey(dataset: FieldDataset, taxonomy: Taxonomy, progress: Progress) -> _Survey:
+    infos, facts, margins, empty, pictures = [], [], [], [], []
     for number, field in enumerate(dataset, start=1):
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
@@ -86,9 +98,16 @@ def _survey(
         if not counts[1:].any():
             empty.append(field.id)
         margins.append(None if field.margins is not None else notable_margins(field.image))
-        progress("reading fields", number, len(dataset), float("nan"))
+        pictures.append(overlap_picture(field.image, dataset.cell_diameter))
+        progress("reading fields", number, len(dataset), nan)
+    overlaps = find_overlaps(pictures, lambda done: progress("comparing fields", done, len(pictures), nan))
     notes = [
         *describe_margins(dataset, [found for found in margins if found is not None]),
         *describe_empty_fields(dataset, empty),
     ]
-    return infos, fingerprint(facts, dataset.taxonomy), [f"{note}." for note in notes]
+    return _Survey(
+        infos,
+        fingerprint(facts, dataset.taxonomy),
+        {(infos[pair.first].id, infos[pair.second].id): pair.share for pair in overlaps},
+        [f"{note}." for note in notes],
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drepano.errors import DrepanoError
+from drepano.errors import DrepanoError, some_of
 
 GROUPS = ("field", "patient")
 """What may be kept together in a split."""
@@ -183,6 +183,41 @@ def learning_curve(
 
 def _shuffled(ids: Sequence[str], rng: np.random.Generator) -> list[str]:
     return [ids[i] for i in rng.permutation(len(ids))]
+
+
+def describe_cells_on_both_sides(
+    overlaps: Mapping[tuple[str, str], float], splits: Sequence[Split]
+) -> list[str]:
+    """What it means that fields which show the same place are parted by a split.
+
+    Parameters
+    ----------
+    overlaps : mapping of (str, str) to float
+        The share of its area that one field of a pair has in common with the other, by their ids.
+    splits : sequence of Split
+
+    Returns
+    -------
+    list of str
+        One line, or none.
+    """
+    sides = [(set(split.training), set(split.test)) for split in splits]
+    apart = [
+        pair
+        for pair in overlaps
+        if any(
+            one in training and other in test for training, test in sides for one, other in (pair, pair[::-1])
+        )
+    ]
+    if not apart:
+        return []
+    apart.sort(key=lambda pair: -overlaps[pair])
+    named = [f"{one} and {other} {overlaps[one, other]:.0%}" for one, other in apart]
+    return [
+        f"Fields that show the same place in part are parted by a split (pairs: {len(apart)}; "
+        f"{some_of(named)}): methods are tested there on cells that they learned from. Remove one field of "
+        "each pair."
+    ]
 
 
 def _check_count(fields: Sequence[FieldInfo], purpose: str) -> None:

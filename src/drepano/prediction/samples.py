@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from drepano.errors import DrepanoError
+from drepano.errors import DrepanoError, some_of
 from drepano.prediction.field_files import FieldFile, storable
 from drepano.reports import Failure
 from drepano.times import is_time, read_time
@@ -207,10 +207,9 @@ def _refuse_unlisted(
 ) -> None:
     unlisted = [storable(field.path.name) for field in fields if field.name not in values]
     if unlisted:
-        some = ", ".join(unlisted[:3]) + (", ..." if len(unlisted) > 3 else "")
         raise DrepanoError(
-            f"{what}: {problem} {len(unlisted)} of {len(fields)} fields ({some}); correct it, or leave "
-            "these fields out"
+            f"{what}: {problem} {len(unlisted)} of {len(fields)} fields ({some_of(unlisted)}); correct it, "
+            "or leave these fields out"
         )
 
 

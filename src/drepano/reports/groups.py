@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from drepano.errors import some_of
 from drepano.reports import wording
 from drepano.reports.group_charts import group_shares_svg, time_course_svg
 from drepano.taxonomy import SICKLED_CLASS, Taxonomy
@@ -230,11 +231,6 @@ def _listed(names: Sequence[str]) -> str:
     return "; ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} groups"
 
 
-def _some(values: Sequence[str]) -> str:
-    distinct = list(dict.fromkeys(values))
-    return ", ".join(distinct[:_MOST_NAMED]) + (", ..." if len(distinct) > _MOST_NAMED else "")
-
-
 def _differences(table: pd.DataFrame, sickled: str) -> list[str]:
     """A sentence a pair with an interval, of the sickled share; not more than can be read."""
     known = table[(table["class"] == sickled) & table["low"].notna()].to_dict("records")
@@ -275,8 +271,10 @@ def _time_course(groups: Groups, name: str) -> tuple[str, str]:
     if axis is None:
         return "", "No time course: the times have units that have nothing in common; give all in one."
     numbers, unit = iter(axis[0]), axis[1]
-    left_out = [str(value) for value, one in zip(groups.table[time], read, strict=True) if one is None]
-    note = f"Not drawn, since they are no times: {_some(left_out)}." if left_out else ""
+    no_times = dict.fromkeys(
+        str(value) for value, one in zip(groups.table[time], read, strict=True) if one is None
+    )
+    note = f"Not drawn, since they are no times: {some_of(list(no_times))}." if no_times else ""
     table = groups.table.assign(**{time: [next(numbers) if one else np.nan for one in read]})
     table = table.dropna(subset=[time, f"{name} fraction"])
     others = [key for key in groups.keys if key != time]
