@@ -25,8 +25,7 @@ _PART_OF_CELL = PICTURE_CELL_DIAMETER**2 / 5
 """What counts as a cell there, px: a quarter of a disc, since borders cut cells."""
 ALIKE = 0.65
 """Correlation of two pictures where they overlap. Of all pairs of fields of Chula RBC-12, of BBBC041Seg, of
-160 composed and of 450 simulated ones those that show the same cells have 0.78 and more, all others 0.52
-and less (``benchmarks/overlapping_fields.py``)."""
+160 composed and of 450 simulated ones those that show the same cells have 0.78 and more, all others 0.50 and less (``benchmarks/overlapping_fields.py``)."""
 
 
 @dataclass(frozen=True)
