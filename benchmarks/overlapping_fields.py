@@ -14,11 +14,11 @@ import numpy as np
 
 from drepano.datasets import open_dataset
 from drepano.datasets.overlaps import (
-    ALIKE,
-    PICTURE_CELL_DIAMETER,
     Overlap,
+    compare_pictures,
     find_overlaps,
     overlap_picture,
+    picture_scale,
     shown_by_both,
 )
 from drepano.experiments import evaluate_fields, summarise_fields
@@ -52,21 +52,20 @@ def overlaps_of(folder: Path) -> dict[str, Any]:
     dataset = open_dataset(folder)
     fields = list(dataset)
     pictures = [overlap_picture(field.image, dataset.cell_diameter) for field in fields]
-    compared = find_overlaps(pictures, alike=-1.0)
-    factor = dataset.cell_diameter / PICTURE_CELL_DIAMETER
-    found = [described(pair, fields, factor) for pair in compared if pair.correlation > ALIKE]
-    apart = [pair.correlation for pair in compared if pair.correlation <= ALIKE]
+    found = find_overlaps(pictures)
+    others = set(compare_pictures(pictures)) - set(found)
     return {
         "fields": len(fields),
-        "pairs": found,
-        "lowest_correlation_of_these": min((pair["correlation"] for pair in found), default=None),
-        "highest_correlation_of_all_others": round(max(apart), 3),
+        "pairs": [described(pair, fields, dataset.cell_diameter) for pair in found],
+        "lowest_correlation_of_these": min((round(pair.correlation, 3) for pair in found), default=None),
+        "highest_correlation_of_others": max((round(pair.correlation, 3) for pair in others), default=None),
     }
 
 
-def described(pair: Overlap, fields: list[Field], factor: float) -> dict[str, Any]:
+def described(pair: Overlap, fields: list[Field], cell_diameter: float) -> dict[str, Any]:
     one, other = fields[pair.first], fields[pair.second]
-    rows, columns = (round(by * factor) for by in pair.shift)
+    scale = picture_scale(one.image.shape, cell_diameter)
+    rows, columns = (round(by / scale) for by in pair.shift)
     facts = {
         "fields": [one.id, other.id],
         "shift": [rows, columns],

@@ -157,37 +157,56 @@ def of_places(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_fields_that_show_the_same_place_are_a_problem(of_places: Path) -> None:
-    (line,) = problems(of_places)
-    assert line.startswith(f"{of_places / 'images' / 'P1_b.png'}: shows the same place as another field")
-    assert "(60% in P1_a.png)" in line and line.endswith("; remove one")
+def test_of_one_patient_they_may_be_meant_and_are_a_note(of_places: Path) -> None:
+    result = check_dataset(open_dataset(of_places))
+    assert result.problems == ()
+    (line,) = result.notes
+    assert line.startswith(f"{of_places / 'images' / 'P1_b.png'}: shows in part the place of other fields")
+    assert "(P1_a.png 60% of the smaller one)" in line and "(--group patient)" in line
 
 
 def test_every_field_has_one_line_that_names_all_of_its_place(of_places: Path) -> None:
-    add_part_of_a_place(of_places, "P1_d", left=100)
-    lines = problems(of_places)
+    add_part_of_a_place(of_places, "P1_d", left=160)
+    lines = check_dataset(open_dataset(of_places)).notes
     assert len(lines) == 2
-    assert "P1_d.png" in lines[1] and "(80% in P1_a.png, 80% in P1_b.png)" in lines[1]
+    assert "P1_d.png" in lines[1] and "(P1_b.png 92%, P1_a.png 68% of the smaller one)" in lines[1]
+
+
+def test_of_patients_that_are_not_known_they_are_a_problem(of_places: Path) -> None:
+    config = of_places / "dataset.toml"
+    config.write_text(config.read_text().replace('patient = "^(P[0-9])"\n', ""))
+    (line,) = problems(of_places)
+    assert "P1_b.png" in line and line.endswith("; remove one, or cut off what both show")
 
 
 def test_where_they_are_said_to_be_of_two_patients_that_is_asked(of_places: Path) -> None:
     for kind in ("images", "labels"):
         (of_places / kind / "P1_b.png").rename(of_places / kind / "P2_b.png")
     (line,) = problems(of_places)
-    assert line.endswith("find out whose it is and remove one")
+    assert line.endswith("; find out which patient's they are and remove the other field")
 
 
 def test_copies_are_named_as_such_alone(of_places: Path) -> None:
     for kind in ("images", "labels"):
         (of_places / kind / "P1_d.png").write_bytes((of_places / kind / "P1_c.png").read_bytes())
-    assert [("same image" in line, "same place" in line) for line in problems(of_places)] == [
-        (True, False),
-        (False, True),
-    ]
+    result = check_dataset(open_dataset(of_places))
+    (copy,) = result.problems
+    (overlap,) = result.notes
+    assert "P1_d.png: is the same image as P1_c.png" in copy and "P1_b.png" in overlap
+
+
+def test_fields_without_a_cell_are_not_compared(of_places: Path) -> None:
+    path = of_places / "labels" / "P1_b.png"
+    save(path, np.zeros_like(np.asarray(Image.open(path))))
+    result = check_dataset(open_dataset(of_places))
+    assert result.notes == ()
+    assert ["no cell in it" in line for line in result.problems] == [True]
 
 
 def test_single_cells_are_not_compared_with_each_other(crops: Path) -> None:
-    assert not any("same place" in line for line in problems(crops))
+    stages: list[tuple[str, int, int]] = []
+    check_dataset(open_dataset(crops), lambda *stage: stages.append(stage))
+    assert {stage for stage, _, _ in stages} == {"reading fields"}
 
 
 # --- blank margins

@@ -96,6 +96,8 @@ def check(data: Data) -> None:
         result = check_dataset(dataset, lambda stage, done, total: progress(stage, done, total, nan))
     for line in result.left_out:
         err.print(f"left out: {line}")
+    for line in result.notes:
+        say("note", line)
     for line in result.patients:
         err.print(f"patient {line}")
     for line in result.problems:

@@ -39,6 +39,8 @@ class CheckResult:
         A line each: which file, what is wrong, what to do.
     left_out : tuple of str
         What the reader leaves out on purpose.
+    notes : tuple of str
+        What may be meant so: fields of one patient that show the same place.
     patients : tuple of str
         A line for every patient, where these are known: fields, cells, and classes that no field has.
     fingerprint : dict
@@ -47,6 +49,7 @@ class CheckResult:
 
     problems: tuple[str, ...]
     left_out: tuple[str, ...]
+    notes: tuple[str, ...]
     patients: tuple[str, ...]
     fingerprint: dict[str, Any]
 
@@ -88,7 +91,7 @@ def check_dataset(
                 uncut.append(found)
             facts.append(fact)
             images[fact.image_digest].append(source)
-            if source.category is None and len(images[fact.image_digest]) == 1:
+            if source.category is None and fact.cells != 0 and len(images[fact.image_digest]) == 1:
                 pictures[source] = overlap_picture(field.image, dataset.cell_diameter)
             if fact.cells == 0 and source.category is not None:
                 left_out.append(f"{source.image}: no outline was found, so no field is composed of it")
@@ -99,9 +102,10 @@ def check_dataset(
     for copies in images.values():
         problems += _describe_copies(copies)
     overlaps = find_overlaps(
-        list(pictures.values()), lambda done: progress("comparing fields", done, len(pictures))
+        list(pictures.values()), lambda done, total: progress("comparing fields", done, total)
     )
-    problems += _describe_overlaps(list(pictures), overlaps)
+    of_one_patient, others = _describe_overlaps(list(pictures), overlaps)
+    problems += others
     left_out += [*_describe_usual_cut(dataset, list(cut.values())), *_describe_cuts(cut)]
     problems += describe_margins(dataset, uncut)
     if not dataset.sources and not dataset.problems:
@@ -116,7 +120,7 @@ def check_dataset(
     if facts and not result["labelled_fields"]:
         left_out.append(f"data set {dataset.name}: no field has labels, so nothing can be trained on it")
     patients = [_describe_patient(name, facts, dataset.taxonomy) for name in result["patients"]]
-    return CheckResult(tuple(problems), tuple(left_out), tuple(patients), result)
+    return CheckResult(tuple(problems), tuple(left_out), tuple(of_one_patient), tuple(patients), result)
 
 
 def _describe_patient(patient: str, facts: Sequence[FieldFacts], taxonomy: Taxonomy) -> str:
@@ -245,19 +249,29 @@ def _describe_copies(copies: Sequence[FieldSource]) -> list[str]:
     return lines
 
 
-def _describe_overlaps(sources: Sequence[FieldSource], overlaps: Sequence[Overlap]) -> list[str]:
-    """A line for every field that shows in part what others before it show."""
+def _describe_overlaps(
+    sources: Sequence[FieldSource], overlaps: Sequence[Overlap]
+) -> tuple[list[str], list[str]]:
+    """A line for every field that shows in part what others before it show: where all are of one patient, and
+    the others."""
     earlier: dict[int, list[Overlap]] = defaultdict(list)
     for overlap in overlaps:
         earlier[overlap.second].append(overlap)
-    lines = []
+    of_one_patient, others = [], []
     for second, found in earlier.items():
         found = sorted(found, key=lambda overlap: -overlap.share)
-        places = [f"{overlap.share:.0%} in {sources[overlap.first].image.name}" for overlap in found]
-        patients = {sources[overlap.first].patient for overlap in found} | {sources[second].patient}
-        whose = "find out whose it is and " if len(patients) > 1 else ""
-        lines.append(
-            f"{sources[second].image}: shows the same place as another field ({some_of(places)}), so that "
-            f"these cells count twice; {whose}remove one"
+        names = [f"{sources[overlap.first].image.name} {overlap.share:.0%}" for overlap in found]
+        line = (
+            f"{sources[second].image}: shows in part the place of other fields ({some_of(names)} of the "
+            "smaller one), so that these cells count more than once"
         )
-    return lines
+        patients = {sources[overlap.first].patient for overlap in found} | {sources[second].patient}
+        if len(patients) > 1:
+            others.append(f"{line}; find out which patient's they are and remove the other field")
+        elif None in patients:
+            others.append(f"{line}; remove one, or cut off what both show")
+        else:
+            of_one_patient.append(
+                f"{line}; that does no harm where whole patients are held out (--group patient)"
+            )
+    return of_one_patient, others

@@ -8,29 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import binary_dilation, gaussian_filter, label, maximum_filter, minimum_filter
+from skimage.transform import resize
 
-from drepano.margins import notable_margins
-from drepano.preprocessing import grey_levels, scale_image
+from drepano.preprocessing import grey_levels, scaled_size
 
-PICTURE_CELL_DIAMETER = 12.0
+_CELL_DIAMETER = 12.0
 """Of cells in the small pictures that are compared, px."""
-_STRONG = 0.9
-"""Share of pixels below the contrast that counts fully: an eyepiece's pointer counts no more than cells."""
-_SMALLEST = 8 * PICTURE_CELL_DIAMETER**2
-"""Of an overlap, px: the squares around eight cells. Less may be alike by chance."""
-_FEWEST_CELLS = 3
-"""In an overlap: one cell can be laid on another anywhere."""
-_PART_OF_CELL = PICTURE_CELL_DIAMETER**2 / 5
-"""What counts as a cell there, px: a quarter of a disc, since borders cut cells."""
-ALIKE = 0.65
-"""Correlation of two pictures where they overlap. Of all pairs of fields of Chula RBC-12, of BBBC041Seg, of
-160 composed and of 450 simulated ones those that show the same cells have 0.78 and more, all others 0.50 and less (``benchmarks/overlapping_fields.py``)."""
+_LONGEST = 320
+"""Side of a picture, px: fields of many small cells are made smaller still, lest it takes hours."""
+_FLAT = 0.5
+"""Range around a pixel, grey levels, below which it shows nothing: bars, corners, overexposed parts."""
+_FAINT = 2.0
+"""Local contrast, grey levels, that never counts fully, since it may be noise."""
+_SMALLEST = 8 * _CELL_DIAMETER**2
+"""Of what both show, px: the squares around eight cells. Less may be alike by chance."""
+_FEWEST_PARTS = 3
+"""Of cells or gaps in it: one cell can be laid on another anywhere."""
+_SMALLEST_PART = np.pi / 16 * _CELL_DIAMETER**2
+"""A quarter of a cell, px, since borders cut cells."""
+_ALIKE = 0.65
+"""Correlation of two pictures in what both show, from which on it is the same place: see "Fields that show
+the same place" in ``docs/data.md``."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two fields that show the same place.
+    """What two fields both show, laid on each other as well as they can be.
 
     Parameters
     ----------
@@ -51,8 +55,13 @@ class Overlap:
     correlation: float
 
 
+def picture_scale(shape: tuple[int, ...], cell_diameter: float) -> float:
+    """By which a field of this shape is scaled for comparison: to cells of 12 px, never enlarged."""
+    return min(1.0, _CELL_DIAMETER / cell_diameter, _LONGEST / max(shape[:2]))
+
+
 def overlap_picture(image: NDArray[np.uint8], cell_diameter: float) -> NDArray[np.float32]:
-    """A field as `find_overlaps` compares it: small, without colour, uneven light and blank margins.
+    """A field as `find_overlaps` compares it: small, without colour, uneven light and what shows nothing.
 
     Parameters
     ----------
@@ -63,22 +72,23 @@ def overlap_picture(image: NDArray[np.uint8], cell_diameter: float) -> NDArray[n
     Returns
     -------
     (h, w) float32 array
-        Local contrast from -1 to 1, cells 12 px across.
+        Local contrast from -1 to 1, 0 in bars and corners without a picture.
     """
-    left, right = notable_margins(image) or (0, 0)
-    image = image[:, left : image.shape[1] - right]
-    grey = grey_levels(scale_image(image, PICTURE_CELL_DIAMETER / cell_diameter))
-    contrast = grey - gaussian_filter(grey, 2 * PICTURE_CELL_DIAMETER)
-    strong = float(np.quantile(np.abs(contrast), _STRONG))
-    return np.clip(contrast / max(strong, 1.0), -1, 1).astype(np.float32)
+    size = scaled_size(image.shape[:2], picture_scale(image.shape, cell_diameter))
+    grey = resize(grey_levels(image), size, order=1, anti_aliasing=True, preserve_range=True)
+    flat = maximum_filter(grey, 5) - minimum_filter(grey, 5) < _FLAT
+    seen = (~binary_dilation(flat, iterations=4)).astype(np.float32)
+    if not seen.any():
+        return np.zeros(size, np.float32)
+    around = gaussian_filter(seen, 2 * _CELL_DIAMETER)
+    contrast = seen * (grey - gaussian_filter(grey * seen, 2 * _CELL_DIAMETER) / np.maximum(around, 1e-6))
+    return np.clip(contrast / _full_contrast(np.abs(contrast[seen > 0])), -1, 1).astype(np.float32)
 
 
 def find_overlaps(
-    pictures: Sequence[NDArray[np.float32]],
-    progress: Callable[[int], None] = lambda _: None,
-    alike: float = ALIKE,
+    pictures: Sequence[NDArray[np.float32]], progress: Callable[[int, int], None] = lambda *_: None
 ) -> list[Overlap]:
-    """All pairs of fields that show the same place in part, registered by phase correlation.
+    """All pairs of fields that show the same place in part.
 
     Parts smaller than eight cells or with fewer than three are not looked for, nor fields turned or at
     another scale.
@@ -88,32 +98,39 @@ def find_overlaps(
     pictures : sequence of (h, w) float32 arrays
         From `overlap_picture`; their sizes may differ.
     progress : callable
-        Called with the number of pictures that have been compared with all before them.
-    alike : float
-        Correlation above which two pictures show the same place.
+        Called with how many of how many pairs have been compared.
 
     Returns
     -------
     list of Overlap
         Ordered by `second`, then `first`.
     """
-    if not pictures:
-        return []
+    return [pair for pair in compare_pictures(pictures, progress) if pair.correlation > _ALIKE]
+
+
+def compare_pictures(
+    pictures: Sequence[NDArray[np.float32]], progress: Callable[[int, int], None] = lambda *_: None
+) -> list[Overlap]:
+    """All pairs, registered by phase correlation, that could then be told to show the same place or not.
+
+    Parameters and order are those of `find_overlaps`.
+    """
+    total = len(pictures) * (len(pictures) - 1) // 2
     # At least twice the largest, so that no shift is taken for another one.
-    side = fft.next_fast_len(2 * max(max(picture.shape) for picture in pictures), real=True)
-    spectra = [fft.rfft2(picture, (side, side)) for picture in pictures]
+    side = fft.next_fast_len(2 * max((max(one.shape) for one in pictures), default=1), real=True)
+    spectra: list[NDArray[np.complex64]] = []
     found = []
     for second, picture in enumerate(pictures):
-        for first in range(second):
-            shift = _shift_between(spectra[first], spectra[second], side)
+        spectrum = fft.rfft2(picture, (side, side))
+        for first, other in enumerate(spectra):
+            shift = _shift_between(other, spectrum, side)
             parts = shown_by_both(pictures[first], picture, shift)
-            if parts[0].size < _SMALLEST:
-                continue
-            correlation = _correlation(*parts)
-            if correlation > alike and min(map(_count_cells, parts)) >= _FEWEST_CELLS:
+            if parts[0].size >= _SMALLEST and min(map(_count_parts, parts)) >= _FEWEST_PARTS:
                 share = parts[0].size / min(pictures[first].size, picture.size)
-                found.append(Overlap(first, second, shift, share, correlation))
-        progress(second + 1)
+                found.append(Overlap(first, second, shift, share, _correlation(*parts)))
+        spectra.append(spectrum)
+        if second > 0:
+            progress(second * (second + 1) // 2, total)
     return found
 
 
@@ -138,12 +155,20 @@ def _shift_between(one: NDArray[np.complex64], other: NDArray[np.complex64], sid
 
 
 def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    if one.std() == 0 or other.std() == 0:
-        return 0.0
+    # Smoothed, since a shift is known to a pixel only.
+    one, other = gaussian_filter(one, 1), gaussian_filter(other, 1)
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
-def _count_cells(picture: NDArray[np.float32]) -> int:
-    """Connected parts of more than half of the full contrast that are as large as a quarter of a cell."""
-    areas = np.bincount(label(np.abs(picture) > 0.5)[0].ravel())[1:]
-    return int((areas >= _PART_OF_CELL).sum())
+def _full_contrast(contrasts: NDArray[np.float32]) -> float:
+    """The contrast of strong outlines: an eyepiece's pointer counts no more than they do, and where cells are
+    few neither noise nor what is around a cell counts as much."""
+    usual, strongest = np.quantile(contrasts, (0.9, 0.995))
+    return float(max(usual, strongest / 4, _FAINT))
+
+
+def _count_parts(picture: NDArray[np.float32]) -> int:
+    """Connected parts as large as a quarter of a cell: dark, light, or either, whichever are most."""
+    masks = (picture < -0.5, picture > 0.5, np.abs(picture) > 0.5)
+    areas = (np.bincount(label(mask)[0].ravel())[1:] for mask in masks)
+    return max(int((of_parts >= _SMALLEST_PART).sum()) for of_parts in areas)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drepano.datasets import (
     FieldDataset,
@@ -19,7 +20,16 @@ from drepano.datasets import (
     fingerprint,
     overlap_picture,
 )
-from drepano.experiments.plan import EXPERIMENT_LOCK, FIELDS, Plan, keep_plan, make_plan, prepare_folder
+from drepano.experiments.plan import (
+    EXPERIMENT_LOCK,
+    FIELDS,
+    PLAN,
+    Plan,
+    keep_plan,
+    make_plan,
+    prepare_folder,
+    read_plan,
+)
 from drepano.experiments.splits import FieldInfo, Splits, describe_cells_on_both_sides
 from drepano.experiments.working_copy import write_working_copy
 from drepano.io import hold
@@ -66,7 +76,8 @@ def begin_experiment(
         If fields cannot be read or split, or the folder holds another experiment or other files.
     """
     prepare_folder(folder)
-    survey = _survey(dataset, taxonomy, progress)
+    is_new = not (folder / PLAN).is_file()
+    survey = _survey(dataset, taxonomy, is_new, progress)
     splits = split(survey.infos, taxonomy.classes)
     on_both_sides = describe_cells_on_both_sides(survey.overlaps, splits.splits)
     splits = replace(splits, notes=(*splits.notes, *on_both_sides, *survey.notes))
@@ -75,13 +86,13 @@ def begin_experiment(
     with hold(folder / EXPERIMENT_LOCK):
         keep_plan(folder, plan)
         write_working_copy(dataset, folder / FIELDS, progress)
-    return plan
+    return read_plan(folder)
 
 
 @dataclass(frozen=True)
 class _Survey:
-    """What one look at every field tells: for splits, of the data set, which share of their area pairs of
-    fields have in common, and notes."""
+    """What one look at every field tells: for splits, of the data set, which pairs of fields show the same
+    place and which share of the smaller one, and notes."""
 
     infos: list[FieldInfo]
     fingerprint: dict[str, Any]
@@ -89,18 +100,23 @@ class _Survey:
     notes: list[str]
 
 
-def _survey(dataset: FieldDataset, taxonomy: Taxonomy, progress: Progress) -> _Survey:
-    infos, facts, margins, empty, pictures = [], [], [], [], []
+def _survey(dataset: FieldDataset, taxonomy: Taxonomy, with_overlaps: bool, progress: Progress) -> _Survey:
+    infos, facts, margins, empty = [], [], [], []
+    pictures: dict[str, NDArray[np.float32]] = {}
     for number, field in enumerate(dataset, start=1):
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
         facts.append(field_facts(field, dataset.taxonomy))
         if not counts[1:].any():
             empty.append(field.id)
+        elif with_overlaps:
+            pictures[field.id] = overlap_picture(field.image, dataset.cell_diameter)
         margins.append(None if field.margins is not None else notable_margins(field.image))
-        pictures.append(overlap_picture(field.image, dataset.cell_diameter))
         progress("reading fields", number, len(dataset), nan)
-    overlaps = find_overlaps(pictures, lambda done: progress("comparing fields", done, len(pictures), nan))
+    ids = list(pictures)
+    overlaps = find_overlaps(
+        list(pictures.values()), lambda done, total: progress("comparing fields", done, total, nan)
+    )
     notes = [
         *describe_margins(dataset, [found for found in margins if found is not None]),
         *describe_empty_fields(dataset, empty),
@@ -108,6 +124,6 @@ def _survey(dataset: FieldDataset, taxonomy: Taxonomy, progress: Progress) -> _S
     return _Survey(
         infos,
         fingerprint(facts, dataset.taxonomy),
-        {(infos[pair.first].id, infos[pair.second].id): pair.share for pair in overlaps},
+        {(ids[pair.first], ids[pair.second]): pair.share for pair in overlaps},
         [f"{note}." for note in notes],
     )

@@ -193,7 +193,7 @@ def describe_cells_on_both_sides(
     Parameters
     ----------
     overlaps : mapping of (str, str) to float
-        The share of its area that one field of a pair has in common with the other, by their ids.
+        Pairs of fields that show the same place, by their ids: which share of the smaller one both show.
     splits : sequence of Split
 
     Returns
@@ -216,7 +216,7 @@ def describe_cells_on_both_sides(
     return [
         f"Fields that show the same place in part are parted by a split (pairs: {len(apart)}; "
         f"{some_of(named)}): methods are tested there on cells that they learned from. Remove one field of "
-        "each pair."
+        "each pair, cut off what both show, or hold whole patients out."
     ]
 
 
