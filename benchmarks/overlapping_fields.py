@@ -14,9 +14,9 @@ import numpy as np
 
 from drepano.datasets import open_dataset
 from drepano.datasets.overlaps import (
+    ALIKE,
     Overlap,
     compare_pictures,
-    find_overlaps,
     overlap_picture,
     picture_scale,
     shown_by_both,
@@ -52,8 +52,9 @@ def overlaps_of(folder: Path) -> dict[str, Any]:
     dataset = open_dataset(folder)
     fields = list(dataset)
     pictures = [overlap_picture(field.image, dataset.cell_diameter) for field in fields]
-    found = find_overlaps(pictures)
-    others = set(compare_pictures(pictures)) - set(found)
+    compared = compare_pictures(pictures)
+    found = [pair for pair in compared if pair.correlation > ALIKE]
+    others = [pair for pair in compared if pair.correlation <= ALIKE]
     return {
         "fields": len(fields),
         "pairs": [described(pair, fields, dataset.cell_diameter) for pair in found],

@@ -68,7 +68,7 @@ def check_dataset(
     dataset : FieldDataset
         Opened with ``strict=False``.
     progress : callable
-        Called with a stage, and how many of how many fields are done.
+        Called with a stage, and how much of how much of it is done: fields, then pairs of fields.
     """
     problems = list(dataset.problems)
     left_out = list(dataset.left_out)

@@ -19,6 +19,8 @@ _LONGEST = 320
 """Side of a picture, px: fields of many small cells are made smaller still, lest it takes hours."""
 _FLAT = 0.5
 """Range around a pixel, grey levels, below which it shows nothing: bars, corners, overexposed parts."""
+_LIGHT = 1.5 * _CELL_DIAMETER
+"""Standard deviation of the mean that is taken out as uneven light, px."""
 _FAINT = 2.0
 """Local contrast, grey levels, that never counts fully, since it may be noise."""
 _SMALLEST = 8 * _CELL_DIAMETER**2
@@ -27,7 +29,7 @@ _FEWEST_PARTS = 3
 """Of cells or gaps in it: one cell can be laid on another anywhere."""
 _SMALLEST_PART = np.pi / 16 * _CELL_DIAMETER**2
 """A quarter of a cell, px, since borders cut cells."""
-_ALIKE = 0.65
+ALIKE = 0.65
 """Correlation of two pictures in what both show, from which on it is the same place: see "Fields that show
 the same place" in ``docs/data.md``."""
 
@@ -80,8 +82,8 @@ def overlap_picture(image: NDArray[np.uint8], cell_diameter: float) -> NDArray[n
     seen = (~binary_dilation(flat, iterations=4)).astype(np.float32)
     if not seen.any():
         return np.zeros(size, np.float32)
-    around = gaussian_filter(seen, 2 * _CELL_DIAMETER)
-    contrast = seen * (grey - gaussian_filter(grey * seen, 2 * _CELL_DIAMETER) / np.maximum(around, 1e-6))
+    around = gaussian_filter(seen, _LIGHT)
+    contrast = seen * (grey - gaussian_filter(grey * seen, _LIGHT) / np.maximum(around, 1e-6))
     return np.clip(contrast / _full_contrast(np.abs(contrast[seen > 0])), -1, 1).astype(np.float32)
 
 
@@ -105,7 +107,7 @@ def find_overlaps(
     list of Overlap
         Ordered by `second`, then `first`.
     """
-    return [pair for pair in compare_pictures(pictures, progress) if pair.correlation > _ALIKE]
+    return [pair for pair in compare_pictures(pictures, progress) if pair.correlation > ALIKE]
 
 
 def compare_pictures(
