@@ -45,10 +45,10 @@ def test_sizes_may_differ_and_the_share_is_that_of_the_smaller() -> None:
 
 
 def with_other_light(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Three fifths as bright on its left as on its right, with noise and a pointer in it."""
-    changed = image * np.linspace(0.6, 1, image.shape[1])[None, :, None]
+    """Half as bright on its left as on its right, with noise and a pointer in it."""
+    changed = image * np.linspace(0.5, 1, image.shape[1])[None, :, None]
     changed += np.random.default_rng(0).normal(0, 2, image.shape)
-    changed[150:, 240:250] = 0
+    changed[150:, 240:250] = 60
     return np.clip(changed, 0, 255).astype(np.uint8)
 
 

@@ -29,7 +29,7 @@ _FEWEST_PARTS = 3
 """Of cells or gaps in it: one cell can be laid on another anywhere."""
 _SMALLEST_PART = np.pi / 16 * _CELL_DIAMETER**2
 """A quarter of a cell, px, since borders cut cells."""
-ALIKE = 0.65
+ALIKE = 0.7
 """Correlation of two pictures in what both show, from which on it is the same place: see "Fields that show
 the same place" in ``docs/data.md``."""
 
