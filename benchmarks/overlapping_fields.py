@@ -13,14 +13,6 @@ from typing import Any
 import numpy as np
 
 from drepano.datasets import open_dataset
-from drepano.datasets.overlaps import (
-    ALIKE,
-    Overlap,
-    compare_pictures,
-    overlap_picture,
-    picture_scale,
-    shown_by_both,
-)
 from drepano.experiments import evaluate_fields, summarise_fields
 from drepano.experiments.differences import method_differences
 from drepano.experiments.plan import read_plan
@@ -28,6 +20,14 @@ from drepano.experiments.results import TOGETHER, Result, results_by_method
 from drepano.experiments.summary import summarise_fields_and_crops
 from drepano.field import Field
 from drepano.io import write_json
+from drepano.overlaps import (
+    ALIKE,
+    Overlap,
+    compare_pictures,
+    overlap_picture,
+    picture_scale,
+    shown_by_both,
+)
 from drepano.segmenter import load_model
 
 sys.path.append(str(Path(__file__).parent))

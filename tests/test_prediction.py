@@ -99,6 +99,12 @@ def draw(*cells: tuple[int, int, tuple[int, int, int]], size=(160, 200), radius=
     return image
 
 
+def grainy(image: np.ndarray) -> np.ndarray:
+    """With noise as a camera has."""
+    noise = np.random.default_rng(0).integers(-3, 4, image.shape)
+    return (image + noise).astype(np.uint8)
+
+
 TWO_CELLS = draw((40, 50, RED_FREE), (100, 130, GREY))
 ONE_CELL = draw((60, 60, GREY))
 
@@ -436,6 +442,67 @@ class TestWarnings:
     def test_a_few_cells_are_enough_to_see_that_their_size_is_wrong(self, segmenter, tmp_path):
         (warning,) = self.warnings(segmenter, tmp_path, 40, cells=4)
         assert "cells look about 80 px across where 40 px were expected" in warning
+
+
+class TestFieldsThatShowTheSamePlace:
+    """Left and right part of a place, twelve of whose cells are in both, and one of elsewhere."""
+
+    PLACE = grainy(
+        draw(
+            *((50 + 70 * (n % 4) + 7 * (n % 5), 40 + 60 * (n // 4) + 9 * (n % 3), GREY) for n in range(32)),
+            size=(320, 520),
+        )
+    )
+
+    @pytest.fixture
+    def fields(self, tmp_path) -> Path:
+        for name, image in (("a", self.PLACE[:, :340]), ("b", self.PLACE[:, 160:]), ("c", TWO_CELLS)):
+            save(tmp_path / "fields" / f"{name}.png", image)
+        return tmp_path / "fields"
+
+    def test_the_later_one_has_a_warning_in_tables_and_report(self, segmenter, fields, out):
+        outcomes = predict_fields([fields], out, segmenter)
+        assert [len(outcome.record.warnings) for outcome in outcomes] == [0, 1, 0]
+        (warning,) = outcomes[1].record.warnings
+        assert re.match(
+            r"shows the same place as a \(5[0-5]%\): cells in both count twice; leave one", warning
+        )
+        assert pd.read_csv(out / "summary.csv")["warnings"].tolist()[1] == warning
+        assert pd.read_csv(out / "patients.csv")["fields_with_warnings"].tolist() == [1]
+        assert warning in (out / "report.html").read_text(encoding="utf-8")
+
+    def test_strict_counts_the_first_of_them(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter, strict=True)
+        assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "c"]
+        assert "shows the same place as a" in pd.read_csv(out / "failures.csv")["reason"].item()
+
+    def test_strict_counts_the_second_where_the_first_is_left_out(self, segmenter, fields, out):
+        segmenter.before = lambda call: _fail() if call == 1 else None
+        predict_fields([fields], out, segmenter, strict=True)
+        assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["b", "c"]
+
+    def test_a_rerun_without_the_first_warns_no_more(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        outcomes = predict_fields([fields / "b.png", fields / "c.png"], out, segmenter)
+        assert [outcome.skipped for outcome in outcomes] == [True, True]
+        assert [outcome.record.warnings for outcome in outcomes] == [[], []]
+
+    def test_named_as_one_place_their_cells_count_once(self, segmenter, fields, out, tmp_path):
+        sheet = tmp_path / "samples.csv"
+        sheet.write_text("file,patient,place\na.png,P,1\nb.png,P,1\nc.png,P,2\n")
+        outcomes = predict_fields([fields], out, segmenter, grouping=partial(read_samples, sheet))
+        assert [outcome.record.warnings for outcome in outcomes] == [[], [], []]
+        assert pd.read_csv(out / "patients.csv")["places"].tolist() == [2]
+
+    def test_empty_fields_are_alike_and_count_nothing(self, segmenter, fields, out):
+        for name in ("d", "e"):
+            save(fields / f"{name}.png", draw())
+        outcomes = predict_fields([fields], out, segmenter)
+        assert [outcome.record.warnings for outcome in outcomes[3:]] == [["no cells found"]] * 2
+
+
+def _fail():
+    raise DrepanoError("cannot be segmented")
 
 
 class TestFoldersAndStacks:

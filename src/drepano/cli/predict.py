@@ -12,6 +12,8 @@ from drepano.cli.console import listed, out, progress_bar, say
 from drepano.errors import DrepanoError
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from drepano.segmenter import CellDiameter
 
 
@@ -101,7 +103,12 @@ def predict(
         )
     segmenter = load_model(model, device, precision)
     with progress_bar() as progress:
-        task = progress.add_task("segmenting", total=None)
+        stages: dict[str, TaskID] = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = progress.add_task(stage)
+            progress.update(stages[stage], completed=done, total=total)
 
         def show(outcome: Outcome) -> None:
             if outcome.record is None:
@@ -112,7 +119,7 @@ def predict(
                 out.print(f"{outcome.source}: cells: {cells}, {how}")
                 for warning in outcome.record.warnings:
                     say("warning", f"{outcome.source}: {warning}")
-            progress.advance(task)
+            progress.advance(stages["segmenting"])
 
         outcomes = predict_fields(
             fields,
@@ -123,7 +130,8 @@ def predict(
             share_precision,
             strict,
             overwrite,
-            started=lambda total: progress.update(task, total=total),
+            looked=advance,
+            started=lambda total: advance("segmenting", 0, total),
             finished=show,
             noted=partial(say, "note"),
         )

@@ -17,7 +17,6 @@ from drepano.datasets.composed_dataset import write_composed_dataset
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import field_facts, fingerprint
 from drepano.datasets.folder import CONFIG_NAME, EXAMPLE, is_folder_dataset, open_folder
-from drepano.datasets.overlaps import find_overlaps, overlap_picture
 from drepano.datasets.simulated import simulate_cell, simulate_field
 from drepano.datasets.simulated_dataset import write_simulated_dataset
 from drepano.datasets.write import new_folder, write_dataset_config, write_field
@@ -35,13 +34,11 @@ __all__ = [
     "describe_margins",
     "describe_unnumbered_cells",
     "field_facts",
-    "find_overlaps",
     "fingerprint",
     "is_xu2017",
     "new_folder",
     "open_dataset",
     "open_xu2017",
-    "overlap_picture",
     "read_crop",
     "simulate_cell",
     "simulate_field",

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import FieldFacts, field_facts, fingerprint
-from drepano.datasets.overlaps import Overlap, find_overlaps, overlap_picture
 from drepano.errors import DrepanoError, some_of
 from drepano.field import Field
 from drepano.margins import notable_margins
+from drepano.overlaps import Overlap, find_overlaps, overlap_picture
 from drepano.taxonomy import Taxonomy
 
 _TOLERANCE = 1.5

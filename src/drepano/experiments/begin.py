@@ -16,9 +16,7 @@ from drepano.datasets import (
     describe_empty_fields,
     describe_margins,
     field_facts,
-    find_overlaps,
     fingerprint,
-    overlap_picture,
 )
 from drepano.experiments.plan import (
     EXPERIMENT_LOCK,
@@ -35,6 +33,7 @@ from drepano.experiments.working_copy import write_working_copy
 from drepano.io import hold
 from drepano.margins import notable_margins
 from drepano.methods import Budget
+from drepano.overlaps import find_overlaps, overlap_picture
 from drepano.taxonomy import Taxonomy
 from drepano.training.trainer import Progress
 

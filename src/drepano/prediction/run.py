@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from math import inf
@@ -31,6 +31,7 @@ from drepano.prediction.records import (
     refuse_others_files,
     write_record,
 )
+from drepano.prediction.repeats import Progress, Repeats, find_repeats
 from drepano.prediction.samples import Samples, samples_of_folders
 from drepano.prediction.tables import check_keys, write_tables_and_report
 from drepano.reports import Failure
@@ -77,6 +78,7 @@ def predict_fields(
     share_precision: float = 0.05,
     strict: bool = False,
     overwrite: bool = False,
+    looked: Progress = lambda *_: None,
     started: Callable[[int], None] = lambda total: None,
     finished: Callable[[Outcome], None] = lambda outcome: None,
     noted: Callable[[str], None] = lambda note: None,
@@ -103,6 +105,9 @@ def predict_fields(
         Leave fields with a warning out of the tables, and call them failed.
     overwrite : bool
         Segment again what was segmented before with the same model and settings.
+    looked : callable
+        Told how far the look at all fields is that comes first: a stage, and how much of how much of it is
+        done. It finds those that show what others show, which is a warning (`find_repeats`).
     started, finished : callable
         Told the number of fields, then the outcome of each.
     noted : callable
@@ -138,15 +143,22 @@ def predict_fields(
     ensure_writable_folder(out)
     ensure_writable_folder(out / RECORDS)
     settings = _settings(segmenter, options)
+    repeats = find_repeats(
+        fields, samples, options.cell_diameter, segmenter.card.cell_diameter, options.channel, looked
+    )
     started(len(failures) + len(fields))
     outcomes = [Outcome(failure.source, reason=failure.reason) for failure in failures]
     for outcome in outcomes:
         finished(outcome)
+    counted: set[str] = set()
     for field in fields:
         outcome = _predict_or_explain(field, out, segmenter, options, settings, overwrite)
+        outcome = _warn_of_repeat(outcome, field.name, repeats, counted)
         if strict and outcome.record is not None and outcome.record.warnings:
             doubts = "; ".join(outcome.record.warnings)
             outcome = Outcome(field.source, field, reason=f"{field.source}: {doubts} (strict: not counted)")
+        if outcome.record is not None and outcome.record.summary["cells"] > 0:
+            counted.add(field.name)
         outcomes.append(outcome)
         finished(outcome)
     write_tables_and_report(
@@ -165,6 +177,17 @@ def predict_fields(
         },
     )
     return outcomes
+
+
+def _warn_of_repeat(outcome: Outcome, field: str, repeats: Repeats, counted: Collection[str]) -> Outcome:
+    """With a warning where its cells are those of a field that is counted; not kept in the field's record."""
+    record = outcome.record
+    warning = repeats.warning(field, counted)
+    if record is None or record.summary["cells"] == 0 or warning is None:
+        return outcome
+    warnings = [*record.warnings, warning]
+    summary = {**record.summary, "warnings": "; ".join(warnings)}
+    return replace(outcome, record=replace(record, warnings=warnings, summary=summary))
 
 
 def _settings(segmenter: Segmenter, options: Options) -> dict[str, str]:

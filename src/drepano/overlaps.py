@@ -107,29 +107,35 @@ def find_overlaps(
     list of Overlap
         Ordered by `second`, then `first`.
     """
-    return [pair for pair in compare_pictures(pictures, progress) if pair.correlation > ALIKE]
+    return compare_pictures(pictures, progress, above=ALIKE)
 
 
 def compare_pictures(
-    pictures: Sequence[NDArray[np.float32]], progress: Callable[[int, int], None] = lambda *_: None
+    pictures: Sequence[NDArray[np.float32]],
+    progress: Callable[[int, int], None] = lambda *_: None,
+    above: float = -1.0,
 ) -> list[Overlap]:
     """All pairs, registered by phase correlation, that could then be told to show the same place or not.
 
-    Parameters and order are those of `find_overlaps`.
+    Parameters and order are those of `find_overlaps`; only pairs whose correlation is `above` are told.
     """
     total = len(pictures) * (len(pictures) - 1) // 2
     # At least twice the largest, so that no shift is taken for another one.
-    side = fft.next_fast_len(2 * max((max(one.shape) for one in pictures), default=1), real=True)
+    largest = np.max([(1, 1), *(one.shape for one in pictures)], axis=0)
+    shape = tuple(fft.next_fast_len(2 * int(side), real=True) for side in largest)
     spectra: list[NDArray[np.complex64]] = []
     found = []
     for second, picture in enumerate(pictures):
-        spectrum = fft.rfft2(picture, (side, side))
+        spectrum = _phases(picture, shape)
         for first, other in enumerate(spectra):
-            shift = _shift_between(other, spectrum, side)
+            shift = _shift_between(other, spectrum, shape)
             parts = shown_by_both(pictures[first], picture, shift)
-            if parts[0].size >= _SMALLEST and min(map(_count_parts, parts)) >= _FEWEST_PARTS:
+            if parts[0].size < _SMALLEST:
+                continue
+            correlation = _correlation(*parts)
+            if correlation > above and min(map(_count_parts, parts)) >= _FEWEST_PARTS:
                 share = parts[0].size / min(pictures[first].size, picture.size)
-                found.append(Overlap(first, second, shift, share, _correlation(*parts)))
+                found.append(Overlap(first, second, shift, share, correlation))
         spectra.append(spectrum)
         if second > 0:
             progress(second * (second + 1) // 2, total)
@@ -149,17 +155,29 @@ def shown_by_both(one: NDArray, other: NDArray, shift: tuple[int, int]) -> tuple
     )
 
 
-def _shift_between(one: NDArray[np.complex64], other: NDArray[np.complex64], side: int) -> tuple[int, int]:
-    product = one * np.conj(other)
-    peaks = fft.irfft2(product / np.maximum(np.abs(product), np.finfo(np.float32).tiny), (side, side))
-    rows, columns = (int(place) for place in np.unravel_index(peaks.argmax(), peaks.shape))
-    return (rows + side // 2) % side - side // 2, (columns + side // 2) % side - side // 2
+def _phases(picture: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.complex64]:
+    spectrum = fft.rfft2(picture, shape)
+    phases: NDArray[np.complex64] = spectrum / np.maximum(np.abs(spectrum), np.finfo(np.float32).tiny)
+    return phases
+
+
+def _shift_between(
+    one: NDArray[np.complex64], other: NDArray[np.complex64], shape: tuple[int, ...]
+) -> tuple[int, int]:
+    peaks = fft.irfft2(one * np.conj(other), shape)
+    highest = np.unravel_index(peaks.argmax(), shape)
+    rows, columns = (
+        (int(place) + side // 2) % side - side // 2 for place, side in zip(highest, shape, strict=True)
+    )
+    return rows, columns
 
 
 def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """NaN where either shows nothing."""
     # Smoothed, since a shift is known to a pixel only.
     one, other = gaussian_filter(one, 1), gaussian_filter(other, 1)
-    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+    with np.errstate(invalid="ignore"):
+        return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
 def _full_contrast(contrasts: NDArray[np.float32]) -> float:
