@@ -445,18 +445,16 @@ class TestWarnings:
 
 
 class TestFieldsThatShowTheSamePlace:
-    """Left and right part of a place, twelve of whose cells are in both, and one of elsewhere."""
+    """Left and right part of a place, which have half of their cells in common, and one of elsewhere."""
 
-    PLACE = grainy(
-        draw(
-            *((50 + 70 * (n % 4) + 7 * (n % 5), 40 + 60 * (n // 4) + 9 * (n % 3), GREY) for n in range(32)),
-            size=(320, 520),
-        )
+    WHERE = np.random.default_rng(0).integers(-9, 10, (4, 10, 2)) + np.mgrid[50:330:70, 40:640:60].T.swapaxes(
+        0, 1
     )
+    PLACE = grainy(draw(*((row, column, GREY) for row, column in WHERE.reshape(-1, 2)), size=(320, 640)))
 
     @pytest.fixture
     def fields(self, tmp_path) -> Path:
-        for name, image in (("a", self.PLACE[:, :340]), ("b", self.PLACE[:, 160:]), ("c", TWO_CELLS)):
+        for name, image in (("a", self.PLACE[:, :340]), ("b", self.PLACE[:, 160:500]), ("c", TWO_CELLS)):
             save(tmp_path / "fields" / f"{name}.png", image)
         return tmp_path / "fields"
 
@@ -471,9 +469,13 @@ class TestFieldsThatShowTheSamePlace:
         assert pd.read_csv(out / "patients.csv")["fields_with_warnings"].tolist() == [1]
         assert warning in (out / "report.html").read_text(encoding="utf-8")
 
-    def test_strict_counts_the_first_of_them(self, segmenter, fields, out):
+    def test_strict_counts_the_first_of_them_and_what_overlaps_none_that_is_counted(
+        self, segmenter, fields, out
+    ):
+        save(fields / "d.png", self.PLACE[:, 380:])
+        assert "place as b" in predict_fields([fields], out, segmenter)[3].record.warnings[0]
         predict_fields([fields], out, segmenter, strict=True)
-        assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "c"]
+        assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["a", "c", "d"]
         assert "shows the same place as a" in pd.read_csv(out / "failures.csv")["reason"].item()
 
     def test_strict_counts_the_second_where_the_first_is_left_out(self, segmenter, fields, out):
@@ -481,13 +483,34 @@ class TestFieldsThatShowTheSamePlace:
         predict_fields([fields], out, segmenter, strict=True)
         assert pd.read_csv(out / "summary.csv")["field"].tolist() == ["b", "c"]
 
+    def test_a_rerun_warns_once(self, segmenter, fields, out):
+        predict_fields([fields], out, segmenter)
+        again = predict_fields([fields], out, segmenter)[1]
+        assert again.skipped
+        assert len(again.record.warnings) == 1
+        assert again.record.summary["warnings"] == again.record.warnings[0]
+
+    def test_strict_counts_neither_of_two_patients_with_the_same_image(self, segmenter, fields, out):
+        save(fields / "Q" / "d.png", TWO_CELLS)
+        outcomes = predict_fields([fields / "c.png", fields / "Q"], out, segmenter, strict=True)
+        for outcome, other in zip(outcomes, ("d of Q", "c of fields"), strict=True):
+            assert f"is the same image as {other}; find out whose it is" in outcome.reason
+        assert pd.read_csv(out / "summary.csv").empty
+
+    def test_what_is_not_worth_a_warning_is_a_note(self, segmenter, fields, out):
+        save(fields / "b.png", self.PLACE[:, 280:])
+        notes = []
+        outcomes = predict_fields([fields], out, segmenter, noted=notes.append)
+        assert not any(outcome.record.warnings for outcome in outcomes)
+        assert [note.split(" (")[0] for note in notes] == ["fields: fields overlap a little, b and a"]
+
     def test_a_rerun_without_the_first_warns_no_more(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)
         outcomes = predict_fields([fields / "b.png", fields / "c.png"], out, segmenter)
         assert [outcome.skipped for outcome in outcomes] == [True, True]
         assert [outcome.record.warnings for outcome in outcomes] == [[], []]
 
-    def test_named_as_one_place_their_cells_count_once(self, segmenter, fields, out, tmp_path):
+    def test_named_as_one_place_they_are_one_and_have_no_warning(self, segmenter, fields, out, tmp_path):
         sheet = tmp_path / "samples.csv"
         sheet.write_text("file,patient,place\na.png,P,1\nb.png,P,1\nc.png,P,2\n")
         outcomes = predict_fields([fields], out, segmenter, grouping=partial(read_samples, sheet))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from functools import partial
+from itertools import islice
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,36 +25,55 @@ from drepano.segmenter import CellDiameter
 Progress = Callable[[str, int, int], None]
 """Told a stage, and how much of how much of it is done."""
 
+_MUCH = 0.2
+"""Share of a field from which on it is warned of: fewer cells that count twice hardly change a share."""
+_MOST_COMPARED = 300
+"""Fields of a group, since the time grows with the square of their number."""
+_MEASURED = 5
+"""Fields of a group whose median tells the diameter of its cells."""
+
 
 @dataclass(frozen=True)
 class Repeats:
-    """What fields show of others that come before them; all by the fields' names.
+    """What fields show of others. A view is the first of a file's fields that show one place; all by name.
 
     Parameters
     ----------
+    views : dict
+        The view of every field.
+    elsewhere : dict
+        For a view those of other groups that are the same image, with the group.
     copies : dict
-        For a field the first that is the same image, and of which group that is where it is another one.
+        For a view those before it in its group that are the same image.
     overlaps : dict
-        For a field those of its group that show the same place, and the share of the smaller of the two that
-        both show.
+        For a view those before it in its group that show the same place, and the share of the smaller of the
+        two that both show.
+    notes : tuple of str
+        What is too little for a warning, and what was not looked at.
     """
 
-    copies: dict[str, tuple[str, str]] = attribute(default_factory=dict)
-    overlaps: dict[str, dict[str, float]] = attribute(default_factory=dict)
+    views: Mapping[str, str] = attribute(default_factory=dict)
+    elsewhere: Mapping[str, Sequence[str]] = attribute(default_factory=dict)
+    copies: Mapping[str, Sequence[str]] = attribute(default_factory=dict)
+    overlaps: Mapping[str, Mapping[str, float]] = attribute(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def warning(self, field: str, counted: Collection[str]) -> str | None:
         """What to say of a field whose cells count as well as those of the fields `counted`."""
-        copied, whose = self.copies.get(field, ("", ""))
-        if copied in counted:
-            return f"is the same image as {copied}{whose}; leave one of the two out"
-        overlaps = {name: share for name, share in self.overlaps.get(field, {}).items() if name in counted}
-        if not overlaps:
+        view = self.views.get(field, field)
+        if view in self.elsewhere:
+            others = some_of(self.elsewhere[view])
+            return f"is the same image as {others}; find out whose it is and leave the other out"
+        shown = {self.views.get(name, name) for name in counted}
+        copies = [name for name in self.copies.get(view, ()) if name in shown]
+        if copies:
+            return f"is the same image as {some_of(copies)}; leave one out"
+        overlaps = {name: share for name, share in self.overlaps.get(view, {}).items() if name in shown}
+        if sum(overlaps.values()) < _MUCH:
             return None
-        by_share = sorted(overlaps.items(), key=lambda overlap: -overlap[1])
-        named = [f"{name} ({share:.0%})" for name, share in by_share]
         return (
-            f"shows the same place as {some_of(named)}: cells in both count twice; leave one field out, or "
-            "give both one place in --samples"
+            f"shows the same place as {_named(overlaps)}: cells in both count twice; leave one field out, or "
+            "name their place in --samples, so that shares take it once"
         )
 
 
@@ -61,14 +81,13 @@ def find_repeats(
     fields: Sequence[FieldFile],
     samples: Samples,
     cell_diameter: CellDiameter,
-    known_diameter: float,
+    network_diameter: float,
     channel: int = 0,
     progress: Progress = lambda *_: None,
 ) -> Repeats:
-    """Copies among all fields, and fields of one group that show the same place.
+    """Copies among all fields, and fields of one group that show the same place though nothing says so.
 
-    Of a group's fields that are said to be of one place, by the samples or by their file, the first is looked
-    at. What cannot be read is passed over.
+    What cannot be read is passed over.
 
     Parameters
     ----------
@@ -77,63 +96,119 @@ def find_repeats(
         Of all of them.
     cell_diameter : float or "auto", optional
         Of a typical cell, px, as for `Segmenter.segment`; "auto" is one for a group.
-    known_diameter : float
-        Of the network, where nothing else is known.
+    network_diameter : float
+        Of the cells that the network knows, px, where nothing else is said.
     channel : int
     progress : callable
     """
-    first_of_places = list(
-        {(samples.values[field.name], samples.place(field)): field for field in reversed(fields)}.values()
-    )[::-1]
-    if len(first_of_places) < 2:
+    groups: dict[tuple[str, ...], dict[tuple[object, ...], FieldFile]] = defaultdict(dict)
+    views: dict[str, str] = {}
+    for field in fields:
+        members = groups[samples.values[field.name]]
+        views[field.name] = members.setdefault((field.path, field.plane.place), field).name
+    sizes = [len(members) for members in groups.values()]
+    if sum(sizes) < 2:
         return Repeats()
-    found = Repeats()
-    seen: dict[str, FieldFile] = {}
-    groups: dict[tuple[str, ...], _Group] = defaultdict(_Group)
-    for number, field in enumerate(first_of_places, start=1):
-        with suppress(DrepanoError, OSError, MemoryError):
-            image = read_image(field.path, field.page, channel)
-            first = seen.setdefault(_digest(image), field)
-            whose = samples.values[field.name]
-            if first is not field:
-                others = samples.values[first.name]
-                found.copies[field.name] = first.name, "" if others == whose else f" of {' '.join(others)}"
-            else:
-                groups[whose].add(field.name, image, cell_diameter, known_diameter)
-        progress("reading fields", number, len(first_of_places))
-    total = sum(group.pairs for group in groups.values())
+    pairs = [_pairs(size) for size in sizes]
+    read = compared = 0
 
-    def tell(before: int, done: int, _: int) -> None:
-        progress("comparing fields", before + done, total)
+    def tell(done: int, _: int) -> None:
+        progress("comparing fields", compared + done, sum(pairs))
 
-    before = 0
-    for group in groups.values():
-        for pair in find_overlaps(group.pictures, partial(tell, before)):
-            of_field = found.overlaps.setdefault(group.names[pair.second], {})
-            of_field[group.names[pair.first]] = pair.share
-        before += group.pairs
-    return found
+    alike: dict[str, list[FieldFile]] = defaultdict(list)
+    overlaps: dict[str, dict[str, float]] = {}
+    notes: list[str] = []
+    for (group, members), of_group in zip(groups.items(), pairs, strict=True):
+        diameter = _diameter(cell_diameter, network_diameter, list(members.values()), channel)
+        pictures: dict[str, NDArray[np.float32]] = {}
+        for field in members.values():
+            with suppress(DrepanoError, OSError, MemoryError):
+                image = read_image(field.path, field.page, channel)
+                alike[_digest(image)].append(field)
+                if of_group:
+                    pictures[field.name] = overlap_picture(image, diameter)
+            read += 1
+            progress("reading fields", read, sum(sizes))
+        places = {field.name: samples.place(field) for field in members.values()}
+        found = _overlaps(pictures, places, tell)
+        compared += of_group
+        overlaps |= found
+        notes += _notes(" ".join(filter(None, group)), len(members), found)
+    return Repeats(views, *_copies(alike, samples), overlaps, tuple(notes))
 
 
-@dataclass
-class _Group:
-    """Fields whose cells are counted together, all seen at one scale."""
+def _pairs(fields: int) -> int:
+    return fields * (fields - 1) // 2 if fields <= _MOST_COMPARED else 0
 
-    diameter: float = 0.0
-    names: list[str] = attribute(default_factory=list)
-    pictures: list[NDArray[np.float32]] = attribute(default_factory=list)
 
-    @property
-    def pairs(self) -> int:
-        return len(self.names) * (len(self.names) - 1) // 2
+def _diameter(
+    cell_diameter: CellDiameter, network_diameter: float, fields: Sequence[FieldFile], channel: int
+) -> float:
+    if cell_diameter != "auto":
+        return cell_diameter or network_diameter
 
-    def add(self, name: str, image: NDArray[np.uint8], diameter: CellDiameter, known: float) -> None:
-        if not self.names:
-            given = estimate_cell_diameter(image) if diameter == "auto" else diameter
-            self.diameter = given or known
-        self.pictures.append(overlap_picture(image, self.diameter))
-        self.names.append(name)
+    def estimates() -> Iterator[float]:
+        for field in fields:
+            with suppress(DrepanoError, OSError, MemoryError):
+                estimate = estimate_cell_diameter(read_image(field.path, field.page, channel))
+                if estimate is not None:
+                    yield estimate
+
+    return median(list(islice(estimates(), _MEASURED)) or [network_diameter])
 
 
 def _digest(image: NDArray[np.uint8]) -> str:
-    return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
+    digest = hashlib.sha256(str(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def _overlaps(
+    pictures: Mapping[str, NDArray[np.float32]],
+    places: Mapping[str, tuple[object, ...]],
+    progress: Callable[[int, int], None],
+) -> dict[str, dict[str, float]]:
+    names = list(pictures)
+    found: dict[str, dict[str, float]] = {}
+    for pair in find_overlaps(list(pictures.values()), progress):
+        first, second = names[pair.first], names[pair.second]
+        if places[first] != places[second]:
+            found.setdefault(second, {})[first] = pair.share
+    return found
+
+
+def _copies(
+    alike: Mapping[str, Sequence[FieldFile]], samples: Samples
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """For a view those that are the same image: of other groups, and before it in its own at other places."""
+    elsewhere: dict[str, list[str]] = {}
+    copies: dict[str, list[str]] = {}
+    for same in alike.values():
+        for number, field in enumerate(same):
+            group = samples.values[field.name]
+            for other in same:
+                theirs = samples.values[other.name]
+                if theirs != group:
+                    whose = " ".join(filter(None, theirs))
+                    elsewhere.setdefault(field.name, []).append(f"{other.name} of {whose}")
+                elif other in same[:number] and samples.place(other) != samples.place(field):
+                    copies.setdefault(field.name, []).append(other.name)
+    return elsewhere, copies
+
+
+def _notes(group: str, fields: int, overlaps: Mapping[str, Mapping[str, float]]) -> list[str]:
+    if fields > _MOST_COMPARED:
+        return [
+            f"{group}: of its {fields} fields only copies are looked for, not overlaps, for which they are "
+            "too many; what overlaps counts twice"
+        ]
+    slight = [f"{name} and {_named(some)}" for name, some in overlaps.items() if sum(some.values()) < _MUCH]
+    return (
+        [f"{group}: fields overlap a little, {some_of(slight)}: cells in both count twice"] if slight else []
+    )
+
+
+def _named(shares: Mapping[str, float]) -> str:
+    """The largest first."""
+    by_share = sorted(shares.items(), key=lambda share: -share[1])
+    return some_of([f"{name} ({share:.0%})" for name, share in by_share])

@@ -111,7 +111,7 @@ def predict_fields(
     started, finished : callable
         Told the number of fields, then the outcome of each.
     noted : callable
-        Told, before anything is segmented, what of the samples might not be meant so.
+        Told, before anything is segmented, what of samples and fields might not be meant so.
 
     Returns
     -------
@@ -146,6 +146,8 @@ def predict_fields(
     repeats = find_repeats(
         fields, samples, options.cell_diameter, segmenter.card.cell_diameter, options.channel, looked
     )
+    for note in repeats.notes:
+        noted(note)
     started(len(failures) + len(fields))
     outcomes = [Outcome(failure.source, reason=failure.reason) for failure in failures]
     for outcome in outcomes:
@@ -183,7 +185,7 @@ def _warn_of_repeat(outcome: Outcome, field: str, repeats: Repeats, counted: Col
     """With a warning where its cells are those of a field that is counted; not kept in the field's record."""
     record = outcome.record
     warning = repeats.warning(field, counted)
-    if record is None or record.summary["cells"] == 0 or warning is None:
+    if record is None or warning is None:
         return outcome
     warnings = [*record.warnings, warning]
     summary = {**record.summary, "warnings": "; ".join(warnings)}
