@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from drepano.field import Field
+from drepano.overlaps import image_digest
 from drepano.taxonomy import Taxonomy
 
 
@@ -60,7 +61,6 @@ def field_facts(field: Field, taxonomy: Taxonomy) -> FieldFacts:
     for array in (field.classes, field.instances, field.points):
         truth.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     height, width = field.image.shape[:2]
-    image = hashlib.sha256(repr(field.image.shape).encode() + field.image.tobytes())
     return FieldFacts(
         field.id,
         field.patient,
@@ -68,7 +68,7 @@ def field_facts(field: Field, taxonomy: Taxonomy) -> FieldFacts:
         cells,
         pixels,
         diameter,
-        image.hexdigest(),
+        image_digest(field.image),
         truth.hexdigest(),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from drepano.cell_size import estimate_cell_diameter
 from drepano.errors import DrepanoError, some_of
 from drepano.io import read_image
-from drepano.overlaps import find_overlaps, overlap_picture
+from drepano.overlaps import find_overlaps, image_digest, overlap_picture
 from drepano.prediction.field_files import FieldFile
 from drepano.prediction.samples import Samples
 from drepano.segmenter import CellDiameter
@@ -124,7 +123,7 @@ def find_repeats(
         for field in members.values():
             with suppress(DrepanoError, OSError, MemoryError):
                 image = read_image(field.path, field.page, channel)
-                alike[_digest(image)].append(field)
+                alike[image_digest(image)].append(field)
                 if of_group:
                     pictures[field.name] = overlap_picture(image, diameter)
             read += 1
@@ -155,12 +154,6 @@ def _diameter(
                     yield estimate
 
     return median(list(islice(estimates(), _MEASURED)) or [network_diameter])
-
-
-def _digest(image: NDArray[np.uint8]) -> str:
-    digest = hashlib.sha256(str(image.shape).encode())
-    digest.update(np.ascontiguousarray(image).data)
-    return digest.hexdigest()
 
 
 def _overlaps(
