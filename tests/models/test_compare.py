@@ -36,11 +36,21 @@ def test_logits_come_back_in_the_size_of_the_image(library, name):
         assert logits.isfinite().all()
 
 
+@pytest.mark.parametrize(("name", "count"), [("pspnet", 1_505_826), ("deeplabv3plus", 22_437_714)])
+def test_every_parameter_learns(library, name, count):
+    """Or a table would count what has no part in the result."""
+    torch.manual_seed(0)
+    network = create(name, num_classes=2).train()
+    F.cross_entropy(network(torch.randn(2, 3, 64, 64)), torch.ones(2, 64, 64, dtype=torch.long)).backward()
+    assert [key for key, parameter in network.named_parameters() if parameter.grad is None] == []
+    assert sum(parameter.numel() for parameter in network.parameters()) == count
+
+
 def test_no_pretrained_weights_are_asked_for(library, monkeypatch):
     """A download must never be a surprise."""
-    asked_for = []
+    asked_for, plain = [], library.PSPNet
     monkeypatch.setattr(
-        library, "PSPNet", lambda *args, **kwargs: asked_for.append(kwargs) or torch.nn.Identity()
+        library, "PSPNet", lambda *args, **kwargs: asked_for.append(kwargs) or plain(*args, **kwargs)
     )
     create("pspnet")
     assert asked_for[0]["encoder_weights"] is None
@@ -108,7 +118,7 @@ class TestPretrained:
     @pytest.mark.parametrize("name", NAMES)
     def test_the_encoder_gets_the_weights_that_were_downloaded(self, library, monkeypatch, tmp_path, name):
         torch.manual_seed(1)
-        weights = create(name, encoder="resnet18").network.encoder.state_dict()
+        weights = library.encoders.get_encoder("resnet18", weights=None).state_dict()
         file = tmp_path / "model.safetensors"
         save_file(weights, file)
         monkeypatch.setattr(library.encoders, "hf_hub_download", lambda *_, **__: str(file))

@@ -13,6 +13,8 @@ from drepano.errors import DrepanoError, first_line
 _WEIGHTS = "imagenet"
 _DYNUNET_LEVELS = 5
 _PRETRAINED_NETWORKS = ("pspnet", "deeplabv3plus")
+_STAGES_BELOW = ("layer3", "layer4")
+"""Of a ResNet, below an eighth of the image's side."""
 
 
 class _AnySize(nn.Module):
@@ -67,7 +69,10 @@ def check_installed(network: str) -> None:
 def create_pspnet(
     num_classes: int, encoder: str = "resnet34", in_channels: int = 3, pretrained: bool = False
 ) -> nn.Module:
-    """PSPNet (Zhao et al. 2017) over a ResNet encoder.
+    """PSPNet (Zhao et al. 2017) over the first three stages of a ResNet encoder, to an eighth of the side.
+
+    That is the default of segmentation-models-pytorch, which keeps two more stages that it never computes;
+    they are left out here.
 
     Parameters
     ----------
@@ -87,7 +92,11 @@ def create_pspnet(
     DrepanoError
         If the extra is not installed, there are no such weights, or they cannot be downloaded.
     """
-    return _create(_library().PSPNet, num_classes, encoder, in_channels, pretrained)
+    network = _create(_library().PSPNet, num_classes, encoder, in_channels, pretrained)
+    for stage in _STAGES_BELOW:
+        if hasattr(network.network.encoder, stage):
+            delattr(network.network.encoder, stage)
+    return network
 
 
 def create_deeplabv3plus(
@@ -160,7 +169,7 @@ def download_notice(name: str, options: dict[str, Any]) -> str | None:
     )
 
 
-def _create(network: Any, num_classes: int, encoder: str, in_channels: int, pretrained: bool) -> nn.Module:
+def _create(network: Any, num_classes: int, encoder: str, in_channels: int, pretrained: bool) -> _AnySize:
     options = {"in_channels": in_channels, "classes": num_classes}
     if not pretrained:
         return _AnySize(network(encoder, encoder_weights=None, **options), stride=32, smallest=32)
