@@ -141,26 +141,35 @@ def _bootstrap(
 ) -> tuple[float, float]:
     """Ends of the percentile interval of the difference of means over fields."""
     count = int(unit_of.max()) + 1
-    weights = rng.multinomial(count, np.full(count, 1 / count), _REPETITIONS)[:, unit_of]
-    first, second = (_mean_over_fields(table, weights, rng) for table in tables)
+    weights = rng.multinomial(count, np.full(count, 1 / count), _REPETITIONS)
+    first, second = (_mean_over_fields(table, unit_of, weights, rng) for table in tables)
     low, high = np.nanquantile(first - second, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]).tolist()
     return low, high
 
 
 def _mean_over_fields(
-    table: NDArray[np.float64], weights: NDArray[np.int64], rng: np.random.Generator
+    table: NDArray[np.float64],
+    unit_of: NDArray[np.intp],
+    weights: NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Weighted mean over fields (repetitions,) of a mean over seeds drawn with replacement."""
+    """Mean over fields (repetitions,), weighted by unit, of a mean over seeds drawn with replacement.
+
+    Fields of a unit that the same seeds have weigh alike in every repetition, so they are summed first.
+    """
     seeds = table.shape[1]
     draws = rng.multinomial(seeds, np.full(seeds, 1 / seeds), len(weights)).astype(float)
     there = ~np.isnan(table)
-    sums = draws @ np.where(there, table, 0).T
-    counts = draws @ there.T.astype(float)
+    alike, alike_of = np.unique(np.column_stack([unit_of, there]), axis=0, return_inverse=True)
+    fields = np.bincount(alike_of.ravel())
+    totals = np.zeros((len(alike), seeds))
+    np.add.at(totals, alike_of.ravel(), np.where(there, table, 0))
+    sums, counts = draws @ totals.T, draws @ alike[:, 1:].T.astype(float)
     values = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-    used = weights * (counts > 0)
-    totals = used.sum(axis=1)
+    used = weights[:, alike[:, 0]] * (counts > 0)
+    known = used @ fields
     means: NDArray[np.float64] = np.divide(
-        (values * used).sum(axis=1), totals, out=np.full(len(weights), np.nan), where=totals > 0
+        (values * used).sum(axis=1), known, out=np.full(len(weights), np.nan), where=known > 0
     )
     return means
 
