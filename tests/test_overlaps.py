@@ -14,7 +14,6 @@ from drepano.datasets import open_dataset, simulate_field
 from drepano.overlaps import (
     compare_pictures,
     find_overlaps,
-    image_digest,
     overlap_picture,
     picture_scale,
     shown_by_both,
@@ -173,10 +172,3 @@ def test_real_fields_of_one_place_are_found(shared_data: Path) -> None:
     (pair,) = find_overlaps(images)
     assert (pair.first, pair.second) == (0, 1)
     assert pair.share == pytest.approx(0.4, abs=0.02)
-
-
-def test_a_digest_is_that_of_size_and_pixels() -> None:
-    part = window(10, 20)
-    assert image_digest(part) == image_digest(part.copy())
-    assert image_digest(part) != image_digest(window(10, 21))
-    assert image_digest(part) != image_digest(part.reshape(500, 400, 3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -61,13 +60,6 @@ class Overlap:
 def picture_scale(shape: tuple[int, ...], cell_diameter: float) -> float:
     """By which a field of this shape is scaled for comparison: to cells of 12 px, never enlarged."""
     return min(1.0, _CELL_DIAMETER / cell_diameter, _LONGEST / max(shape[:2]))
-
-
-def image_digest(image: NDArray[np.uint8]) -> str:
-    """SHA-256 of size and pixels: the same for copies of an image, whatever files they are in."""
-    digest = hashlib.sha256(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image).data)
-    return digest.hexdigest()
 
 
 def overlap_picture(image: NDArray[np.uint8], cell_diameter: float) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +32,7 @@ def offsets(
     At most 512 x 512 px around the pixel, at the network's scale, go through the network.
     """
     from drepano.experiments.offsets import summarise_offsets, trace_offsets
-    from drepano.io import read_image
+    from drepano.io import file_digest, read_image
     from drepano.models import find_weights, load_network
     from drepano.reports.sampling import write_sampling
     from drepano.training import versions
@@ -46,7 +45,7 @@ def offsets(
     summary = {
         **summarise_offsets(trace, card.name, image.name, pixels.shape),
         "cell_diameter": cell_diameter,
-        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "weights_sha256": file_digest(weights),
         "versions": versions(),
     }
     magnitudes = {layer.name: layer.magnitudes for layer in trace.layers}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from drepano.field import Field
-from drepano.overlaps import image_digest
+from drepano.io import image_digest
 from drepano.taxonomy import Taxonomy
 
 

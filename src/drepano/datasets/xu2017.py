@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +15,7 @@ from drepano.datasets.cell_mask import cell_mask
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.errors import DrepanoError
 from drepano.field import Field
-from drepano.io import read_image
+from drepano.io import file_digest, image_digest, read_image
 from drepano.taxonomy import SCD
 
 ORIGIN = "Xu et al. 2017, doi 10.1371/journal.pcbi.1005746, github dimitris1314/Sickle-RBC-data"
@@ -148,8 +147,8 @@ def _digest(image: Path) -> str:
     try:
         grey = read_image(image)[..., 0]
     except DrepanoError:  # said again, with its file, when the field is read
-        return hashlib.sha256(image.read_bytes()).hexdigest()
-    return hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).hexdigest()
+        return file_digest(image)
+    return image_digest(grey)
 
 
 def _without_copies(sources: list[FieldSource]) -> tuple[list[FieldSource], list[str]]:

@@ -1,5 +1,6 @@
 """Images and label maps in and out."""
 
+from drepano.io.digests import file_digest, image_digest
 from drepano.io.files import (
     OutputError,
     atomic_path,
@@ -38,9 +39,11 @@ __all__ = [
     "Plane",
     "atomic_path",
     "ensure_writable_folder",
+    "file_digest",
     "find_images",
     "format_value",
     "hold",
+    "image_digest",
     "list_planes",
     "map_values",
     "parse_value",

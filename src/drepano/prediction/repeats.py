@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from drepano.cell_size import estimate_cell_diameter
 from drepano.errors import DrepanoError, some_of
-from drepano.io import read_image
-from drepano.overlaps import find_overlaps, image_digest, overlap_picture
+from drepano.io import image_digest, read_image
+from drepano.overlaps import find_overlaps, overlap_picture
 from drepano.prediction.field_files import FieldFile
 from drepano.prediction.samples import Samples
 from drepano.segmenter import CellDiameter

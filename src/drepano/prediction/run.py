@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
 
 from drepano.errors import DrepanoError
 from drepano.exports import check_formats
-from drepano.io import OutputError, ensure_writable_folder
+from drepano.io import OutputError, ensure_writable_folder, file_digest
 from drepano.prediction.field_files import FieldFile, list_fields, storable
 from drepano.prediction.one_field import Options, analyse_field, image_path, result_files, write_field
 from drepano.prediction.records import (
@@ -236,7 +234,7 @@ def _predict_or_explain(
     note = note_path(out, field.name)
     earlier = [file for name in files_of_field(out, field.name) if os.path.lexists(file := out / name)]
     try:
-        identity = FieldIdentity(_digest(field.path), field.page, settings)
+        identity = FieldIdentity(file_digest(field.path), field.page, settings)
         done = None if overwrite else read_finished(record_path, results, identity)
         if done is not None:
             return Outcome(field.source, field, done, skipped=True)
@@ -290,19 +288,3 @@ def _remove(files: Sequence[Path]) -> None:
     for file in files:
         with suppress(OSError):
             file.unlink(missing_ok=True)
-
-
-def _digest(path: Path) -> str:
-    try:
-        status = path.stat()
-        return _digest_of(path, status.st_mtime_ns, status.st_size)
-    except OSError as error:
-        raise DrepanoError(
-            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
-        ) from error
-
-
-@lru_cache(maxsize=1)  # the pages of a file come one after the other
-def _digest_of(path: Path, _modified: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
