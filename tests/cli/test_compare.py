@@ -185,8 +185,9 @@ class TestCompare:
         out = tmp_path / "out"
         shutil.copytree(finished, out)
         before = {path: path.stat().st_mtime_ns for path in out.glob("jobs/*/*/*/result.json")}
-        result = compare(data, out, methods="unet,dunet,dunet-scope-0")
+        result = compare(data, out, "--one-seed", "pspnet", methods="unet,dunet,dunet-scope-0")
         assert result.exit_code == 0, result.output
+        assert "note: --one-seed pspnet: pspnet not among --methods" in result.output
         assert "6 jobs, 4 done already" in result.output
         assert all(path.stat().st_mtime_ns == time for path, time in before.items())
         assert set(summary(out)["methods"]) == {"unet", "dunet", "dunet-scope-0"}

@@ -47,3 +47,25 @@ def test_stages_have_minutes_of_their_own(clock, log):
         progress("training", 1, 9, nan)
         progress("reading", 2, 9, nan)
     assert log() == ["reading: 2 of 9"]
+
+
+@pytest.fixture
+def resets(monkeypatch):
+    """The totals with which bars began anew."""
+    totals = []
+    monkeypatch.setattr(console.Progress, "reset", lambda *_, total: totals.append(total))
+    return totals
+
+
+def test_a_job_that_is_left_to_another_run_does_not_begin_the_bar_anew(resets):
+    with console.stage_progress() as progress:
+        for done, total in ((0, 8), (2, 8), (2, 7), (3, 7)):
+            progress("jobs", done, total, nan)
+    assert resets == []
+
+
+def test_a_stage_that_begins_again_has_its_bar_begin_anew(resets):
+    with console.stage_progress() as progress:
+        for done, total in ((1, 3), (3, 3), (1, 2), (2, 2), (1, 1), (1, 1)):
+            progress("reading", done, total, nan)
+    assert resets == [2, 1, 1]

@@ -94,6 +94,26 @@ class TestByPatient:
             folds(10, 5, "patient")
 
 
+@pytest.mark.parametrize(
+    "split",
+    [
+        lambda f, g: cross_validation(f, 2, g, CLASSES, 0),
+        lambda f, g: learning_curve(f, [1], 1, g, CLASSES, 0),
+    ],
+)
+def test_nothing_is_kept_together_by_an_unknown_name(split):
+    """Or "patients" would split at random over fields, and say that patients are held out."""
+    with pytest.raises(DrepanoError, match="group 'patients' is unknown; use field or patient"):
+        split(fields(10, patients=5), "patients")
+
+
+def test_a_split_with_one_training_field_has_none_to_watch_and_a_note_says_so():
+    assert any("One training field only in fold-1, fold-2" in note for note in folds(2, 2).notes)
+    assert not any("One training field" in note for note in folds(4, 2).notes)
+    curve = learning_curve(fields(9), [1, 4], 3, "field", CLASSES, 0)
+    assert any("One training field only in fields-1:" in note for note in curve.notes)
+
+
 def test_a_class_that_a_side_lacks_is_noted():
     infos = [FieldInfo(f"f{i}", None, (100, 10 if i == 0 else 0)) for i in range(4)]
     _, *notes = cross_validation(infos, 2, "field", CLASSES, 0).notes

@@ -194,3 +194,5 @@ def test_counts_of_fields_add_up():
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="differ in shape"):
         cell_errors(TOUCHING, np.zeros((2, 2), np.uint8))
+    with pytest.raises(ValueError, match="differ in shape"):
+        cell_errors(TOUCHING, classes((1, LEFT)), TOUCHING.T)

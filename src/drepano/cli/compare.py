@@ -84,10 +84,10 @@ def compare(
     Killed and started again with the same arguments it goes on where it was; methods and seeds can be added.
     """
     from drepano.errors import DrepanoError
-    from drepano.experiments.splits import cross_validation
+    from drepano.experiments.splits import check_group, cross_validation
     from drepano.reports.experiment import write_comparison
 
-    _check_group(group)
+    check_group(group)
     if crops is not None and (binary or group != "patient"):
         raise DrepanoError(
             "--crops: the class of single crops can be told of patients not trained on: use --group patient, "
@@ -97,6 +97,8 @@ def compare(
     names = _methods(methods, budget, ilastik_project)
     numbers = _seeds(seeds)
     once = _known("--one-seed", listed(one_seed))
+    if set(once) - set(names):
+        say("note", f"--one-seed {one_seed}: {', '.join(sorted(set(once) - set(names)))} not among --methods")
     dataset, taxonomy = _open(data, binary)
     names = _fit_for(names, taxonomy)
     plan = _plan(
@@ -138,10 +140,11 @@ def learning_curve(
     processes: Processes = 1,
 ) -> None:
     """Dice against the number of training fields, always on the same test fields: the paper's Figure 7."""
+    from drepano.experiments.splits import check_group
     from drepano.experiments.splits import learning_curve as split
     from drepano.reports.experiment import write_learning_curve
 
-    _check_group(group)
+    check_group(group)
     budget = _budget(preset, steps, batch_size, crop_size, validate_every, touching_weight)
     names = _methods(methods, budget, ilastik_project)
     numbers, counts = _seeds(seeds), _numbers("--sizes", sizes, least=1)
@@ -194,23 +197,17 @@ def _plan(
 ) -> Plan:
     """The experiment begun; its splits, and what is special about them, are said."""
     from drepano.experiments.begin import begin_experiment
+    from drepano.reports.wording import plural
 
     singles = None if crops is None else _crops(crops, [source.patient for source in dataset.sources])
     with stage_progress() as progress:
         plan = begin_experiment(folder, kind, dataset, taxonomy, budget, split, singles, progress)
     for part in plan.splits:
-        out.print(f"{part.name}: {len(part.training)} training fields, {len(part.test)} test fields")
+        training, test = plural(len(part.training), "training field"), plural(len(part.test), "test field")
+        out.print(f"{part.name}: {training}, {test}")
     for note in plan.notes:
         say("note", note)
     return plan
-
-
-def _check_group(group: str) -> None:
-    from drepano.errors import DrepanoError
-    from drepano.experiments.splits import GROUPS
-
-    if group not in GROUPS:
-        raise DrepanoError(f"--group {group}: use {' or '.join(GROUPS)}")
 
 
 def _crops(folder: Path, patients: Sequence[str | None]) -> FieldDataset:

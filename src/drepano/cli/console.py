@@ -79,16 +79,16 @@ def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
     """
     with progress_bar() as progress:
         tasks: dict[str, TaskID] = {}
-        last: dict[str, int] = {}
+        last: dict[str, tuple[int, int]] = {}
         said: dict[str, float] = {}
 
         def show(stage: str, done: int, total: int, loss: float) -> None:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=total)
                 said[stage] = monotonic()
-            elif done <= last[stage]:
+            elif done < last[stage][0] or last[stage] == (done, total):
                 progress.reset(tasks[stage], total=total)
-            last[stage] = done
+            last[stage] = done, total
             text = stage if isnan(loss) else f"{stage}, loss {loss:.3f}"
             progress.update(tasks[stage], completed=done, total=total, description=text)
             if not err.is_terminal and (done in (0, total) or monotonic() - said[stage] >= _LINE_EVERY):

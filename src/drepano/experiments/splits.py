@@ -112,7 +112,8 @@ def cross_validation(
         inside = set(test)
         training = tuple(field.id for field in fields if field.id not in inside)
         splits.append(Split(f"fold-{number}", training, tuple(test)))
-    return Splits(tuple(splits), group, (*notes, *_missing_classes(fields, splits, classes)))
+    notes += [*_nothing_to_watch(splits), *_missing_classes(fields, splits, classes)]
+    return Splits(tuple(splits), group, tuple(notes))
 
 
 def learning_curve(
@@ -178,7 +179,8 @@ def learning_curve(
         for prefix, tested, rest in zip(prefixes, tests, rests, strict=True)
         for size in fitting
     )
-    return Splits(splits, group, (*notes, *_missing_classes(fields, splits, classes)))
+    notes += [*_nothing_to_watch(splits), *_missing_classes(fields, splits, classes)]
+    return Splits(splits, group, tuple(notes))
 
 
 def _shuffled(ids: Sequence[str], rng: np.random.Generator) -> list[str]:
@@ -225,8 +227,15 @@ def _check_count(fields: Sequence[FieldInfo], purpose: str) -> None:
         raise DrepanoError(f"{len(fields)} of the fields labelled: {purpose} needs at least {_FEWEST_FIELDS}")
 
 
+def check_group(group: str) -> None:
+    """Raises DrepanoError if nothing of this name can be kept together."""
+    if group not in GROUPS:
+        raise DrepanoError(f"group {group!r} is unknown; use {' or '.join(GROUPS)}")
+
+
 def _group_that_fits(fields: Sequence[FieldInfo], group: str) -> tuple[str, list[str]]:
     """Fields where there is one patient only, and a note that says so."""
+    check_group(group)
     if group == "patient" and len(_fields_of_patients(fields)) == 1:
         return "field", ["Only one patient: fields are split at random instead."]
     return group, []
@@ -271,6 +280,16 @@ def _fields_of_patients(fields: Sequence[FieldInfo]) -> dict[str, list[str]]:
     for field in fields:
         by_patient.setdefault(str(field.patient), []).append(field.id)
     return by_patient
+
+
+def _nothing_to_watch(splits: Sequence[Split]) -> list[str]:
+    alone = [split.name for split in splits if len(split.training) == 1]
+    if not alone:
+        return []
+    return [
+        f"One training field only in {', '.join(alone)}: none is held out there to watch the training, so "
+        "there is no validation curve."
+    ]
 
 
 def _missing_classes(

@@ -79,8 +79,9 @@ def cell_errors(
     ValueError
         If the maps differ in shape.
     """
-    if true_instances.shape != predicted.shape:
-        raise ValueError(f"maps differ in shape: {true_instances.shape} and {predicted.shape}")
+    for other in (predicted, found_instances):
+        if other is not None and other.shape != true_instances.shape:
+            raise ValueError(f"maps differ in shape: {true_instances.shape} and {other.shape}")
     cells, count = number_cells(true_instances)
     if found_instances is None:
         components = drop_small(ndimage.label(predicted > 0)[0], _SMALLEST_COMPONENT)
@@ -92,13 +93,13 @@ def cell_errors(
     on_cells = shared[1:, 1:]
     found = count_pairs(cells, predicted, count + 1, int(predicted.max(initial=0)) + 1)[1:, 1:]
     share = found.sum(axis=1) / sizes
-    other = found.sum(axis=1) - found.max(axis=1, initial=0)
+    of_others = found.sum(axis=1) - found.max(axis=1, initial=0)
     return CellErrors(
         true_cells=count,
         joined=_count_joined(cells, on_cells >= _COVERED * sizes[:, None]),
         artefacts=int(np.count_nonzero(on_cells.sum(axis=0) < _ARTEFACT * component_sizes)),
         incomplete=int(np.count_nonzero((share >= _MISSED) & (share < _COMPLETE))),
-        misclassified=int(np.count_nonzero(other >= _OTHER_CLASS * sizes)),
+        misclassified=int(np.count_nonzero(of_others >= _OTHER_CLASS * sizes)),
         missed=int(np.count_nonzero(share < _MISSED)),
     )
 
