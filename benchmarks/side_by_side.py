@@ -40,11 +40,10 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from drepano.errors import DrepanoError
-from drepano.experiments.jobs import end_with_parent, run_job
-from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
-from drepano.experiments.results import read_result
+from drepano.experiments.jobs import JOB_LOCK, TRAINING, end_with_parent, measure_job
+from drepano.experiments.plan import FIELDS, Job, read_plan
 from drepano.experiments.working_copy import open_working_copy
-from drepano.io import atomic_path, ensure_writable_folder, write_text
+from drepano.io import atomic_path, ensure_writable_folder, hold, write_text
 from drepano.methods import create_method
 from drepano.taxonomy import Taxonomy
 from drepano.training import TrainingConfig
@@ -353,8 +352,14 @@ def _go_on_from(unfinished: Path, trainees: dict[str, Trainee]) -> int:
     return int(steps)
 
 
-def finish(run: Path, job: Job, trainee: Trainee, crops: Path | None) -> None:
-    """Let drepano write the job's folder, and measure it, with a network that has learned already."""
+def finish(run: Path, job: Job, trainee: Trainee, crops: Path | None) -> bool:
+    """Let drepano write the job's folder, and measure it, with a network that has learned already.
+
+    False if another run of the experiment is at the job.
+    """
+    plan, folder = read_plan(run), job.folder(run)
+    training = open_working_copy(run / FIELDS, plan.patients).with_ids(plan.split(job.split).training)
+    method: Any = create_method(job.method, plan.budget)
 
     def take_over(
         network: nn.Module, config: Any, taxonomy: Any, groups: Any, held_out: Any, folder: Path, *_: Any
@@ -370,10 +375,21 @@ def finish(run: Path, job: Job, trainee: Trainee, crops: Path | None) -> None:
         ensure_writable_folder(folder / CHECKPOINT.parent)
         write_text(folder / fit.VERSIONS, json.dumps(trainee.versions, indent=2))
 
-    fit.run_trainer = take_over
-    run_job(run, job, crops)
-    path = job.folder(run) / RESULT
-    write_text(path, json.dumps({**read_result(path), "fit_seconds": None}))
+    ensure_writable_folder(folder)
+    with hold(folder / JOB_LOCK, wait=False) as held:
+        if not held:
+            return False
+        if not job.is_done(run):
+            trained = method.fit(
+                training,
+                plan.class_taxonomy,
+                folder / TRAINING,
+                job.training_seed,
+                progress=lambda *_: None,
+                optimise=take_over,
+            )
+            measure_job(run, job, method, trained, fit_seconds=None, crops=crops)
+    return True
 
 
 def train_and_measure(
@@ -385,20 +401,21 @@ def train_and_measure(
     crops: Path | None,
     later: Sequence[str] = (),
 ) -> str:
-    """What the methods in `later` have learned is kept, and they are not measured."""
+    """What the methods in `later`, and those that another run is at, have learned is kept, not measured."""
     begin = time.perf_counter()
     trainees = train(run, split, seed, methods, device)
-    unfinished, left = unfinished_file(run, split, seed), {}
-    for method, trainee in trainees.items():
-        if method in later:
-            left[method] = trainee
-        else:
-            finish(run, Job(method, split, seed), trainee, crops)
+    left = {
+        method: trainee
+        for method, trainee in trainees.items()
+        if method in later or not finish(run, Job(method, split, seed), trainee, crops)
+    }
+    unfinished = unfinished_file(run, split, seed)
     if left:
         _keep(unfinished, left)
     else:
         unfinished.unlink(missing_ok=True)
-    return f"{split}, seed {seed}: {', '.join(methods)} in {time.perf_counter() - begin:.0f} s"
+    kept = f", not measured: {', '.join(left)}" if left else ""
+    return f"{split}, seed {seed}: {', '.join(methods)} in {time.perf_counter() - begin:.0f} s{kept}"
 
 
 def _begin_process() -> None:
@@ -446,7 +463,7 @@ def main(given: argparse.Namespace) -> int:
             except Exception as error:
                 failed += 1
                 split, seed = running[future]
-                sys.stderr.write(f"failed: all of {split}, seed {seed}: {type(error).__name__}: {error}\n")
+                sys.stderr.write(f"failed: {split}, seed {seed}: {type(error).__name__}: {error}\n")
             sys.stdout.flush()
     return 1 if failed else 0
 

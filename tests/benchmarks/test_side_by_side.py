@@ -16,12 +16,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from drepano.cli.main import app
 from drepano.datasets import write_simulated_dataset
 from drepano.errors import DrepanoError
+from drepano.experiments.jobs import JOB_LOCK
 
 METHODS = ["unet", "dunet", "dunet-weighted-cross-entropy"]
 BUDGET = ["--steps", "12", "--batch-size", "3", "--crop-size", "32", "--validate-every", "5", "--folds", "2"]
@@ -43,7 +45,7 @@ def trained_twice(side_by_side, tmp_path_factory):
     @cache
     def train(preset):
         folder = tmp_path_factory.mktemp(preset)
-        threads, trainer = torch.get_num_threads(), side_by_side.fit.run_trainer
+        threads = torch.get_num_threads()
         torch.set_num_threads(1)
         write_simulated_dataset(folder / "data", fields=4, size=64, cells=3, seed=0)
         command = ["compare", folder / "data", "--out", folder / "one-by-one", "--preset", preset, *BUDGET]
@@ -54,7 +56,6 @@ def trained_twice(side_by_side, tmp_path_factory):
         for split in ("fold-1", "fold-2"):
             side_by_side.train_and_measure(folder / "side-by-side", split, 0, METHODS, "cpu", crops=None)
         torch.set_num_threads(threads)
-        side_by_side.fit.run_trainer = trainer
         return folder / "one-by-one", folder / "side-by-side"
 
     return train
@@ -130,7 +131,6 @@ def test_what_was_trained_elsewhere_is_measured_here_and_says_so(side_by_side, r
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(side_by_side.fit, "versions", lambda: there)
         side_by_side.train(run, "fold-1", 0, ["unet"], "cpu")
-    monkeypatch.setattr(side_by_side.fit, "run_trainer", None)
     monkeypatch.setattr(side_by_side.Trainee, "step", None)
     side_by_side.train_and_measure(run, "fold-1", 0, ["unet"], "cpu", None)
     result = json.loads((run / "jobs/unet/fold-1/seed-0/result.json").read_text())
@@ -141,10 +141,24 @@ def test_what_was_trained_elsewhere_is_measured_here_and_says_so(side_by_side, r
     )
 
 
+def test_a_job_that_another_run_is_at_is_left_to_it_and_what_was_learned_is_kept(
+    side_by_side, runs, tmp_path, one_thread
+):
+    run = tmp_path / "run"
+    shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs", "side-by-side"))
+    folder = run / "jobs/unet/fold-1/seed-0"
+    folder.mkdir(parents=True)
+    with FileLock(folder / JOB_LOCK):
+        told = side_by_side.train_and_measure(run, "fold-1", 0, METHODS, "cpu", None)
+    assert told.endswith(", not measured: unet")
+    assert not (folder / "result.json").exists()
+    assert (run / "jobs/dunet/fold-1/seed-0/result.json").is_file()
+    assert side_by_side.unfinished_file(run, "fold-1", 0).is_file()
+
+
 def test_what_is_to_be_measured_later_is_kept_and_measured_as_if_at_once(
     side_by_side, runs, tmp_path, monkeypatch, one_thread
 ):
-    monkeypatch.setattr(side_by_side.fit, "run_trainer", side_by_side.fit.run_trainer)  # put back afterwards
     run = tmp_path / "run"
     shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs", "side-by-side"))
     side_by_side.train_and_measure(run, "fold-1", 0, METHODS, "cpu", None, later=["unet", "dunet"])

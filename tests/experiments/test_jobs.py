@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from ctypes import c_int64
-from multiprocessing import active_children
+from multiprocessing import active_children, get_context
 
 import pytest
 from filelock import FileLock
@@ -159,6 +160,29 @@ def test_of_two_at_a_time_those_that_are_killed_fail_and_the_next_go_on(run):
     assert "killed" in ended[failed[0]]
     assert all(job.is_done(run) for job in ended if job not in failed)
     assert len(ended) == 4
+
+
+def test_an_interrupt_ends_the_processes_of_jobs_and_no_others(run):
+    """A program that calls `run_jobs` may have children of its own."""
+    foreign = get_context("spawn").Process(target=time.sleep, args=(100,))
+    foreign.start()
+    children = []
+
+    def interrupt(*_):
+        children.extend(child for child in active_children() if child is not foreign)
+        raise KeyboardInterrupt
+
+    bad, good = Job("unet", "no-such-fold", 0), Job("unet", "fold-1", 0)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_jobs(run, [bad, good], 2, interrupt)
+        for child in children:
+            child.join(20)
+        assert children
+        assert not any(child.is_alive() for child in children)
+        assert foreign.is_alive()
+    finally:
+        foreign.kill()
 
 
 def test_a_process_that_cannot_be_begun_is_a_failure_of_its_job_alone(run, monkeypatch):

@@ -5,7 +5,6 @@ A job is locked while it runs, so that several commands, on machines that see th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -33,8 +32,8 @@ from drepano.experiments.measure import measure_method
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
-from drepano.io import ensure_writable_folder, hold, write_class_map, write_text
-from drepano.methods import create_method, is_network
+from drepano.io import ensure_writable_folder, file_digest, hold, write_class_map, write_text
+from drepano.methods import Method, TrainedMethod, create_method, is_network
 from drepano.training import TrainingConfig, can_resume, versions, versions_of_run
 from drepano.training.trainer import STAGE, Progress, import_lightning
 
@@ -75,23 +74,42 @@ def run_job(
     DrepanoError
         If the method cannot do it.
     """
-    plan = read_plan(experiment)
-    split, taxonomy, folder = plan.split(job.split), plan.class_taxonomy, job.folder(experiment)
-    dataset = open_working_copy(experiment / FIELDS, plan.patients)
-    method: Any = create_method(job.method, plan.budget, ilastik_project)
-    resumed = can_resume(folder / TRAINING)
+    plan, folder = read_plan(experiment), job.folder(experiment) / TRAINING
+    method = create_method(job.method, plan.budget, ilastik_project)
+    resumed = can_resume(folder)
     begin = time.perf_counter()
-    fields = dataset.with_ids(split.training)
-    trained = method.fit(fields, taxonomy, folder / TRAINING, job.training_seed, progress)
-    seconds = time.perf_counter() - begin
-    test = dataset.with_ids(split.test)
+    fields = open_working_copy(experiment / FIELDS, plan.patients).with_ids(plan.split(job.split).training)
+    trained = method.fit(fields, plan.class_taxonomy, folder, job.training_seed, progress)
+    seconds = None if resumed else time.perf_counter() - begin
+    measure_job(experiment, job, method, trained, seconds, crops, progress)
+
+
+def measure_job(
+    experiment: Path,
+    job: Job,
+    method: Method,
+    trained: TrainedMethod,
+    fit_seconds: float | None,
+    crops: Path | None = None,
+    progress: Progress = lambda *_: None,
+) -> None:
+    """The second part of `run_job`: segment the test fields with what `method` gave when it was `trained`.
+
+    Parameters
+    ----------
+    fit_seconds : float or None
+        What the training took; None where it was not all done at once.
+    """
+    plan = read_plan(experiment)
+    taxonomy, folder = plan.class_taxonomy, job.folder(experiment)
+    test = open_working_copy(experiment / FIELDS, plan.patients).with_ids(plan.split(job.split).test)
     measured = measure_method(trained, test, taxonomy, progress)
     result: dict[str, Any] = {
         "job": asdict(job),
         "settings": _settings(method),
         "versions": versions(),
         "training_versions": versions_of_run(folder / TRAINING) or versions(),
-        "fit_seconds": None if resumed else seconds,
+        "fit_seconds": fit_seconds,
         **measured.figures,
     }
     if crops is not None:
@@ -110,7 +128,7 @@ def _settings(method: Any) -> dict[str, Any]:
 
     def plain(value: Any) -> Any:
         if isinstance(value, Path):
-            return hashlib.sha256(value.read_bytes()).hexdigest()
+            return file_digest(value)
         return value.model_dump() if isinstance(value, TrainingConfig) else str(value)
 
     settings: dict[str, Any] = json.loads(json.dumps(asdict(method), default=plain))
@@ -203,6 +221,7 @@ def _run_side_by_side(
     wanted, shown = steps * sum(is_network(job.method) for job in jobs), 0
     waiting = iter(enumerate(jobs))
     running: dict[Future[str | None], tuple[Job, ProcessPoolExecutor]] = {}
+    others = active_children()
 
     def begin(count: int) -> None:
         for number, job in islice(waiting, count):
@@ -236,7 +255,8 @@ def _run_side_by_side(
                 begin(1)
     except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun
         for child in active_children():
-            child.kill()
+            if child not in others:
+                child.kill()
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from drepano.datasets import FieldDataset
 from drepano.segmenter import Segmenter, load_model
 from drepano.taxonomy import Taxonomy
 from drepano.training import TrainingConfig, can_resume, fit
-from drepano.training.trainer import Progress
+from drepano.training.trainer import Progress, run_trainer
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,15 @@ class NetworkMethod:
     config: TrainingConfig
 
     def fit(
-        self, training: FieldDataset, taxonomy: Taxonomy, folder: Path, seed: int, progress: Progress
+        self,
+        training: FieldDataset,
+        taxonomy: Taxonomy,
+        folder: Path,
+        seed: int,
+        progress: Progress,
+        optimise: Callable[..., None] = run_trainer,
     ) -> Segmenter:
+        """As of `Method`; `optimise` is that of `drepano.training.fit`."""
         config = self.config.model_copy(update={"cell_diameter": training.cell_diameter, "seed": seed})
         weights = fit(
             [training],
@@ -60,5 +68,6 @@ class NetworkMethod:
             binary=taxonomy.classes != training.taxonomy.classes,
             resume=can_resume(folder),
             progress=progress,
+            optimise=optimise,
         )
         return load_model(weights)

@@ -6,7 +6,7 @@ import json
 import pickle
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -55,6 +55,7 @@ def fit(
     resume: bool = False,
     device: str = "auto",
     progress: Progress = lambda *_: None,
+    optimise: Callable[..., None] = run_trainer,
 ) -> Path:
     """Train a network and write ``model.safetensors`` into the run folder.
 
@@ -76,6 +77,8 @@ def fit(
         Go on from the run's last checkpoint; the result has the same weights as an uninterrupted run.
     device : {"auto", "cpu", "cuda"}
     progress : callable
+    optimise : callable
+        What trains the network in place, with the arguments of `run_trainer`.
 
     Returns
     -------
@@ -120,7 +123,7 @@ def fit(
         [fields[d][i] for i in held_out] for d, (_, held_out) in enumerate(splits) if held_out
     ]
     checkpoint = run / CHECKPOINT if resume else None
-    run_trainer(network, config, taxonomy, groups, validation_groups, run, checkpoint, accelerator, progress)
+    optimise(network, config, taxonomy, groups, validation_groups, run, checkpoint, accelerator, progress)
     card = ModelCard(
         name=name,
         architecture=architecture,
