@@ -81,6 +81,12 @@ drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --ou
   --seeds 0,1,2 --steps 8000 --validate-every 800 "${training[@]}" --methods dunet,unet,unet-width-10
 keep five-8000
 
+# The same without a GPU, for what the machine changes.
+CUDA_VISIBLE_DEVICES="" drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" \
+  --out "$runs/five-8000-cpu" --folds 5 --seeds 0,1,2 --steps 8000 --validate-every 800 "${training[@]}" \
+  --methods dunet,unet,unet-width-10
+keep five-8000-cpu
+
 # dU-Net and U-Net with the preset paper over five classes, too.
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --preset paper --out "$runs/five-paper" \
   --folds 5 --seeds 0,1,2 --steps 1200 --validate-every 200 "${training[@]}" --methods dunet,unet
