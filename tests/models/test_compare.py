@@ -46,6 +46,18 @@ def test_every_parameter_learns(library, name, count):
     assert sum(parameter.numel() for parameter in network.parameters()) == count
 
 
+def test_a_pspnet_of_a_version_that_kept_what_it_never_computes_is_read(library, tmp_path, make_card):
+    architecture = {"name": "pspnet", "num_classes": 2, "encoder": "resnet18"}
+    torch.manual_seed(0)
+    network = create(**architecture).eval()
+    image, path = torch.randn(1, 3, 40, 40), tmp_path / "model.safetensors"
+    expected = network(image)
+    whole = library.encoders.get_encoder("resnet18", weights=None)
+    network.network.encoder.layer3, network.network.encoder.layer4 = whole.layer3, whole.layer4
+    save_model(path, network, make_card(architecture))
+    assert torch.equal(load_network(path)[0](image), expected)
+
+
 def test_no_pretrained_weights_are_asked_for(library, monkeypatch):
     """A download must never be a surprise."""
     asked_for, plain = [], library.PSPNet

@@ -72,7 +72,7 @@ def create_pspnet(
     """PSPNet (Zhao et al. 2017) over the first three stages of a ResNet encoder, to an eighth of the side.
 
     That is the default of segmentation-models-pytorch, which keeps two more stages that it never computes;
-    they are left out here.
+    they are left out here, and passed over in files written by versions before 0.10.
 
     Parameters
     ----------
@@ -96,7 +96,14 @@ def create_pspnet(
     for stage in _STAGES_BELOW:
         if hasattr(network.network.encoder, stage):
             delattr(network.network.encoder, stage)
+    network.register_load_state_dict_pre_hook(_pass_over_stages_below)
     return network
+
+
+def _pass_over_stages_below(_: nn.Module, state: dict[str, Tensor], prefix: str, *__: Any) -> None:
+    of_stages = tuple(f"{prefix}network.encoder.{stage}." for stage in _STAGES_BELOW)
+    for name in [name for name in state if name.startswith(of_stages)]:
+        del state[name]
 
 
 def create_deeplabv3plus(
