@@ -119,10 +119,9 @@ def check_settings(name: str, stored: Summary, new: Summary, run: Path) -> None:
 
 def stored_results(folder: Path, plan: Plan) -> list[Result]:
     """Of every job what the tables of fields and crops hold."""
-    names = {"field": str, "patient": str, "crop": str}
-    fields = pd.read_csv(folder / report.PER_FIELD, dtype=names)
+    fields = _read_table(folder / report.PER_FIELD)
     crops = folder / report.PER_CROP
-    table = pd.read_csv(crops, dtype=names) if crops.is_file() else None
+    table = _read_table(crops) if crops.is_file() else None
     results = []
     for (method, split, seed), rows in fields.groupby(["method", "split", "seed"], sort=False):
         job = {"method": method, "split": split, "seed": int(seed)}
@@ -137,6 +136,12 @@ def stored_results(folder: Path, plan: Plan) -> list[Result]:
                 result["crops"] = own.drop(columns=list(job)).to_dict("records")
         results.append(result)
     return results
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """A patient may be called NA, which is no missing value."""
+    names = {"field": str, "patient": str, "crop": str}
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def measured_later(rows: pd.DataFrame, classes: tuple[str, ...]) -> set[str]:
@@ -188,7 +193,7 @@ def joined(one: Summary, other: Summary, results: list[Result], classes: Sequenc
     }
     for name in ("detection", "cell_recall", "auc", "calibration_error"):
         result[name] = _joined_means(one[name], other[name], seeds)
-    result["calibration"] = _joined_bins(one["calibration"], other["calibration"])
+    result["calibration"] = summary.joined_calibration([one["calibration"], other["calibration"]])
     for name in ("confusion", "cell_confusion"):
         result[name] = (np.array(one[name]) + np.array(other[name])).tolist()
     result["roc"] = [
@@ -232,16 +237,6 @@ def _joined_sd(sides: list[Summary], seeds: list[int]) -> float:
         for side, count in zip(sides, seeds, strict=True)
     ]
     return sqrt(sum(squares) / (sum(seeds) - 1))
-
-
-def _joined_bins(one: Summary, other: Summary) -> Summary:
-    pixels = np.array([one["pixels"], other["pixels"]])
-    total = pixels.sum(axis=0)
-    result: Summary = {"pixels": total.tolist()}
-    for name in ("confidence", "right"):
-        sums = np.nansum(np.array([one[name], other[name]]) * pixels, axis=0)
-        result[name] = np.divide(sums, total, out=np.full(len(total), nan), where=total > 0).tolist()
-    return result
 
 
 def write(folder: Path, plan: Plan, of_all: Summary, results: list[Result]) -> None:

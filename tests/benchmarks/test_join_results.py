@@ -188,3 +188,14 @@ def test_what_is_undefined_in_one_of_two_runs_is_of_the_other(join_results):
     assert join_results._defined_mean([float("nan"), 0.7], [2, 1]) == pytest.approx(0.7)
     assert join_results._defined_mean([0.4, 0.7], [2, 1]) == pytest.approx(0.5)
     assert math.isnan(join_results._defined_mean([float("nan"), float("nan")], [2, 1]))
+
+
+def test_a_patient_may_be_called_NA(join_results, whole_and_parts, tmp_path):
+    part = tmp_path / "part"
+    shutil.copytree(whole_and_parts[1], part, ignore=shutil.ignore_patterns("jobs", "fields"))
+    plan = read_plan(part)
+    table = pd.read_csv(part / "fields.csv", dtype=str)
+    table["patient"] = "NA"
+    table.to_csv(part / "fields.csv", index=False)
+    fields = [field for result in join_results.stored_results(part, plan) for field in result["fields"]]
+    assert {field["patient"] for field in fields} == {"NA"}

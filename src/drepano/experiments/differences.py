@@ -44,7 +44,8 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
     for name, figure in field_figures(plan.classes).items():
         having = [method for method in by_method if all_fields_have(figure.needs, by_method[method])]
         for first, second in combinations(having, 2):
-            differences += _difference((first, second), (by_method[first], by_method[second]), name, plan)
+            sides = by_method[first], by_method[second]
+            differences += _difference((first, second), sides, name, figure.read, plan)
     for name in (CROPS, RECALL):
         for first, second in combinations(by_method, 2):
             differences += _crop_difference((first, second), (by_method[first], by_method[second]), name)
@@ -98,14 +99,17 @@ def _recall_by_crop(table: pd.DataFrame, classes: pd.Series) -> dict[str, NDArra
 
 
 def _difference(
-    names: tuple[str, str], results: tuple[Sequence[Result], Sequence[Result]], figure: str, plan: Plan
+    names: tuple[str, str],
+    results: tuple[Sequence[Result], Sequence[Result]],
+    figure: str,
+    read: Callable[[dict[str, Any]], list[float]],
+    plan: Plan,
 ) -> list[dict[str, Any]]:
-    """Empty where the two have no field in common on which the figure is defined.
+    """In what is read of every field; empty where the two have no field in common on which it is defined.
 
     A field's figure is the mean over those classes that are defined for both methods and all their seeds: a
     class that only one of them is asked for would count as that one's gain.
     """
-    read = field_figures(plan.classes)[figure].read
     sides = [_by_field(of_side, read) for of_side in results]
     seeds = [sorted({result["job"]["seed"] for result in of_side}) for of_side in results]
     values: list[dict[str, NDArray[np.float64]]] = [{}, {}]
@@ -158,6 +162,7 @@ def curve_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, A
     for result in results:
         by_point[result["job"]["method"], training_size(result["job"]["split"])].append(result)
     differences = []
+    dice = field_figures(plan.classes)["dice"].read
     methods = results_by_method(results)
     sizes = sorted({size for _, size in by_point})
     points = [((first, size), (second, size)) for first, second in combinations(methods, 2) for size in sizes]
@@ -166,7 +171,8 @@ def curve_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, A
     ]
     for (first, fewer), (second, more) in points:
         names = f"{first} with {_fields(fewer)}", f"{second} with {_fields(more)}"
-        differences += _difference(names, (by_point[first, fewer], by_point[second, more]), "dice", plan)
+        sides = by_point[first, fewer], by_point[second, more]
+        differences += _difference(names, sides, "dice", dice, plan)
     return differences
 
 

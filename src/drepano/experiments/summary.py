@@ -76,7 +76,7 @@ def _of_method(results: Sequence[Result], classes: Sequence[str]) -> dict[str, A
         },
         "auc": {name: _over_folds(results, _at("roc", place, "auc")) for place, name in enumerate(classes)},
         "calibration_error": _over_folds(results, _at("calibration", "error")),
-        "calibration": _calibration(results),
+        "calibration": joined_calibration([result["calibration"] for result in results]),
         "confusion": np.sum([result["confusion"] for result in results], axis=0).tolist(),
         "cell_confusion": np.sum([result["cell_confusion"] for result in results], axis=0).tolist(),
         "roc": [_mean_roc([result["roc"][place] for result in results]) for place in range(len(classes))],
@@ -111,10 +111,21 @@ def summarise_fields_and_crops(results: Sequence[Result], classes: Sequence[str]
     return summary
 
 
-def _calibration(results: Sequence[Result]) -> dict[str, list[float]]:
-    """Pixels of all jobs in every bin of confidence, and of these the mean confidence and the share right."""
+def joined_calibration(calibrations: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
+    """Pixels of all in every bin of confidence, and of these the mean confidence and the share right.
+
+    Parameters
+    ----------
+    calibrations : sequence of dict
+        With ``pixels``, ``confidence`` and ``right``, each (bins,); the latter two undefined without pixels.
+
+    Returns
+    -------
+    dict
+        The same of all together.
+    """
     pixels, confidence, right = (
-        np.array([[number(value) for value in result["calibration"][name]] for result in results])
+        np.array([[number(value) for value in one[name]] for one in calibrations])
         for name in ("pixels", "confidence", "right")
     )
     total = pixels.sum(axis=0)
