@@ -5,7 +5,6 @@ measured anywhere; the time means something only where ``has_bfloat16`` is true.
 field by field, on PyTorch's number of threads. FOLDER has images.
 """
 
-import json
 import platform
 import sys
 import time
@@ -17,7 +16,7 @@ import torch
 
 from drepano.devices import check_precision
 from drepano.errors import DrepanoError
-from drepano.io import read_image
+from drepano.io import read_image, write_json
 from drepano.models import find_weights, load_network
 from drepano.segmenter import Segmenter
 
@@ -69,7 +68,7 @@ def main(out: Path, pairs: list[str]) -> None:
         "threads": torch.get_num_threads(),
         **{name: version(name) for name in ("drepano", "torch")},
     }
-    out.write_text(json.dumps({"conditions": conditions, "agreement": rows}, indent=2) + "\n")
+    write_json(out, {"conditions": conditions, "agreement": rows})
 
 
 if __name__ == "__main__":

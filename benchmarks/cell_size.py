@@ -6,7 +6,6 @@ against the median cell that the border does not cut, and the Dice of cells besi
 cell diameter and scale. The bundled examples, which have no known cells, are measured against `BY_HAND`.
 """
 
-import json
 import platform
 import sys
 from dataclasses import replace
@@ -19,7 +18,7 @@ from drepano import load_model
 from drepano.cells import typical_diameter
 from drepano.datasets import open_dataset
 from drepano.field import Field
-from drepano.io import read_image, write_text
+from drepano.io import read_image, write_json
 from drepano.metrics.pixel import dice_per_class
 from drepano.preprocessing import nearest, scale_image
 
@@ -42,7 +41,7 @@ def main(out: Path, sets: dict[str, str]) -> None:
         "versions": {package: version(package) for package in ("drepano", "torch", "scikit-image")},
         "fields": f"at most {MOST_FIELDS} a data set, spread over it",
     }
-    write_text(out, json.dumps({"conditions": conditions, "results": results}, indent=2))
+    write_json(out, {"conditions": conditions, "results": results})
 
 
 def measure(model: str, folder: Path) -> dict[str, object]:

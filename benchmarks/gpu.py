@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import platform
 import subprocess
@@ -32,6 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from drepano.io import write_json
 from drepano.models import for_inference
 from drepano.models.unet import DUNet
 from drepano.ops import DeformableConv2d, cuda, deform_conv2d
@@ -78,7 +78,7 @@ def main(out: Path, plan: Plan, tune: bool) -> int:
         begin = time.perf_counter()
         results[name] = part(plan)
         results[f"{name}_s"] = time.perf_counter() - begin
-        out.write_text(json.dumps(results, indent=2))
+        write_json(out, results)
         write_table(name, results[name])
     return 0 if all(row["right"] for row in results.get("correctness", [])) else 1
 

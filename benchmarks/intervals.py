@@ -29,7 +29,7 @@ from drepano.cells.shares import (
     field_interval,
     paired_difference_intervals,
 )
-from drepano.io import write_text
+from drepano.io import write_json
 
 PATIENTS = 1000
 CORRECTED_PATIENTS = 100
@@ -87,7 +87,7 @@ def main(results: Path) -> None:
             for course in COURSES
         ],
     }
-    write_text(results / "intervals.json", json.dumps({"conditions": conditions, **rows}, indent=2))
+    write_json(results / "intervals.json", {"conditions": conditions, **rows})
 
 
 def shares(rng: np.random.Generator, fields: int, share: float, correlation: float) -> dict[str, float]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from drepano.experiments import summarise_crops
-from drepano.io import write_text
+from drepano.io import write_json, write_text
 from drepano.taxonomy import SCD
 
 CROPS = (
@@ -70,7 +70,7 @@ def main(runs: Path, fields_of_rbc: Path, results: Path) -> None:
         **{name: version(name) for name in ("drepano", "torch", "lightning")},
         "command": "benchmarks/train_shipped.sh DATA RUNS",
     }
-    write_text(results / "scd-metrics.json", json.dumps(scd, indent=2))
+    write_json(results / "scd-metrics.json", scd)
     confusions = [confusion_matrix(summary["confusion"]) for summary in patients.values()]
     write_text(results / "scd-confusion.json", json.dumps(confusions))
     scd_figures = {
@@ -85,9 +85,9 @@ def main(runs: Path, fields_of_rbc: Path, results: Path) -> None:
         metric("mean error of the cell count", fields["mean_count_error"], COUNT),
         metric("F1 of cells found", fields["f1"], FOUND),
     ]
-    write_text(results / "rbc-metrics.json", json.dumps(rbc, indent=2))
+    write_json(results / "rbc-metrics.json", rbc)
     everything = {"scd": scd_figures, "rbc": {"conditions": conditions, "fields": fields}}
-    write_text(results / "shipped.json", json.dumps(everything, indent=2))
+    write_json(results / "shipped.json", everything)
 
 
 def confusion_matrix(called: dict[str, dict[str, int]]) -> list[list[int]]:

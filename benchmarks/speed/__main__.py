@@ -27,6 +27,8 @@ from benchmarks.speed.machine import ROOT, conditions, cores
 from benchmarks.speed.peers import OUR_UNET, OURS, PEERS, Task
 from benchmarks.speed.tables import as_markdown, as_text
 
+from drepano.io import write_text
+
 ONNX_RUNTIME, OPENVINO = "dU-Net, ONNX Runtime", "dU-Net, OpenVINO f32"
 GRID_SAMPLE, TORCHVISION = "dU-Net, grid_sample", "dU-Net, torchvision"
 
@@ -209,8 +211,8 @@ class Benchmark:
 
     def _keep(self, part: str, result: Any) -> None:
         self._results[part] = result
-        self._out.write_text(json.dumps(self._results, indent=1) + "\n")
-        self._out.with_suffix(".md").write_text(as_markdown(self._results))
+        write_text(self._out, json.dumps(self._results, indent=1) + "\n")
+        write_text(self._out.with_suffix(".md"), as_markdown(self._results))
 
 
 def difference(theirs: str, ours: str) -> float | None:
