@@ -72,7 +72,7 @@ keep binary-touching-3600
 # Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
 compose composed-160 40 1
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five" --folds 5 \
-  --seeds 0,1,2 --one-seed "$once,dynunet" --steps 4000 --validate-every 400 "${training[@]}" \
+  --seeds 0,1,2 --one-seed "$once" --steps 4000 --validate-every 400 "${training[@]}" \
   --methods "dunet,unet,pspnet,deeplabv3plus,pixel-forest,$controls"
 keep five
 

@@ -50,7 +50,7 @@ from drepano.training import TrainingConfig
 from drepano.training.class_weights import class_weights
 from drepano.training.module import SegmentationModule
 from drepano.training.samples import PreparedField, TrainingCrops
-from drepano.training.trainer import CHECKPOINT, SEED_STEP, VALIDATION_CROPS
+from drepano.training.trainer import CHECKPOINT, begin_epoch, steps_of_epoch, watched_crops
 
 fit = importlib.import_module("drepano.training.fit")  # the name in the package is the function's
 
@@ -236,20 +236,14 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
     (fields,), _ = fit.read_fields([training], config, binary, lambda *_: None)
     indices, held_out = fit.inner_split(training, config)
     kept = [fields[index] for index in indices]
-    size, epoch = config.batch_size, min(config.validate_every, config.steps)
+    size, epoch = config.batch_size, steps_of_epoch(config)
 
     def batch(crops: TrainingCrops, first: int) -> tuple[Tensor, Tensor]:
         last = min(first + size, len(crops))
         images, marked = default_collate([crops[index] for index in range(first, last)])
         return images.to(device), marked.to(device)
 
-    watched = TrainingCrops(
-        [[fields[index] for index in held_out]],
-        config.crop_size,
-        VALIDATION_CROPS,
-        training_seed,
-        augment=False,
-    )
+    watched = watched_crops([[fields[index] for index in held_out]], config)
     looks = [batch(watched, first) for first in range(0, len(watched), size)] if held_out else []
     trainees = {
         name: Trainee(one, taxonomy, kept, device) for name, one in zip(methods, configs, strict=True)
@@ -259,15 +253,7 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
     for number in range(begin, config.steps):
         current, within = divmod(number, epoch)
         if within == 0:
-            torch.manual_seed(training_seed + SEED_STEP * current)
-            crops = TrainingCrops(
-                [kept],
-                config.crop_size,
-                count=epoch * size,
-                seed=training_seed,
-                start=current * epoch * size,
-                augment=config.augment,
-            )
+            crops = begin_epoch([kept], config, current)
         images, marked = batch(crops, within * size)
         if number == begin:
             shown = images, marked  # where graphs read every step's

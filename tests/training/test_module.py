@@ -51,7 +51,7 @@ def test_cross_entropy_by_hand():
     classes = torch.tensor([[[0, 0], [1, 2]]])
     loss = module.training_step((torch.zeros(1, 3, 2, 2), classes), 0)
     expected = -(2 * math.log(1 / 8) + math.log(2 / 8) + math.log(5 / 8)) / 4
-    assert float(loss) == pytest.approx(expected, rel=1e-6)
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
     assert logged["train_loss"] == pytest.approx(expected, rel=1e-6)
 
 

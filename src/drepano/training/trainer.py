@@ -26,9 +26,9 @@ STAGE = "training"
 """What the optimiser's steps are called there."""
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
-VALIDATION_CROPS = 32
+_VALIDATION_CROPS = 32
 """Drawn from the inner validation fields once, and looked at every time."""
-SEED_STEP = 2**32
+_SEED_STEP = 2**32
 """Between the seeds of epochs: there are no more seeds of a training."""
 
 
@@ -64,6 +64,28 @@ def _quiet_lightning() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+def begin_epoch(
+    groups: Sequence[Sequence[PreparedField]], config: TrainingConfig, number: int
+) -> TrainingCrops:
+    """The crops of all steps up to the next look at the inner validation fields.
+
+    What networks draw (dropout) begins anew: alike after an interruption and without one.
+    """
+    torch.manual_seed(config.seed + _SEED_STEP * number)
+    count = steps_of_epoch(config) * config.batch_size
+    return TrainingCrops(groups, config.crop_size, count, config.seed, number * count, config.augment)
+
+
+def steps_of_epoch(config: TrainingConfig) -> int:
+    """Between two looks at the inner validation fields."""
+    return min(config.validate_every, config.steps)
+
+
+def watched_crops(groups: Sequence[Sequence[PreparedField]], config: TrainingConfig) -> TrainingCrops:
+    """Of the inner validation fields, the same at every look."""
+    return TrainingCrops(groups, config.crop_size, _VALIDATION_CROPS, config.seed, augment=False)
 
 
 @_quiet_lightning()
@@ -105,27 +127,15 @@ def run_trainer(
 
     from drepano.training.module import SegmentationModule
 
-    epoch = min(config.validate_every, config.steps)
-
     class Data(lightning.LightningDataModule):  # type: ignore[name-defined, misc]
         def train_dataloader(self) -> DataLoader:
             assert self.trainer is not None
-            current = self.trainer.current_epoch
-            start = current * epoch * config.batch_size
-            # What networks draw (dropout) goes on from here alike after an interruption and without one.
-            torch.manual_seed(config.seed + SEED_STEP * current)
-            crops = TrainingCrops(
-                groups, config.crop_size, epoch * config.batch_size, config.seed, start, config.augment
-            )
-            return DataLoader(crops, config.batch_size)
+            return DataLoader(begin_epoch(groups, config, self.trainer.current_epoch), config.batch_size)
 
         def val_dataloader(self) -> DataLoader | list:
             if not validation_groups:
                 return []
-            crops = TrainingCrops(
-                validation_groups, config.crop_size, VALIDATION_CROPS, config.seed, augment=False
-            )
-            return DataLoader(crops, config.batch_size)
+            return DataLoader(watched_crops(validation_groups, config), config.batch_size)
 
     class Report(Callback):
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
