@@ -43,7 +43,7 @@ def describe(image: NDArray[np.uint8]) -> dict[str, float]:
         ``background_level`` and ``background_colour``, grey levels: its mean over the channels and how much
         these differ; ``contrast``, the mean difference of cells from it, grey levels; ``cell_colour``, how
         much that differs between channels, in units of the contrast; ``dark_share``, the share of the cells'
-        pixels that are darker than the background; ``edge_width``, contrast through the steepest gradients,
+        pixels that are darker than the background; ``edge_width``, contrast over the steepest gradients,
         px; ``noise``, of the background in units of the contrast; ``covered``, the share of pixels that are
         in cells. In a flat field all but the first two are 0.
     """
