@@ -44,7 +44,7 @@ _CELL_COLUMNS = (
     Column("major_axis_um", "float64", "µm", "the same; empty without a pixel size"),
     Column("minor_axis_px", "float64", "px", "short axis of that ellipse"),
     Column("minor_axis_um", "float64", "µm", "the same; empty without a pixel size"),
-    Column("aspect_ratio", "float64", "", "long axis through short axis, at least 1"),
+    Column("aspect_ratio", "float64", "", "long axis divided by short axis, at least 1"),
     Column("eccentricity", "float64", "", "of that ellipse: 0 for a circle, towards 1 for a line"),
     Column("circularity", "float64", "", "4 π area / perimeter², at most 1; Crofton's perimeter"),
     Column("solidity", "float64", "", "share of its convex hull that the cell fills, at most 1"),
