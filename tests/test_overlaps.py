@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from drepano.datasets import open_dataset, simulate_field
-from drepano.overlaps import (
-    compare_pictures,
-    find_overlaps,
-    overlap_picture,
-    picture_scale,
-    shown_by_both,
-)
+from drepano.overlaps import compare_pictures, find_overlaps, overlap_picture, picture_scale, shown_by_both
 
 CELL_DIAMETER = 45
 PLACE = simulate_field(0, size=(640, 800), cells=140).image
