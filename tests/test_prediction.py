@@ -20,7 +20,7 @@ from PIL import Image
 from drepano.cells import cell_columns
 from drepano.errors import DrepanoError
 from drepano.exports import FORMATS
-from drepano.io import OutputError
+from drepano.io import OutputError, write_text
 from drepano.models import ModelCard, create
 from drepano.prediction import RECORDS, Options, list_fields, predict_fields, read_samples
 from drepano.segmenter import Segmenter
@@ -699,9 +699,15 @@ class TestNames:
         assert sum(outcome.record is not None for outcome in outcomes) == 3
         assert (out / "report.html").is_file()
 
+    def test_an_image_that_is_named_like_a_result_is_a_field(self, segmenter, fields):
+        predict_fields([fields], fields, segmenter)
+        save(fields / "mine.overlay.png", TWO_CELLS)
+        outcomes = predict_fields([fields], fields, segmenter)
+        assert [outcome.field.name for outcome in outcomes] == ["a", "b", "mine.overlay"]
+
     def test_a_folder_of_results_alone_holds_no_field(self, segmenter, fields, out):
         predict_fields([fields], out, segmenter)
-        with pytest.raises(DrepanoError, match="holds results of an earlier run only"):
+        with pytest.raises(DrepanoError, match=f"{out}: only results of an earlier run"):
             predict_fields([out], out, segmenter)
 
 
@@ -800,6 +806,12 @@ class TestRerun:
         assert len(own) == 4
         assert all(path.read_bytes() == before[path] for path in own)
 
+    def test_results_that_the_user_has_removed_keep_no_name(self, segmenter, fields, out, tmp_path):
+        for path in out.glob("a.*"):
+            path.unlink()
+        other = save(tmp_path / "other" / "a.png", ONE_CELL)
+        assert predict_fields([other], out, segmenter)[0].record is not None
+
     def test_a_record_that_names_no_image_is_of_an_earlier_version(self, segmenter, fields, out, tmp_path):
         path = out / RECORDS / "a.json"
         record = json.loads(path.read_text())
@@ -841,6 +853,22 @@ class TestRerun:
         assert not {"cells.csv", "summary.csv", "patients.csv", "report.html"} & files(out)
         predict_fields([fields], out, make_segmenter(darkness=0.4))
         assert files(out) == expected_files("a", "b")
+
+    @pytest.mark.parametrize("last", ["patients.csv", "report.html"])
+    def test_tables_of_two_runs_never_stand_side_by_side(self, segmenter, fields, out, monkeypatch, last):
+        def stop(path, text):
+            if path.name == last:
+                raise KeyboardInterrupt
+            write_text(path, text)
+
+        names = ("cells.csv", "summary.csv", "patients.csv", "report.html")
+        before = {name: (out / name).read_text() for name in names}
+        monkeypatch.setattr("drepano.prediction.tables.write_text", stop)
+        monkeypatch.setattr("drepano.prediction.tables.write_report", lambda path, **_: stop(path, ""))
+        with pytest.raises(KeyboardInterrupt):
+            predict_fields([fields / "a.png"], out, segmenter)
+        assert "summary.csv" in files(out)
+        assert not [name for name in before.keys() & files(out) if (out / name).read_text() == before[name]]
 
     def test_tables_stay_while_fields_are_added(self, fields, out):
         save(fields / "c.png", ONE_CELL)

@@ -123,6 +123,20 @@ def test_pages_of_one_place_are_one_view(tmp_path):
     assert found.warning("first1", {"first0"}) is None
 
 
+def test_only_the_page_that_is_a_copy_is_called_so(tmp_path):
+    layers = stack(tmp_path / "1.tif", 0, 20)
+    fields = [
+        FieldFile("copy", save(tmp_path / "2.png", window(0))),
+        *(FieldFile(f"layer{page}", layers, page, Plane(0, True)) for page in range(2)),
+    ]
+    found = find_repeats(fields, samples_of_folders(fields), None, CELL_DIAMETER)
+    assert found.warning("layer0", {"copy"}) == "is the same image as copy; leave one out"
+    assert (
+        found.warning("layer1", {"copy"})
+        == "shows the place of layer0, which is the same image as copy; leave one out"
+    )
+
+
 @pytest.mark.parametrize(("diameter", "is_found"), [("auto", True), (CELL_DIAMETER, True), (None, False)])
 def test_cells_of_another_size_than_the_networks_need_their_diameter(repeats, diameter, is_found):
     """A quarter of a field has not the area of eight cells as large as this network knows them."""

@@ -136,6 +136,34 @@ class TestSheet:
         stated = [FieldFile(f"m.page00{n}", Path("/data/m.tif"), n, Plane(n)) for n in range(3)]
         assert whole.taken_apart(stated) == []
 
+    def test_times_that_cannot_be_read_are_told_where_there_are_several(self, tmp_path):
+        def lines(*times):
+            rows = "".join(f"{name}.png,P1,{time}\n" for name, time in zip("ab", times, strict=True))
+            return read_samples(sheet(tmp_path, f"file,patient,time\n{rows}"), FIELDS[:2]).misspelt()
+
+        assert lines("26-Nov-26", "Dec 3") == [
+            "time: cannot tell what time is meant by 26-Nov-26, Dec 3, so it is put in the order of the "
+            "alphabet; write 6, 6h, 06:30 or 2026-11-26"
+        ]
+        assert lines("6h", "26.11.2026") == lines("before", "before") == lines("", "6") == []
+
+    def test_values_that_differ_in_case_alone_are_told(self, tmp_path):
+        path = sheet(tmp_path, "file,patient,drug\na.png,P1,none\nb.png,p1,None\ns.tif,P1,x\n")
+        assert read_samples(path, FIELDS).misspelt() == [
+            "patient: P1 and p1 are taken for different ones; if they are the same, write them alike",
+            "drug: none and None are taken for different ones; if they are the same, write them alike",
+        ]
+
+    def test_values_are_the_same_as_macos_composes_them(self, tmp_path):
+        """There ü is two characters."""
+        path = sheet(tmp_path, "file,patient\na.png,M\u00fcller\nb.png,Mu\u0308ller\n")
+        values = read_samples(path, FIELDS[:2]).values
+        assert values["a"] == values["b"]
+
+    def test_null_characters_are_refused(self, tmp_path):
+        message = refusal(read_samples, sheet(tmp_path, "file,patient\na\0.png,P1\n"), FIELDS[:1])
+        assert "cannot be read as CSV (it has null characters)" in message
+
     def test_without_a_name_a_place_is_that_of_the_files_metadata(self, tmp_path):
         path = sheet(tmp_path, "file,patient,place\na.png,P1,x\nb.png,P1,\ns.tif,P1,\n")
         samples = read_samples(path, FIELDS)

@@ -24,11 +24,17 @@ from drepano.times import Time, is_time, on_one_axis, read_time
         ("5 m", Time(5, "m")),
         ("3 mos", Time(3, "months")),
         ("1,2500", Time(1.25, "")),
+        ("0,125", Time(0.125, "")),
         ("06:30", Time(6.5, "h")),
         ("0:00:36", Time(0.01, "h")),
         ("1970-01-02", Time(24, "date")),
         ("1970-01-01T06:00", Time(6, "date")),
         ("1970-01-01T06:00+02:00", Time(4, "date")),
+        ("2.1.1970", Time(24, "date")),
+        ("02.01.1970 06:00", Time(30, "date")),
+        ("1970/1/2", Time(24, "date")),
+        ("19700102", Time(24, "date")),
+        ("19701302", Time(19701302, "")),
     ],
 )
 def test_a_time_is_read(text, time):
@@ -36,7 +42,21 @@ def test_a_time_is_read(text, time):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "before", "P1", "6 h 30", "6:75", "h", "2026-13-01", "1-2", "1,000 s", "1,000"]
+    "text",
+    [
+        "",
+        "before",
+        "P1",
+        "6 h 30",
+        "6:75",
+        "h",
+        "2026-13-01",
+        "1-2",
+        "1,000 s",
+        "1,000",
+        "11/26/2026",
+        "31.2.2026",
+    ],
 )
 def test_what_is_no_time_is_none(text):
     assert read_time(text) is None

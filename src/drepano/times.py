@@ -1,4 +1,4 @@
-"""Times as sheets of samples write them: 6, 6h, 6 hours, 06:30, 2026-11-26."""
+"""Times as sheets of samples write them: 6, 6h, 6 hours, 06:30, 2026-11-26, 26.11.2026."""
 
 from __future__ import annotations
 
@@ -28,9 +28,16 @@ _SPELLINGS = {
     "years": ("y", "yr", "yrs", "year"),
 }
 _UNITS = {name: unit for unit, others in _SPELLINGS.items() for name in (unit, *others)}
-_NUMBER = re.compile(r"(?P<number>[-+]?\d+([.]\d+|,(?!\d{3}(?!\d))\d+)?)\s*(?P<unit>[a-zµ]*)", re.IGNORECASE)
-"""Three digits after a comma may be thousands: no time."""
+_NUMBER = re.compile(
+    r"(?P<number>[-+]?(0,\d+|\d+([.]\d+|,(?!\d{3}(?!\d))\d+)?))\s*(?P<unit>[a-zµ]*)", re.IGNORECASE
+)
+"""Three digits after a comma may be thousands, but behind a 0: no time."""
 _CLOCK = re.compile(r"(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d)(:(?P<seconds>[0-5]\d))?")
+_DATES = (
+    re.compile(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})(?P<clock>( .*)?)"),
+    re.compile(r"(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})(?P<clock>( .*)?)"),
+)
+"""Besides those of ISO 8601. Of 11/26/2026 nobody knows in which country it was written: no time."""
 _DATE = "date"
 
 
@@ -76,6 +83,8 @@ def is_time(key: str) -> bool:
 def read_time(text: str) -> Time | None:
     """The time that `text` says, None where it says none."""
     text = text.strip()
+    if (date := _read_date(text)) is not None:
+        return date
     if match := _NUMBER.fullmatch(text):
         unit = match["unit"].lower()
         single = unit.removesuffix("s") if len(unit) > 2 else unit
@@ -83,6 +92,13 @@ def read_time(text: str) -> Time | None:
     if match := _CLOCK.fullmatch(text):
         seconds = int(match["seconds"] or 0)
         return Time(int(match["hours"]) + int(match["minutes"]) / 60 + seconds / 3600, "h")
+    return None
+
+
+def _read_date(text: str) -> Time | None:
+    for pattern in _DATES:
+        if match := pattern.fullmatch(text):
+            text = f"{match['year']}-{match['month']:0>2}-{match['day']:0>2}{match['clock']}"
     try:
         date = datetime.fromisoformat(text)
     except ValueError:

@@ -203,6 +203,10 @@ class TestCoco:
         assert len(data.getAnnIds(imgIds=[2])) == 6
         assert len(set(data.getAnnIds())) == 12
 
+    def test_pages_are_counted_from_1_as_in_the_tables(self, cells, tmp_path):
+        FORMATS["coco"].write(tmp_path / "a.json", replace(result_of(cells), page=0))
+        assert self.read(tmp_path / "a.json").loadImgs([1])[0]["page"] == 1
+
 
 class TestTiff:
     def test_labels_are_the_cells_numbers_in_16_bits(self, cells, tmp_path):

@@ -1,6 +1,7 @@
 """Files stand whole under their names, or not at all."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drepano.errors import DrepanoError
-from drepano.io import OutputError, atomic_path, ensure_writable_folder, write_bytes, write_text
+from drepano.io import OutputError, atomic_path, ensure_writable_folder, remove_file, write_bytes, write_text
 
 
 @pytest.fixture
@@ -180,3 +181,15 @@ def test_a_writable_folder_is_made_with_those_above_it_and_stays_empty(tmp_path)
     ensure_writable_folder(folder)
     ensure_writable_folder(folder)
     assert names(folder) == []
+
+
+def test_a_file_is_removed_if_it_is_there(tmp_path):
+    (tmp_path / "a").touch()
+    for _ in range(2):
+        remove_file(tmp_path / "a")
+        assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_removed_is_named(tmp_path):
+    with pytest.raises(OutputError, match=re.escape(str(tmp_path))):
+        remove_file(tmp_path)

@@ -148,6 +148,15 @@ def test_floats_a_little_beyond_0_and_1_are_fractions_too():
     np.testing.assert_array_equal(to_rgb8(np.array([[-0.02, 0.5, 1.02]]))[0, :, 0], [0, 128, 255])
 
 
+@pytest.mark.parametrize("highest", [1.2, 3.0, 15.0])
+def test_floats_that_are_neither_fractions_nor_grey_levels_are_stretched(highest):
+    """As a field divided by its background is: as grey levels of 8 bits it would be black."""
+    values = np.linspace(0.2, highest, 10_000).reshape(100, 100)
+    result = to_rgb8(values)
+    assert (result.min(), result.max()) == (0, 255)
+    assert len(np.unique(result)) == 256
+
+
 def test_floats_around_0_are_no_fractions():
     """As of a field less its background: they are stretched."""
     np.testing.assert_array_equal(to_rgb8(np.array([[-0.08, 0.08]]))[0, :, 0], [0, 255])

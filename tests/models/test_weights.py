@@ -257,7 +257,10 @@ class TestMetricsFile:
         path.write_text('[{"name": "Dice", "value": 0.9, "conditions": "held-out patients"}]')
         assert parse_metrics(path) == [Metric(name="Dice", value=0.9, conditions="held-out patients")]
 
-    @pytest.mark.parametrize("text", ["", "{}", '[{"name": "Dice"}]', "not JSON"])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "{}", '[{"name": "Dice"}]', "not JSON", '[{"name": "Dice", "value": NaN, "conditions": ""}]'],
+    )
     def test_anything_else_is_refused(self, tmp_path, text):
         path = tmp_path / "metrics.json"
         path.write_text(text)

@@ -13,7 +13,10 @@ from drepano.io import write_text
 
 
 def write_coco(path: Path, result: FieldResult) -> None:
-    """One field as a COCO data set: a polygon a cell (its outer ring); category 1 is the first class."""
+    """One field as a COCO data set: a polygon a cell (its outer ring); category 1 is the first class.
+
+    An image has the key ``page``, from 1 as in the tables, where its file holds several.
+    """
     height, width = result.instances.shape
     outlines = trace_outlines(result.instances)
     annotations = [
@@ -36,7 +39,7 @@ def write_coco(path: Path, result: FieldResult) -> None:
     ]
     image = {"id": 1, "file_name": result.image_name, "height": height, "width": width}
     if result.page is not None:
-        image["page"] = result.page
+        image["page"] = result.page + 1
     categories = [
         {"id": index, "name": name, "supercategory": "cell"}
         for index, name in enumerate(result.taxonomy.cell_classes, start=1)

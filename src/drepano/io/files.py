@@ -28,7 +28,10 @@ _CAUSES: dict[int | None, tuple[str, str]] = {
         "raise the limit (ulimit -f) or choose another disk",
     ),
     errno.EROFS: ("the disk is read-only", "choose another folder"),
-    errno.EACCES: ("permission is denied", "choose a folder that you may write to"),
+    errno.EACCES: (
+        "permission is denied",
+        "close it where it is open, or choose a folder that you may write to",
+    ),
     errno.EPERM: ("permission is denied", "choose a folder that you may write to"),
     errno.ENOENT: ("no file can be made there", "check that the folder exists, or choose another"),
     errno.ENOTDIR: ("part of its path is a file, not a folder", "choose another folder"),
@@ -104,6 +107,20 @@ def write_text(path: Path, text: str) -> None:
         If the file cannot be written.
     """
     write_bytes(path, text.encode("utf-8"))
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if there is one.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be removed: it is open in another program (on Windows), or a folder.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _output_error(path, error) from error
 
 
 def without_nan(value: Any) -> Any:

@@ -17,16 +17,18 @@ from drepano.io.raster import IMAGE_SUFFIXES, Plane, Raster, check_file, pages_a
 
 _SQUARE_TOLERANCE = 0.01
 _OVERSHOOT = 0.1
+_FEWEST_LEVELS = 16
+"""Floats that reach no further are no grey levels of 8 bits, but a field divided by its background, say."""
 
 
 def to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
     """Make an image RGB of 8 bits.
 
-    Values of 8 bits stay as they are, and so do wider ones if none is outside 0 to 255. Other wide values
-    (10 to 16 bits of a camera) are mapped linearly: the image's own 0.1 percentile, over all channels,
-    becomes 0 and its 99.9 percentile 255; what lies beyond is clipped. A constant wide image becomes black.
-    Floats within 0 to 1 are multiplied by 255; where they reach beyond 1 by a tenth at most, as interpolation
-    overshoots, they are clipped.
+    Values of 8 bits stay as they are, and so do wider ones if none is outside 0 to 255. Floats within 0 to 1
+    are multiplied by 255; where they reach beyond 1 by a tenth at most, as interpolation overshoots, they are
+    clipped. All else (10 to 16 bits of a camera, floats that reach neither 1 nor 16 but something between) is
+    mapped linearly: the image's own 0.1 percentile, over all channels, becomes 0 and its 99.9 percentile 255;
+    what lies beyond is clipped. A constant image becomes black then.
 
     Parameters
     ----------
@@ -264,11 +266,12 @@ def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     lowest, highest = values.min(), values.max()
     if values.dtype == np.bool_:
         return _rounded(values * 255.0)
+    is_float = values.dtype.kind == "f"
     fractions = lowest >= 0 and highest <= 1
     overshot = lowest >= -_OVERSHOOT and 1 <= highest <= 1 + _OVERSHOOT
-    if values.dtype.kind == "f" and (fractions or overshot):
+    if is_float and (fractions or overshot):
         return _rounded((values * 255.0).clip(0, 255))
-    if lowest >= 0 and highest <= 255:
+    if lowest >= 0 and highest <= 255 and not (is_float and highest < _FEWEST_LEVELS):
         return _rounded(values)
     low, high = (float(percentile) for percentile in np.percentile(values, (0.1, 99.9)))
     precision = np.float32 if values.dtype.itemsize <= 2 else np.float64

@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     NonNegativeInt,
     TypeAdapter,
     ValidationError,
@@ -39,7 +40,7 @@ class Metric(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    value: float
+    value: FiniteFloat
     conditions: str
 
 

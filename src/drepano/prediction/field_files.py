@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drepano.errors import DrepanoError
 from drepano.io import Plane, find_images, list_planes
-from drepano.prediction.records import RECORDS, RESULT_SUFFIXES
+from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, files_of_field
 from drepano.reports import Failure
 
 
@@ -82,8 +82,10 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
         path for path in dict.fromkeys(found) if once[path.resolve()] == path and not _is_result(path, out)
     ]
     if not files:
-        reason = failures[0].reason if failures else f"{out}: holds results of an earlier run only"
-        raise DrepanoError(f"{reason}; nothing to segment" if failures else f"{reason}; give the images")
+        if failures:
+            raise DrepanoError(f"{failures[0].reason}; nothing to segment")
+        given = storable(", ".join(map(str, paths)))
+        raise DrepanoError(f"{given}: only results of an earlier run, no image; give the images")
     fields = []
     for path, name in zip(files, _names(files), strict=True):
         try:
@@ -108,10 +110,12 @@ def storable(text: str) -> str:
 
 
 def _is_result(path: Path, out: Path) -> bool:
-    """Whether an earlier run wrote `path`."""
-    if not path.name.endswith(RESULT_SUFFIXES):
-        return False
-    return (path.parent / RECORDS).is_dir() or path.resolve().parent == out.resolve()
+    """Whether an earlier run wrote `path`: its records say it, or, without any, its name and place."""
+    suffixes = [suffix for suffix in RESULT_SUFFIXES if path.name.endswith(suffix)]
+    if not (path.parent / RECORDS).is_dir():
+        return bool(suffixes) and path.resolve().parent == out.resolve()
+    fields = [path.name.removesuffix(suffix) for suffix in suffixes]
+    return any(path.name in files_of_field(path.parent, field) for field in fields)
 
 
 def _names(files: Sequence[Path]) -> list[str]:

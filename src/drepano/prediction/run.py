@@ -132,7 +132,7 @@ def predict_fields(
     check_keys(samples, segmenter.card)
     failures += samples.failures
     fields = [field for field in fields if field.name in samples.values]
-    for note in (*samples.united(), *samples.taken_apart(fields)):
+    for note in (*samples.misspelt(), *samples.united(), *samples.taken_apart(fields)):
         noted(note)
     refuse_others_files(out, names_of_tables(options.formats), files_of_all(out))
     for field in fields:
@@ -238,7 +238,8 @@ def _predict_or_explain(
         done = None if overwrite else read_finished(record_path, results, identity)
         if done is not None:
             return Outcome(field.source, field, done, skipped=True)
-        _refuse_another_image(out, field, read_record(record_path), identity)
+        if earlier:
+            _refuse_another_image(out, field, read_record(record_path), identity)
         analysis = analyse_field(field, segmenter, options)
         if earlier:
             _remove([out / name for name in files_of_all(out)])  # tables that tell of what is replaced now

@@ -73,6 +73,28 @@ class Samples:
             if pages > 1
         ]
 
+    def misspelt(self) -> list[str]:
+        """A line for every column whose values may not be meant as they are taken."""
+        lines = []
+        for number, key in enumerate(self.keys):
+            values = list(dict.fromkeys(of_field[number] for of_field in self.values.values()))
+            unread = [value for value in values if is_time(key) and value and read_time(value) is None]
+            if unread and len(values) > 1:
+                lines.append(
+                    f"{key}: cannot tell what time is meant by {some_of(unread)}, so it is put in the order "
+                    "of the alphabet; write 6, 6h, 06:30 or 2026-11-26"
+                )
+            spellings: dict[str, list[str]] = defaultdict(list)
+            for value in values:
+                spellings[value.casefold()].append(value)
+            lines += [
+                f"{key}: {' and '.join(alike)} are taken for different ones; if they are the same, write "
+                "them alike"
+                for alike in spellings.values()
+                if len(alike) > 1 and not is_time(key)
+            ]
+        return lines
+
     def join(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of a table with the columns `keys`, which are text, after its column ``field``."""
         known = pd.DataFrame([self.values[name] for name in table["field"]], columns=list(self.keys))
@@ -170,7 +192,7 @@ def match_samples(pattern: str, fields: Sequence[FieldFile]) -> Samples:
     keys = (PATIENT, *(name for name in compiled.groupindex if name not in (PATIENT, _PLACE)))
     found = {field.name: compiled.search(storable(field.path.stem)) for field in fields}
     values = {
-        name: tuple(match[key] or "" for key in keys)
+        name: tuple(_normal(match[key] or "") for key in keys)
         for name, match in found.items()
         if match and match[PATIENT]
     }
@@ -232,7 +254,9 @@ def _read_table(sheet: Path) -> tuple[list[dict[str, str]], list[str]]:
     """The rows of a sheet, and the names of its columns, without those that are empty."""
     try:
         with sheet.open(encoding="utf-8-sig", newline="") as file:
-            lines = [[value.strip() for value in line] for line in csv.reader(file, strict=True)]
+            lines = [[_normal(value.strip()) for value in line] for line in csv.reader(file, strict=True)]
+        if any("\0" in value for line in lines for value in line):
+            raise ValueError("it has null characters")
     except FileNotFoundError as error:
         raise DrepanoError(f"{sheet}: there is no such file; give the sheet of samples") from error
     except (OSError, ValueError, csv.Error) as error:

@@ -15,7 +15,7 @@ from PIL import Image
 from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
 from drepano.errors import DrepanoError
 from drepano.exports import FORMATS, PARQUET, merge_coco
-from drepano.io import atomic_path, read_image, write_text
+from drepano.io import atomic_path, read_image, remove_file, write_text
 from drepano.models import ModelCard
 from drepano.prediction.field_files import FieldFile, storable
 from drepano.prediction.one_field import FIELD_COLUMNS, Options
@@ -73,8 +73,8 @@ def write_tables_and_report(
     patients = summarise_groups(of_samples, cells, samples.keys, taxonomy, confusion, share_precision)
     differences = compare_groups(of_samples, samples.keys, taxonomy, confusion)
     asked_for = names_of_tables(options.formats)
-    for name in files_of_all(out).difference(asked_for):
-        (out / name).unlink(missing_ok=True)
+    for name in files_of_all(out):  # first of all, so that old and new ones never stand side by side
+        remove_file(out / name)
     note_files(note_path(out), asked_for)
     whole = (samples.join(cells), of_samples, patients, differences, _failures_table(failures, samples))
     tables = dict(zip(TABLES, whole, strict=True))
