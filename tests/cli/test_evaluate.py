@@ -7,6 +7,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from drepano.cli.main import app
@@ -101,9 +102,45 @@ def train(data, run):
 
 def test_a_table_of_somebody_else_is_not_written_over(data, tmp_path):
     (tmp_path / "samples.csv").write_text("file,patient\n")
-    with pytest.raises(DrepanoError, match=r"samples\.csv: a row a field would be written over it"):
+    with pytest.raises(DrepanoError, match=r"samples\.csv: would be written over"):
         evaluate(data, tmp_path / "samples.json")
     assert (tmp_path / "samples.csv").read_text() == "file,patient\n"
+
+
+@pytest.mark.parametrize("content", ['{"mine": 1}', "[]", "1", "mine"])
+def test_nor_is_json_of_somebody_else_but_its_own_is(data, tmp_path, content):
+    (tmp_path / "notes.json").write_text(content)
+    with pytest.raises(DrepanoError, match=r"notes\.json: would be written over"):
+        evaluate(data, tmp_path / "notes.json")
+    assert (tmp_path / "notes.json").read_text() == content
+    (tmp_path / "notes.json").unlink()
+    for _ in range(2):
+        assert evaluate(data, tmp_path / "notes.json").exit_code == 0
+
+
+def test_a_bad_field_is_told_before_anything_is_segmented(data, tmp_path, monkeypatch):
+    shutil.copytree(data, tmp_path / "data")
+    last = max((tmp_path / "data/labels").iterdir())
+    last.write_bytes(b"")
+    monkeypatch.setattr("drepano.experiments.evaluate_fields", lambda *_: pytest.fail("segmented"))
+    with pytest.raises(DrepanoError, match=last.name):
+        evaluate(tmp_path / "data", tmp_path / "figures.json")
+
+
+def test_fields_without_cells_and_specks_are_told(data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    for kind in ("labels", "instances"):
+        empty, other = sorted((tmp_path / "data" / kind).iterdir())
+        changed = Image.open(empty)
+        changed.paste(0, (0, 0, *changed.size))
+        changed.save(empty)
+        changed = Image.open(other)
+        changed.putpixel((64, 64), 1 if kind == "labels" else 9)
+        changed.paste(0, (50, 50, 64, 64))
+        changed.save(other)
+    stderr = " ".join(evaluate(tmp_path / "data", tmp_path / "figures.json").stderr.split())
+    assert "1 of 2 fields have no labelled cell" in stderr
+    assert "true cells are smaller than 20 px" in stderr
 
 
 def test_figures_that_are_no_json_are_refused(data, tmp_path):

@@ -13,17 +13,19 @@ from drepano.errors import DrepanoError
 from drepano.taxonomy import BINARY
 
 MARGIN = 105
+NAME = "0a1b2c3d-0000-4000-8000-00000000000"
+"""Of images, but for the last digit."""
 
 
 def write(split, name, mask):
-    """A field whose margin has an unlabelled cell at every side, with `mask` inside."""
+    """A field of a name that ends with `name`, whose margin has unlabelled cells, with `mask` inside."""
     mask = np.pad(mask, MARGIN)
     for folder in ("images", "masks"):
         (split / folder).mkdir(parents=True, exist_ok=True)
     grey = np.where(mask > 0, 120, 220).astype(np.uint8)
     grey[:60, :60], grey[-60:, -60:] = 120, 120
-    Image.fromarray(grey).convert("RGB").save(split / "images" / f"{name}.jpg")
-    Image.fromarray(mask.astype(np.uint8)).save(split / "masks" / f"{name}.png")
+    Image.fromarray(grey).convert("RGB").save(split / "images" / f"{NAME}{name}.jpg")
+    Image.fromarray(mask.astype(np.uint8)).save(split / "masks" / f"{NAME}{name}.png")
 
 
 def a_mask():
@@ -71,8 +73,8 @@ def test_a_cell_that_the_new_border_cuts_is_still_a_cell(tmp_path):
 def test_a_field_that_is_nothing_but_margin_is_refused(tmp_path):
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
-    Image.new("RGB", (300, 210)).save(tmp_path / "images" / "a.jpg")
-    Image.new("L", (300, 210)).save(tmp_path / "masks" / "a.png")
+    Image.new("RGB", (300, 210)).save(tmp_path / "images" / f"{NAME}a.jpg")
+    Image.new("L", (300, 210)).save(tmp_path / "masks" / f"{NAME}a.png")
     with pytest.raises(DrepanoError, match=r"a\.jpg: has only 300 x 210 px"):
         open_dataset(tmp_path)[0]
 
@@ -101,26 +103,41 @@ def test_another_value_is_refused_with_the_file_and_the_value(tmp_path):
 
 def test_a_mask_of_another_size_is_refused(tmp_path):
     write(tmp_path / "val", "a", a_mask())
-    Image.fromarray(np.zeros((300, 300), np.uint8)).save(tmp_path / "val" / "masks" / "a.png")
-    with pytest.raises(DrepanoError, match=r"a\.png: is 300 x 300 but a\.jpg is 330 x 290"):
+    Image.fromarray(np.zeros((300, 300), np.uint8)).save(tmp_path / "val" / "masks" / f"{NAME}a.png")
+    with pytest.raises(DrepanoError, match=r"a\.png: is 300 x 300 but .*a\.jpg is 330 x 290"):
         open_dataset(tmp_path)[0]
 
 
 def test_a_missing_mask_is_named(tmp_path):
     write(tmp_path / "train", "a", a_mask())
     write(tmp_path / "train", "b", a_mask())
-    (tmp_path / "train" / "masks" / "b.png").unlink()
+    (tmp_path / "train" / "masks" / f"{NAME}b.png").unlink()
     with pytest.raises(
-        DrepanoError, match=r"masks.b\.png.*not there; restore it or remove the image"
+        DrepanoError, match=r"masks.*b\.png.*not there; restore it or remove the image"
     ) as error:
         open_dataset(tmp_path)
     assert "\n" not in str(error.value)
-    assert [source.id for source in open_dataset(tmp_path, strict=False).sources] == ["a"]
+    assert [source.id for source in open_dataset(tmp_path, strict=False).sources] == [f"{NAME}a"]
 
 
 def test_a_folder_without_masks_is_another_data_set(tmp_path):
     (tmp_path / "images").mkdir()
     assert not is_bbbc041seg(tmp_path)
+
+
+def test_so_is_one_whose_images_have_other_names(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (400, 400)).save(tmp_path / folder / "field-1.jpg")
+    with pytest.raises(DrepanoError, match="is no data set that is known"):
+        open_dataset(tmp_path)
+
+
+def test_a_field_in_both_parts_is_refused(tmp_path):
+    for part in ("train", "val"):
+        write(tmp_path / part, "a", a_mask())
+    with pytest.raises(DrepanoError, match="has two fields called"):
+        open_dataset(tmp_path)
 
 
 # --- the real files

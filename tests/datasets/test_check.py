@@ -69,7 +69,7 @@ def test_everything_wrong_is_listed_in_one_pass(folder: Path) -> None:
 
     found = problems(folder)
 
-    assert len(found) == 7
+    assert len(found) == 8
     for expected in (
         ("P1_unreadable.png", "image"),
         ("P1_size.png", "20 x 20"),
@@ -78,6 +78,7 @@ def test_everything_wrong_is_listed_in_one_pass(folder: Path) -> None:
         ("P1_unlabelled.png", "labels"),
         ("P1_alone.png", "no image"),
         ("P2_copy.png", "of patient P2 and of patient P1"),
+        ("labels", "P2_copy.png", "every pixel is of a cell; give the background the value 0"),
     ):
         assert any(all(part in line for part in expected) for line in found), expected
     assert not any("\n" in line for line in found)
@@ -106,6 +107,29 @@ def test_instances_that_are_background_in_the_class_map_are_a_problem(folder: Pa
     save(path, np.asarray(Image.open(path))[::-1].copy())
     (problem,) = problems(folder)
     assert problem.startswith(f"{path}: 100% of its cells' pixels are background in {folder / 'labels'}")
+
+
+def test_cells_of_the_class_map_that_no_instance_map_numbers_are_a_problem(folder: Path) -> None:
+    (folder / "dataset.toml").write_text(SETTINGS.replace("[classes]", 'instances = "instances"\n[classes]'))
+    for name in ("P1_a", "P2_a"):
+        numbers = (np.asarray(Image.open(folder / "labels" / f"{name}.png")) > 0).astype(np.uint8)
+        numbers[8:] = 0
+        save(folder / "instances" / f"{name}.png", numbers)
+    found = [line for line in problems(folder) if "have no number in it; number all cells" in line]
+    assert len(found) == 2
+    assert found[0].startswith(f"{folder / 'instances' / 'P1_a.png'}: 40% of the cells' pixels in {folder}")
+
+
+def test_specks_are_a_problem_but_what_the_border_cuts_is_none(folder: Path) -> None:
+    (folder / "dataset.toml").write_text(SETTINGS.replace("= 6", "= 12"))
+    for name in ("P1_a", "P2_a"):
+        mask = np.zeros((20, 30), np.uint8)
+        mask[4:15, 4:15] = 255
+        mask[0, 20] = 255
+        mask[17, 20] = 255 if name == "P1_a" else 0
+        save(folder / "labels" / f"{name}.png", mask)
+    (problem,) = [line for line in problems(folder) if "smaller" in line]
+    assert problem.startswith("data set mine: 1 of 5 true cells are smaller than 1 px; remove them from the")
 
 
 def test_no_fields_is_a_problem(folder: Path) -> None:

@@ -227,6 +227,33 @@ def test_16_bit_instance_maps_alone_make_every_cell_a_cell(write):
     assert (field.classes == CELLS).all()
 
 
+@pytest.mark.parametrize("numbers", [100_001, 2**31 + 1])
+def test_numbers_beyond_16_bits_become_numbers_from_1_on(write, numbers):
+    folder = write(instances=CELLS, toml='instances = "instances"\n')
+    (folder / "instances/a.png").unlink()
+    values = CELLS * np.uint32(numbers)
+    values[18:28, 5:15] = 7
+    tifffile.imwrite(folder / "instances/a.tif", values)
+    instances = open_dataset(folder)[0].instances
+    assert np.unique(instances).tolist() == [0, 1, 2]
+    assert ((instances > 0) == (CELLS > 0)).all() and (instances[18:28, 5:15] == 1).all()
+
+
+def test_a_colour_a_cell_is_a_number_a_cell(write):
+    colours = np.array([[0, 0, 0], [200, 10, 0], [0, 90, 90]], np.uint8)[
+        CELLS + (CELLS > 0) * (np.arange(40) > 19)
+    ]
+    instances = open_dataset(write(instances=colours, toml='instances = "instances"\n'))[0].instances
+    assert np.unique(instances).tolist() == [0, 1, 2]
+
+
+def test_negative_numbers_of_cells_are_refused(write):
+    folder = write(instances=CELLS, toml='instances = "instances"\n')
+    (folder / "instances/a.png").unlink()
+    tifffile.imwrite(folder / "instances/a.tif", CELLS.astype(np.int16) - 1)
+    assert "a.tif: has negative numbers; give the background 0" in refusal_to_read(folder)
+
+
 def test_class_map_and_instance_map_together(write):
     """The instance map alone says what is one cell: two halves of one region, and two pieces of one cell."""
     numbers = CELLS.astype(np.uint16) * 5
@@ -255,6 +282,7 @@ def test_the_patient_is_what_the_brackets_find(write):
     ("pattern", "told"),
     [
         ("^(P[0-9]+)_", "finds no patient in its name"),
+        ("^(P[0-9]*)", "finds no patient in its name"),
         ("^a", "has no brackets; put them around"),
         ("(P[0-9]+", "is not a regular expression"),
     ],
@@ -344,6 +372,14 @@ def test_hidden_files_and_files_that_are_no_images_are_passed_over(write):
     assert len(open_dataset(folder)) == 1
 
 
+def test_a_name_that_is_no_utf8_is_a_problem(write):
+    folder = write(CELLS * 255)
+    (folder / "images/a.png").rename(folder / "images/\udcfc.png")
+    assert "images/\\udcfc.png: its name is not UTF-8; rename it" in " ".join(
+        open_dataset(folder, strict=False).problems
+    )
+
+
 def test_image_and_map_may_have_different_suffixes(write):
     folder = write(CELLS * 255)
     (folder / "images" / "a.png").unlink()
@@ -369,6 +405,9 @@ def test_a_folder_that_the_file_names_but_is_not_there(write):
         (LABELS + '[classes]\n255 = "cell"\n', 'names no background; write for instance 0 = "background"'),
         (LABELS + '[classes]\n0 = "background"\n', "names no class of cells"),
         (LABELS + '[classes]\n0 = "background"\nred = "cell"\n', "'red' is not a label value"),
+        (LABELS + BINARY_CLASSES + '0255 = "other"\n', "255 and 0255 are one value; give it one class"),
+        (LABELS + BINARY_CLASSES + '9 = "Average"\n', "'Average' cannot be a name in tables of results"),
+        (LABELS + BINARY_CLASSES + '9 = "a|b"\n', "use another one, without | < > * `"),
     ],
 )
 def test_a_bad_dataset_toml_is_refused_with_its_name_and_the_setting(write, toml, told):

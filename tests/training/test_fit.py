@@ -334,6 +334,40 @@ def test_a_run_that_ended_before_its_first_checkpoint_is_begun_again(toy, tiny, 
     assert fit([toy], tiny(), tmp_path, device="cpu").is_file()
 
 
+def test_a_folder_of_somebody_elses_files_is_refused_and_left_alone(toy, tiny, tmp_path):
+    for name in ("config.json", "checkpoints/old.pt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    message = refusal([toy], tiny(), tmp_path, device="cpu")
+    assert message == f"{tmp_path}: holds other files (checkpoints) and no run; name a new folder"
+    assert [(tmp_path / name).read_text() for name in ("config.json", "checkpoints/old.pt")] == ["mine"] * 2
+
+
+def test_files_beside_the_checkpoint_are_kept(toy, tiny, tmp_path):
+    def add_file(stage, done, total, loss):
+        (tmp_path / CHECKPOINT).parent.mkdir(exist_ok=True)
+        (tmp_path / CHECKPOINT).with_name("notes.txt").write_text("mine")
+
+    fit([toy], tiny(), tmp_path, device="cpu", progress=add_file)
+    assert [path.name for path in (tmp_path / CHECKPOINT).parent.iterdir()] == ["notes.txt"]
+
+
+def test_a_run_that_ended_while_it_tidied_up_is_completed(toy, tiny, tmp_path):
+    weights = fit([toy], tiny(), tmp_path, device="cpu")
+    card = (tmp_path / "card.json").read_text()
+    (tmp_path / "card.json").unlink()
+    (tmp_path / CHECKPOINT).parent.mkdir()
+    (tmp_path / CHECKPOINT).touch()
+    assert fit([toy], tiny(), tmp_path, device="cpu", resume=True) == weights
+    assert (tmp_path / "card.json").read_text() == card
+    assert not (tmp_path / CHECKPOINT).parent.exists()
+
+
+def test_fields_without_a_single_cell_are_refused(toy, tiny, tmp_path, dataset_of):
+    empty = [dataclasses.replace(field, classes=np.zeros_like(field.classes)) for field in toy]
+    assert "no field has a labelled cell" in refusal([dataset_of(empty)], tiny(), tmp_path, device="cpu")
+
+
 def test_ctrl_c_ends_the_run_as_an_interruption(toy, tiny, tmp_path, interruptible):
     def interrupt(stage, done, total, loss):
         if stage == "training" and done == 3:

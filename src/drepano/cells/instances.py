@@ -69,14 +69,14 @@ def _disc(diameter: float) -> float:
     return np.pi / 4 * diameter**2
 
 
-def _border_numbers(instances: NDArray) -> NDArray:
+def border_numbers(instances: NDArray) -> NDArray:
     """Numbers, 0 too, that occur in the outermost rows and columns."""
     return np.unique(np.concatenate([instances[[0, -1]].ravel(), instances[:, [0, -1]].ravel()]))
 
 
 def _drop_debris(cells: NDArray[np.int32], cell_diameter: float) -> NDArray[np.int32]:
     at_border = np.zeros(int(cells.max(initial=0)) + 1, bool)
-    at_border[_border_numbers(cells)] = True
+    at_border[border_numbers(cells)] = True
     smallest = np.where(at_border, _SMALLEST_SHARE_AT_BORDER, _SMALLEST_SHARE) * _disc(cell_diameter)
     return drop_small(cells, smallest)
 
@@ -147,7 +147,7 @@ def _fill_holes(mask: NDArray[np.bool_], disc: float) -> NDArray[np.bool_]:
     """The mask without specks and the holes that lie inside a cell; a cell has about the area `disc`, px."""
     outside = label(~mask, connectivity=1)
     enclosed = np.ones(int(outside.max()) + 1, bool)
-    enclosed[_border_numbers(outside)] = False
+    enclosed[border_numbers(outside)] = False
     filled = mask.copy()
     for hole in regionprops(outside):
         if not enclosed[hole.label] or hole.area > _LARGEST_HOLE_SHARE * disc:
@@ -186,6 +186,6 @@ def typical_diameter(instances: NDArray[np.int32], fewest: int = 1) -> float | N
     """
     areas = np.bincount(instances.ravel())
     areas[0] = 0
-    areas[_border_numbers(instances)] = 0
+    areas[border_numbers(instances)] = 0
     whole = areas[areas > 0]
     return float(2 * np.sqrt(np.median(whole) / np.pi)) if len(whole) >= fewest else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +27,7 @@ def evaluate(
     ] = "float32",
 ) -> None:
     """Measure a network: Dice and counts on fields, or the class of single crops (xu2017)."""
-    from drepano.datasets import describe_unnumbered_cells, open_dataset
+    from drepano.datasets import open_dataset
     from drepano.errors import DrepanoError
     from drepano.experiments import evaluate_crops, evaluate_fields, summarise_crops, summarise_fields
     from drepano.io import ensure_writable_folder, without_nan, write_json, write_text
@@ -35,10 +36,12 @@ def evaluate(
     if result.suffix != ".json":
         raise DrepanoError(f"{result}: the figures are written as JSON; give a name that ends with .json")
     rows = result.with_suffix(".csv")
-    if rows.exists() and not result.exists():
-        raise DrepanoError(
-            f"{rows}: a row a field would be written over it, and no earlier run wrote it; give another name"
-        )
+    if not _is_of_earlier_run(result):
+        for path in (result, rows):
+            if path.exists():
+                raise DrepanoError(
+                    f"{path}: would be written over, and no earlier run wrote it; give another name"
+                )
     ensure_writable_folder(result.parent)
     segmenter = load_model(model, device, precision)
     dataset = open_dataset(data)
@@ -46,6 +49,9 @@ def evaluate(
         dataset = dataset.of_patients(listed_patients(patients))
     if len(dataset) == 0:
         raise DrepanoError(f"{data}: has nothing to measure on; give a data set with images")
+    if not dataset.has_single_cells:
+        for note in _look_at_truth(dataset):
+            say("note", note)
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(dataset))
 
@@ -60,8 +66,6 @@ def evaluate(
     seen = _seen_in_training(segmenter.card, dataset)
     if seen is not None:
         say("note", seen)
-    for note in [] if dataset.has_single_cells else describe_unnumbered_cells(dataset):
-        say("note", note)
     summary = {
         "model": segmenter.card.name,
         "model fingerprint": segmenter.fingerprint,
@@ -73,6 +77,37 @@ def evaluate(
     write_json(result, summary)
     write_text(rows, table.to_csv(index=False))
     out.print_json(data=without_nan(summary))
+
+
+def _is_of_earlier_run(result: Path) -> bool:
+    """Whether the file holds figures that this command wrote."""
+    try:
+        return "model fingerprint" in json.loads(result.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _look_at_truth(dataset: FieldDataset) -> list[str]:
+    """Read all fields, so that a bad one is told before anything is segmented; what of their truth might not
+    be meant so."""
+    from drepano.datasets import (
+        count_specks,
+        describe_empty_fields,
+        describe_specks,
+        describe_unnumbered_cells,
+    )
+
+    empty, specks = [], []
+    with progress_bar() as progress:
+        for field in progress.track(dataset, len(dataset), description="reading fields"):
+            if field.classes is not None and not field.classes.any():
+                empty.append(field.id)
+            specks.append(count_specks(field, dataset.cell_diameter))
+    return [
+        *describe_unnumbered_cells(dataset),
+        *describe_empty_fields(dataset, empty),
+        *describe_specks(dataset, specks),
+    ]
 
 
 def _seen_in_training(card: ModelCard, dataset: FieldDataset) -> str | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
 from drepano.datasets.check import (
     check_dataset,
+    count_specks,
     describe_empty_fields,
     describe_margins,
+    describe_specks,
     describe_unnumbered_cells,
 )
 from drepano.datasets.chula import is_chula, open_chula
@@ -21,7 +24,7 @@ from drepano.datasets.simulated import simulate_cell, simulate_field
 from drepano.datasets.simulated_dataset import write_simulated_dataset
 from drepano.datasets.write import new_folder, write_dataset_config, write_field
 from drepano.datasets.xu2017 import CellCrop, is_xu2017, open_xu2017, read_crop
-from drepano.errors import DrepanoError
+from drepano.errors import DrepanoError, some_of
 
 __all__ = [
     "EXAMPLE",
@@ -30,8 +33,10 @@ __all__ = [
     "FieldSource",
     "check_dataset",
     "compose_field",
+    "count_specks",
     "describe_empty_fields",
     "describe_margins",
+    "describe_specks",
     "describe_unnumbered_cells",
     "field_facts",
     "fingerprint",
@@ -82,6 +87,9 @@ def open_dataset(folder: Path | str, strict: bool = True) -> FieldDataset:
             f"{folder}: is no data set that is known; write a {CONFIG_NAME} into it "
             "(drepano data example prints one)"
         )
+    twice = [id_ for id_, count in Counter(source.id for source in dataset.sources).items() if count > 1]
+    if twice:
+        raise DrepanoError(f"{folder}: has two fields called {some_of(twice)}; rename one")
     if strict and dataset.problems:
         more = len(dataset.problems) - 1
         others = f" (and {more} more: see drepano data check)" if more else ""

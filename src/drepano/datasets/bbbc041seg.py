@@ -9,6 +9,7 @@ which the true class maps of all 90 fields, at cells of 45 px, have 31 (of 5503 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from skimage.measure import label
@@ -29,6 +30,8 @@ _SMALLEST_CELL = 200
 """Components under this many px are specks that the masks' authors left behind."""
 _MARGIN = round(CELL_DIAMETER)
 _SPLITS = ("train", "val")
+_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Of its images: no other folder with images and masks is taken for this data set."""
 
 
 def is_bbbc041seg(folder: Path) -> bool:
@@ -68,7 +71,8 @@ def _split_folders(folder: Path) -> list[Path]:
     return [
         candidate
         for candidate in candidates
-        if (candidate / "masks").is_dir() and any((candidate / "images").glob("*.jpg"))
+        if (candidate / "masks").is_dir()
+        and any(_NAME.fullmatch(image.stem) for image in (candidate / "images").glob("*.jpg"))
     ]
 
 

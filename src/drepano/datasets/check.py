@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drepano.cells.instances import border_numbers
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import FieldFacts, field_facts, fingerprint
 from drepano.errors import DrepanoError, some_of
@@ -21,9 +22,13 @@ from drepano.taxonomy import Taxonomy
 
 _TOLERANCE = 1.5
 """How many times smaller or larger than stated the cells may be."""
-_WITHOUT_CLASS = 0.1
-"""Share of the cells' pixels in an instance map that are background in the class map, from which on they are
-not of one field."""
+_CONTRADICTED = 0.1
+"""Share of the cells' pixels in an instance map that are background in the class map, or the other way round,
+from which on the two are not of one field."""
+
+_SPECK_SHARE = 0.0125
+"""Of a disc of the cell diameter: 20 px where cells are 45 px across. In a method's map such pieces are not
+counted."""
 
 _MARGINS_DIFFER, _MARGINS_DIFFER_PX = 0.1, 20
 """From those of most fields, as a share of these and in px, before they are told."""
@@ -60,8 +65,8 @@ def check_dataset(
     """Read every field once and collect all problems.
 
     Unreadable files, sizes that differ and unknown label values come from the readers; fields without a
-    single cell, instance maps that contradict the class map, images that stand twice or show the same place
-    in part, blank margins and a wrong cell diameter are found here.
+    single cell or without background, instance maps that contradict the class map, specks, images that stand
+    twice or show the same place in part, blank margins and a wrong cell diameter are found here.
 
     Parameters
     ----------
@@ -75,6 +80,7 @@ def check_dataset(
     facts: list[FieldFacts] = []
     cut: dict[FieldSource, tuple[int, int]] = {}
     uncut: list[tuple[int, int]] = []
+    specks: list[tuple[int, int]] = []
     images: dict[str, list[FieldSource]] = defaultdict(list)
     pictures: dict[FieldSource, NDArray[np.float32]] = {}
     for number, source in enumerate(dataset.sources, start=1):
@@ -84,7 +90,8 @@ def check_dataset(
         except DrepanoError as error:
             problems.append(str(error))
         else:
-            problems += _describe_cells_without_class(source, field)
+            problems += _describe_contradictions(source, field)
+            specks.append(count_specks(field, dataset.cell_diameter))
             if field.margins is not None:
                 cut[source] = field.margins
             elif source.category is None and (found := notable_margins(field.image)) is not None:
@@ -107,7 +114,7 @@ def check_dataset(
     of_one_patient, others = _describe_overlaps(list(pictures), overlaps)
     problems += others
     left_out += [*_describe_usual_cut(dataset, list(cut.values())), *_describe_cuts(cut)]
-    problems += describe_margins(dataset, uncut)
+    problems += [*describe_margins(dataset, uncut), *describe_specks(dataset, specks)]
     if not dataset.sources and not dataset.problems:
         problems.append(f"data set {dataset.name}: has no fields; put images into its image folder")
     result = fingerprint(facts, dataset.taxonomy)
@@ -133,16 +140,66 @@ def _describe_patient(patient: str, facts: Sequence[FieldFacts], taxonomy: Taxon
     return told + "".join(f", no {name}" for name in absent)
 
 
-def _describe_cells_without_class(source: FieldSource, field: Field) -> list[str]:
-    if source.labels is None or source.instances is None or field.classes is None or field.instances is None:
+def _describe_contradictions(source: FieldSource, field: Field) -> list[str]:
+    """Between the class map and the instance map, or with what a field can be."""
+    if source.category is not None or field.classes is None:
         return []
-    cells = field.instances > 0
-    share = (field.classes[cells] == 0).mean() if cells.any() else 0.0
-    if share < _WITHOUT_CLASS:
+    lines = []
+    if field.classes.all():
+        lines.append(
+            f"{source.labels or source.instances}: every pixel is of a cell; give the background the "
+            "value 0, or the one that [classes] names"
+        )
+    if source.labels is None or source.instances is None or field.instances is None:
+        return lines
+    of_class, numbered = field.classes > 0, field.instances > 0
+    without_class, without_number = numbered & ~of_class, of_class & ~numbered
+    if without_class.sum() >= _CONTRADICTED * max(numbered.sum(), 1):
+        lines.append(
+            f"{source.instances}: {without_class.sum() / numbered.sum():.0%} of its cells' pixels are "
+            f"background in {source.labels}; make the two maps of one field"
+        )
+    elif without_number.sum() >= _CONTRADICTED * max(of_class.sum(), 1):
+        lines.append(
+            f"{source.instances}: {without_number.sum() / of_class.sum():.0%} of the cells' pixels in "
+            f"{source.labels} have no number in it; number all cells"
+        )
+    return lines
+
+
+def count_specks(field: Field, cell_diameter: float) -> tuple[int, int]:
+    """True cells that are smaller than any cell and not cut by the border, and all true cells."""
+    if field.instances is None:
+        return 0, 0
+    areas = np.bincount(field.instances.ravel())
+    areas[0] = 0
+    is_whole = np.ones(len(areas), bool)
+    is_whole[border_numbers(field.instances)] = False
+    specks = is_whole & (areas > 0) & (areas < _SPECK_SHARE * np.pi / 4 * cell_diameter**2)
+    return int(specks.sum()), int(np.count_nonzero(areas))
+
+
+def describe_specks(dataset: FieldDataset, counts: Sequence[tuple[int, int]]) -> list[str]:
+    """What specks in the truth do to an experiment.
+
+    Parameters
+    ----------
+    dataset : FieldDataset
+    counts : sequence of (int, int)
+        Of every field what `count_specks` gives.
+
+    Returns
+    -------
+    list of str
+        One line, or none.
+    """
+    specks, cells = (sum(side) for side in zip(*counts, strict=True)) if counts else (0, 0)
+    if specks == 0:
         return []
+    area = _SPECK_SHARE * np.pi / 4 * dataset.cell_diameter**2
     return [
-        f"{source.instances}: {share:.0%} of its cells' pixels are background in {source.labels}; make "
-        "the two maps of one field"
+        f"data set {dataset.name}: {specks} of {cells} true cells are smaller than {area:.0f} px; remove "
+        "them from the maps if they are specks, which count as cells that methods miss"
     ]
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Setting
 from skimage.measure import label
+from skimage.segmentation import relabel_sequential
 
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.paper_fields import prepare_paper_field
@@ -27,11 +28,16 @@ from drepano.io import (
     pixel_size,
     read_image,
     read_label_values,
+    storable,
 )
 from drepano.taxonomy import BACKGROUND, BINARY, MERGED_CLASS, SCD, Taxonomy, from_classes
 
 CONFIG_NAME = "dataset.toml"
 
+_MEAN_OF_CLASSES = "average"
+"""So results call it."""
+_OF_MARKDOWN = "|<>*`"
+"""What tables of results are written with."""
 _KNOWN = {name.casefold(): name for name in (BACKGROUND, *MERGED_CLASS, *SCD.cell_classes)}
 
 EXAMPLE = """\
@@ -131,11 +137,19 @@ def _read_classes(config: FolderConfig, path: Path) -> tuple[dict[str, str], Tax
         raise DrepanoError(
             f'{path}: has labels but no [classes]; write one line a value, for instance 255 = "cell"'
         )
-    for value in config.classes:
+    spellings: dict[tuple[int, bool], str] = {}
+    for value, name in config.classes.items():
         try:
-            parse_value(value)
+            first = spellings.setdefault(parse_value(value), value)
         except DrepanoError as error:
             raise DrepanoError(f"{path}: [classes]: {error}") from error
+        if config.classes[first] != name:
+            raise DrepanoError(f"{path}: [classes]: {first} and {value} are one value; give it one class")
+        if name.strip().casefold() == _MEAN_OF_CLASSES or set(name) & set(_OF_MARKDOWN):
+            raise DrepanoError(
+                f"{path}: [classes]: {name!r} cannot be a name in tables of results; use another one, "
+                f"without {' '.join(_OF_MARKDOWN)}"
+            )
     of_values = {value: _KNOWN.get(name.strip().casefold(), name) for value, name in config.classes.items()}
     names = list(dict.fromkeys(of_values.values()))
     if BACKGROUND not in names:
@@ -203,7 +217,9 @@ def _files_by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
-        if path.stem in files:
+        if storable(path.name) != path.name:
+            problems.append(f"{storable(str(path))}: its name is not UTF-8; rename it")
+        elif path.stem in files:
             problems.append(f"{path}: {files[path.stem].name} has the same name; rename one of them")
         else:
             files[path.stem] = path
@@ -243,7 +259,7 @@ def _patient(stem: str, pattern: str | None, where: Path) -> str | None:
             f"{where}: patient {pattern!r} has no brackets; put them around the patient's part"
         )
     found = expression.search(stem)
-    return None if found is None else found.group(1)
+    return None if found is None else found.group(1) or None
 
 
 def _load(source: FieldSource, names: Mapping[str, str], taxonomy: Taxonomy, paper: bool) -> Field:
@@ -261,7 +277,7 @@ def _load(source: FieldSource, names: Mapping[str, str], taxonomy: Taxonomy, pap
                 f"{source.instances}: JPEG blurs the numbers of cells; export the instance maps as PNG or "
                 "TIFF"
             )
-        instances = read_label_values(source.instances).values.astype(np.int32)
+        instances = _numbered_cells(read_label_values(source.instances).values, source.instances)
         check_same_size(image, instances, source.image, source.instances)
         if classes is None:
             classes = (instances > 0).astype(np.uint8)
@@ -271,6 +287,18 @@ def _load(source: FieldSource, names: Mapping[str, str], taxonomy: Taxonomy, pap
         source.id, image, classes, instances, patient=source.patient, pixel_size=pixel_size(source.image)
     )
     return prepare_paper_field(field) if paper else field
+
+
+def _numbered_cells(values: NDArray[np.int64], path: Path) -> NDArray[np.int32]:
+    """The numbers of an instance map; from 1 on without gaps where they are larger than 16 bits hold, as
+    colours are."""
+    if values.min(initial=0) < 0:
+        raise DrepanoError(
+            f"{path}: has negative numbers; give the background 0 and every cell a number from 1 on"
+        )
+    if values.max(initial=0) > np.iinfo(np.uint16).max:
+        values = relabel_sequential(values)[0]
+    return values.astype(np.int32)
 
 
 def check_same_size(image: NDArray[np.uint8], other: NDArray, image_path: Path, other_path: Path) -> None:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from drepano.datasets import (
     FieldDataset,
+    count_specks,
     describe_empty_fields,
     describe_margins,
+    describe_specks,
     field_facts,
     fingerprint,
 )
@@ -100,12 +102,13 @@ class _Survey:
 
 
 def _survey(dataset: FieldDataset, taxonomy: Taxonomy, with_overlaps: bool, progress: Progress) -> _Survey:
-    infos, facts, margins, empty = [], [], [], []
+    infos, facts, margins, empty, specks = [], [], [], [], []
     pictures: dict[str, NDArray[np.float32]] = {}
     for number, field in enumerate(dataset, start=1):
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
         facts.append(field_facts(field, dataset.taxonomy))
+        specks.append(count_specks(field, dataset.cell_diameter))
         if not counts[1:].any():
             empty.append(field.id)
         elif with_overlaps:
@@ -119,6 +122,7 @@ def _survey(dataset: FieldDataset, taxonomy: Taxonomy, with_overlaps: bool, prog
     notes = [
         *describe_margins(dataset, [found for found in margins if found is not None]),
         *describe_empty_fields(dataset, empty),
+        *describe_specks(dataset, specks),
     ]
     return _Survey(
         infos,

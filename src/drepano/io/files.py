@@ -109,6 +109,11 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def storable(text: str) -> str:
+    """`text` with the bytes of file names that are no UTF-8 written out, so that it can be stored."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\n", " ")
+
+
 def remove_file(path: Path) -> None:
     """Remove a file, if there is one.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drepano.errors import DrepanoError
-from drepano.io import Plane, find_images, list_planes
+from drepano.io import Plane, find_images, list_planes, storable
 from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, files_of_field
 from drepano.reports import Failure
 
@@ -102,11 +102,6 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
             ]
     unique = _numbered([storable(one.name) for one in fields])
     return [replace(one, name=name) for one, name in zip(fields, unique, strict=True)], failures
-
-
-def storable(text: str) -> str:
-    """`text` with the bytes of file names that are no UTF-8 written out, so that it can be stored."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\n", " ")
 
 
 def _is_result(path: Path, out: Path) -> bool:

@@ -16,8 +16,8 @@ from skimage.measure import approximate_polygon
 from drepano.cells import count_debris, find_cells, measure_cells, summarise_field
 from drepano.exports import FORMATS, FieldResult, trace_outlines
 from drepano.field import Segmentation
-from drepano.io import atomic_path, pixel_size, read_image, write_class_map
-from drepano.prediction.field_files import FieldFile, storable
+from drepano.io import atomic_path, pixel_size, read_image, storable, write_class_map
+from drepano.prediction.field_files import FieldFile
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
 from drepano.quality import Quality, check_quality
 from drepano.reports import draw_overlay

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from drepano.errors import DrepanoError
 from drepano.exports import check_formats
-from drepano.io import OutputError, ensure_writable_folder, file_digest
-from drepano.prediction.field_files import FieldFile, list_fields, storable
+from drepano.io import OutputError, ensure_writable_folder, file_digest, storable
+from drepano.prediction.field_files import FieldFile, list_fields
 from drepano.prediction.one_field import Options, analyse_field, image_path, result_files, write_field
 from drepano.prediction.records import (
     RECORDS,

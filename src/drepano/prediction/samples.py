@@ -15,7 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from drepano.errors import DrepanoError, some_of
-from drepano.prediction.field_files import FieldFile, storable
+from drepano.io import storable
+from drepano.prediction.field_files import FieldFile
 from drepano.reports import Failure
 from drepano.times import is_time, read_time
 

@@ -15,9 +15,9 @@ from PIL import Image
 from drepano.cells import compare_groups, no_cells, summarise_field, summarise_groups
 from drepano.errors import DrepanoError
 from drepano.exports import FORMATS, PARQUET, merge_coco
-from drepano.io import atomic_path, read_image, remove_file, write_text
+from drepano.io import atomic_path, read_image, remove_file, storable, write_text
 from drepano.models import ModelCard
-from drepano.prediction.field_files import FieldFile, storable
+from drepano.prediction.field_files import FieldFile
 from drepano.prediction.one_field import FIELD_COLUMNS, Options
 from drepano.prediction.records import (
     CLASSES,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import platform
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +19,7 @@ from drepano.changes import first_change
 from drepano.datasets import FieldDataset, field_facts, fingerprint
 from drepano.devices import resolve_device
 from drepano.errors import DrepanoError, first_line
-from drepano.io import ensure_writable_folder, write_text
+from drepano.io import ensure_writable_folder, remove_file, write_text
 from drepano.models import DataUse, ModelCard, create, load_network, save_model
 from drepano.quality import ranges
 from drepano.taxonomy import BINARY, Taxonomy
@@ -88,7 +87,7 @@ def fit(
     Raises
     ------
     DrepanoError
-        If the data cannot be trained on, the folder holds another run, there is nothing to resume, the loss
+        If the data cannot be trained on, the folder holds other files, there is nothing to resume, the loss
         is no longer finite, or the device is not there.
     """
     taxonomy = common_taxonomy(datasets, binary)
@@ -101,18 +100,21 @@ def fit(
     if resume:
         _check_settings(run / _CONFIG, record)
     else:
-        write_text(run / _CONFIG, json.dumps(record, indent=2))
         write_text(run / VERSIONS, json.dumps(versions(), indent=2))
+        write_text(run / _CONFIG, json.dumps(record, indent=2))
 
     fields, fingerprints = read_fields(datasets, config, binary, progress)
+    if not any((field.classes > 0).any() for group in fields for field in group):
+        raise DrepanoError("no field has a labelled cell, so there is nothing to learn; label some")
     if resume:
         _check_fingerprints(run / _FINGERPRINT, fingerprints)
     weights = run / WEIGHTS
     if resume and weights.is_file():
         try:
-            load_network(weights)
+            _, card = load_network(weights)
         except DrepanoError as error:
             raise _cannot_be_resumed(weights, "it is damaged") from error
+        _finish(run, card)
         return weights
 
     splits = [inner_split(dataset, config) for dataset in datasets]
@@ -137,9 +139,16 @@ def fit(
         version=version("drepano"),
     )
     save_model(weights, network, card)
-    write_text(run / "card.json", card.model_dump_json(indent=2))
-    shutil.rmtree(run / CHECKPOINT.parent)  # pickled, and of no more use
+    _finish(run, card)
     return weights
+
+
+def _finish(run: Path, card: ModelCard) -> None:
+    """Leave what is to be read beside the weights, and nothing pickled, which is of no more use."""
+    write_text(run / "card.json", card.model_dump_json(indent=2))
+    remove_file(run / CHECKPOINT)
+    with suppress(OSError):  # it was not there, or holds files that are not ours
+        (run / CHECKPOINT.parent).rmdir()
 
 
 def can_resume(run: Path) -> bool:
@@ -178,6 +187,9 @@ def _check_can_begin(run: Path, resume: bool) -> None:
             raise DrepanoError(
                 f"{run}: holds a run already; add --resume to go on with it, or name another folder"
             )
+        others = sorted(path.name for path in run.iterdir() if not path.name.startswith("."))
+        if others and VERSIONS not in others:
+            raise DrepanoError(f"{run}: holds other files ({others[0]}) and no run; name a new folder")
     elif not can_resume(run):
         raise DrepanoError(f"{checkpoint}: there is no checkpoint to resume from; train without --resume")
     elif not (run / WEIGHTS).is_file():
