@@ -601,6 +601,19 @@ class TestNames:
         assert files(out) == expected_files("p1-x", "p2-x")
         assert pd.read_csv(out / "cells.csv")["field"].tolist() == ["p1-x", "p2-x", "p2-x"]
 
+    def test_a_field_keeps_its_name_when_others_come_or_go(self, segmenter, tmp_path, out):
+        """As when a second patient is added, and the first one put away."""
+        first, second = (save(tmp_path / folder / "x.png", ONE_CELL) for folder in ("p1", "p2"))
+        for paths, names in (([first], ["x"]), ([first, second], ["x", "p2-x"]), ([second], ["p2-x"])):
+            outcomes = predict_fields(paths, out, segmenter)
+            assert [outcome.field.name for outcome in outcomes] == names
+        assert segmenter.calls == 2
+
+    def test_so_does_a_file_of_several_pages(self, segmenter, tmp_path, out):
+        first, second = (save(tmp_path / folder / "x.tif", ONE_CELL, TWO_CELLS) for folder in ("p1", "p2"))
+        predict_fields([first], out, segmenter)
+        assert self.names([first, second], out) == ["x.page001", "x.page002", "p2-x.page001", "p2-x.page002"]
+
     def test_every_page_is_a_field(self, segmenter, tmp_path, out):
         path = save(tmp_path / "stack.tif", TWO_CELLS, ONE_CELL, draw())
         outcomes = predict_fields([path], out, segmenter)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drepano.errors import DrepanoError
 from drepano.io import Plane, find_images, list_planes, storable
-from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, files_of_field
+from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, files_of_field, read_record
 from drepano.reports import Failure
+
+_LONGER_NAMES: tuple[Callable[[Path], str], ...] = (
+    lambda path: f"{path.parent.name}-{path.stem}",
+    lambda path: f"{path.parent.name}-{path.stem}-{path.suffix[1:]}",
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,8 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
     Returns
     -------
     fields : list of FieldFile
-        With names that differ: the file's stem, and where two are the same its folder before it and its
-        suffix after it. A file whose pages cannot be counted is listed as one field.
+        With names that differ: that of its earlier results, else the file's stem, where two are the same with
+        its folder before it and its suffix after it. A file whose pages cannot be counted is one field.
     failures : list of Failure
         Paths that are not there, folders without images and folders that cannot be read.
 
@@ -87,7 +93,7 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
         given = storable(", ".join(map(str, paths)))
         raise DrepanoError(f"{given}: only results of an earlier run, no image; give the images")
     fields = []
-    for path, name in zip(files, _names(files), strict=True):
+    for path, name in zip(files, _names(files, out), strict=True):
         try:
             planes = list_planes(path)
         except DrepanoError:
@@ -113,19 +119,32 @@ def _is_result(path: Path, out: Path) -> bool:
     return any(path.name in files_of_field(path.parent, field) for field in fields)
 
 
-def _names(files: Sequence[Path]) -> list[str]:
-    """A name for every file: its stem, longer where another file has the same; not always unique."""
+def image_path(path: Path) -> str:
+    """As a record has it, wherever the program was begun."""
+    return storable(os.path.abspath(path))  # noqa: PTH100  # a link stays what it is, wherever it leads
+
+
+def _names(files: Sequence[Path], out: Path) -> list[str]:
+    """A name for every file: its earlier one, or its stem, longer where another file has the same; not always
+    unique."""
     names = [path.stem for path in files]
-    for longer in (
-        lambda p: f"{p.parent.name}-{p.stem}",
-        lambda p: f"{p.parent.name}-{p.stem}-{p.suffix[1:]}",
-    ):
+    for longer in _LONGER_NAMES:
         taken = Counter(name.casefold() for name in names)
         names = [
             longer(path) if taken[name.casefold()] > 1 else name
             for name, path in zip(names, files, strict=True)
         ]
-    return names
+    return [_earlier_name(path, out) or name for name, path in zip(names, files, strict=True)]
+
+
+def _earlier_name(path: Path, out: Path) -> str | None:
+    """What the results of this file are called, so that they keep their name whatever else is given now."""
+    for name in (path.stem, *(longer(path) for longer in _LONGER_NAMES)):
+        for record in (f"{name}.json", f"{name}.page001.json"):
+            earlier = read_record(out / RECORDS / record)
+            if earlier is not None and earlier.image == image_path(path):
+                return name
+    return None
 
 
 def _numbered(names: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from drepano.cells import count_debris, find_cells, measure_cells, summarise_fie
 from drepano.exports import FORMATS, FieldResult, trace_outlines
 from drepano.field import Segmentation
 from drepano.io import atomic_path, pixel_size, read_image, storable, write_class_map
-from drepano.prediction.field_files import FieldFile
+from drepano.prediction.field_files import FieldFile, image_path
 from drepano.prediction.records import CLASSES, OVERLAY, FieldIdentity, FieldRecord
 from drepano.quality import Quality, check_quality
 from drepano.reports import draw_overlay
@@ -157,13 +156,8 @@ def write_field(
         outlines=[_simplified(outlines[cell].outer, segmentation.cell_diameter) for cell in cells["cell"]],
         warnings=list(quality.warnings),
         seconds=time.perf_counter() - found.begun,
-        image=image_path(field),
+        image=image_path(field.path),
     )
-
-
-def image_path(field: FieldFile) -> str:
-    """Of its file, wherever the program was begun."""
-    return storable(os.path.abspath(field.path))  # noqa: PTH100  # a link stays what it is, wherever it leads
 
 
 def _simplified(ring: NDArray[np.int64], cell_diameter: float) -> list[int]:

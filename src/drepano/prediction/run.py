@@ -13,8 +13,8 @@ from pathlib import Path
 from drepano.errors import DrepanoError
 from drepano.exports import check_formats
 from drepano.io import OutputError, ensure_writable_folder, file_digest, storable
-from drepano.prediction.field_files import FieldFile, list_fields
-from drepano.prediction.one_field import Options, analyse_field, image_path, result_files, write_field
+from drepano.prediction.field_files import FieldFile, image_path, list_fields
+from drepano.prediction.one_field import Options, analyse_field, result_files, write_field
 from drepano.prediction.records import (
     RECORDS,
     FieldIdentity,
@@ -276,7 +276,7 @@ def _refuse_another_image(
     DrepanoError
         If the field's name is that of another file's results.
     """
-    if earlier is None or earlier.image in ("", image_path(field)):
+    if earlier is None or earlier.image in ("", image_path(field.path)):
         return
     if earlier.identity.sha256 != identity.sha256:
         raise DrepanoError(
