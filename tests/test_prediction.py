@@ -612,7 +612,19 @@ class TestNames:
     def test_so_does_a_file_of_several_pages(self, segmenter, tmp_path, out):
         first, second = (save(tmp_path / folder / "x.tif", ONE_CELL, TWO_CELLS) for folder in ("p1", "p2"))
         predict_fields([first], out, segmenter)
-        assert self.names([first, second], out) == ["x.page001", "x.page002", "p2-x.page001", "p2-x.page002"]
+        (out / RECORDS / "x.page001.json").unlink()
+        assert self.names([first, second], out) == [
+            "p1-x.page001",
+            "x.page002",
+            "p2-x.page001",
+            "p2-x.page002",
+        ]
+
+    def test_and_one_that_was_numbered(self, segmenter, tmp_path, out):
+        paths = [save(tmp_path / patient / "slide" / "x.png", ONE_CELL) for patient in ("p0", "p1", "p2")]
+        predict_fields(paths[1:], out, segmenter)
+        assert self.names(paths[:0:-1], out) == ["slide-x-png-2", "slide-x-png"]
+        assert self.names(paths, out) == ["slide-x-png-3", "slide-x-png", "slide-x-png-2"]
 
     def test_every_page_is_a_field(self, segmenter, tmp_path, out):
         path = save(tmp_path / "stack.tif", TWO_CELLS, ONE_CELL, draw())

@@ -32,6 +32,8 @@ from drepano.times import Time, is_time, on_one_axis, read_time
         ("1970-01-01T06:00+02:00", Time(4, "date")),
         ("2.1.1970", Time(24, "date")),
         ("02.01.1970 06:00", Time(30, "date")),
+        ("1970/1/2 6:00", Time(30, "date")),
+        ("1712010201123", Time(1712010201123, "")),
         ("1970/1/2", Time(24, "date")),
         ("19700102", Time(24, "date")),
         ("19701302", Time(19701302, "")),

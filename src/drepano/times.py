@@ -99,8 +99,10 @@ def _read_date(text: str) -> Time | None:
     for pattern in _DATES:
         if match := pattern.fullmatch(text):
             text = f"{match['year']}-{match['month']:0>2}-{match['day']:0>2}{match['clock']}"
+    if text.isdigit() and len(text) != len("20261126"):
+        return None
     try:
-        date = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(re.sub(r" (?=\d:)", " 0", text))
     except ValueError:
         return None
     return Time((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() / 3600, _DATE)

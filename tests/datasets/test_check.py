@@ -129,7 +129,7 @@ def test_specks_are_a_problem_but_what_the_border_cuts_is_none(folder: Path) -> 
         mask[17, 20] = 255 if name == "P1_a" else 0
         save(folder / "labels" / f"{name}.png", mask)
     (problem,) = [line for line in problems(folder) if "smaller" in line]
-    assert problem.startswith("data set mine: 1 of 5 true cells are smaller than 1 px; remove them from the")
+    assert problem.startswith("data set mine: 1 of 5 true cells are smaller than 2 px; remove them from the")
 
 
 def test_no_fields_is_a_problem(folder: Path) -> None:

@@ -375,7 +375,7 @@ def test_hidden_files_and_files_that_are_no_images_are_passed_over(write):
 def test_a_name_that_is_no_utf8_is_a_problem(write):
     folder = write(CELLS * 255)
     (folder / "images/a.png").rename(folder / "images/\udcfc.png")
-    assert "images/\\udcfc.png: its name is not UTF-8; rename it" in " ".join(
+    assert "images/\\udcfc.png: its name has a line break or is not UTF-8; rename it" in " ".join(
         open_dataset(folder, strict=False).problems
     )
 

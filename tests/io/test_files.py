@@ -190,6 +190,13 @@ def test_a_file_is_removed_if_it_is_there(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_removed_is_named(tmp_path):
-    with pytest.raises(OutputError, match=re.escape(str(tmp_path))):
+def test_what_cannot_be_removed_is_named(tmp_path, monkeypatch):
+    with pytest.raises(OutputError, match=f"{re.escape(str(tmp_path))}: .*it is a folder"):
         remove_file(tmp_path)
+
+    def is_open(path, missing_ok):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", is_open)
+    with pytest.raises(OutputError, match="cannot be replaced; close it where it is open"):
+        remove_file(tmp_path / "a")

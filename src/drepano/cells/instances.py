@@ -20,7 +20,7 @@ _LARGEST_HOLE_SHARE = 0.5
 _LEAST_HOLE_SOLIDITY = 0.9
 """A hole inside a cell is at most this share of a disc of the cell diameter, and round; the gap that touching
 cells leave between them has cusps."""
-_SPECK_SHARE = 0.0125
+SPECK_SHARE = 0.0125
 """Holes of at most this share of a disc of the cell diameter are filled whatever their shape, pieces of that
 size not even counted as debris: 19 px where cells are 45 px across."""
 _LARGE_SHARE, _NECK_OF_LARGE = 1.5, 0.925
@@ -62,7 +62,7 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
 def count_debris(segmentation: Segmentation, instances: NDArray[np.int32]) -> int:
     """Pieces that the network took for cells and `find_cells` dropped as too small; specks do not count."""
     dropped = label((segmentation.classes > 0) & (instances == 0), connectivity=1)
-    return int((np.bincount(dropped.ravel())[1:] > _SPECK_SHARE * _disc(segmentation.cell_diameter)).sum())
+    return int((np.bincount(dropped.ravel())[1:] > SPECK_SHARE * _disc(segmentation.cell_diameter)).sum())
 
 
 def _disc(diameter: float) -> float:
@@ -152,7 +152,7 @@ def _fill_holes(mask: NDArray[np.bool_], disc: float) -> NDArray[np.bool_]:
     for hole in regionprops(outside):
         if not enclosed[hole.label] or hole.area > _LARGEST_HOLE_SHARE * disc:
             continue
-        if hole.area <= _SPECK_SHARE * disc or hole.solidity >= _LEAST_HOLE_SOLIDITY:
+        if hole.area <= SPECK_SHARE * disc or hole.solidity >= _LEAST_HOLE_SOLIDITY:
             filled[hole.slice] |= hole.image
     return filled
 

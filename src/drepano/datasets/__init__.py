@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
@@ -24,7 +24,7 @@ from drepano.datasets.simulated import simulate_cell, simulate_field
 from drepano.datasets.simulated_dataset import write_simulated_dataset
 from drepano.datasets.write import new_folder, write_dataset_config, write_field
 from drepano.datasets.xu2017 import CellCrop, is_xu2017, open_xu2017, read_crop
-from drepano.errors import DrepanoError, some_of
+from drepano.errors import DrepanoError
 
 __all__ = [
     "EXAMPLE",
@@ -68,12 +68,12 @@ def open_dataset(folder: Path | str, strict: bool = True) -> FieldDataset:
     ----------
     folder : path
     strict : bool
-        Refuse a data set in which files are missing; else its `problems` say which.
+        Refuse a data set in which files are missing or have another's name; else its `problems` say which.
 
     Raises
     ------
     DrepanoError
-        If the folder is not there, is none of these, or files are missing.
+        If the folder is not there or is none of these, or, with `strict`, there is such a file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -87,11 +87,22 @@ def open_dataset(folder: Path | str, strict: bool = True) -> FieldDataset:
             f"{folder}: is no data set that is known; write a {CONFIG_NAME} into it "
             "(drepano data example prints one)"
         )
-    twice = [id_ for id_, count in Counter(source.id for source in dataset.sources).items() if count > 1]
-    if twice:
-        raise DrepanoError(f"{folder}: has two fields called {some_of(twice)}; rename one")
+    dataset = _without_second_names(dataset)
     if strict and dataset.problems:
         more = len(dataset.problems) - 1
         others = f" (and {more} more: see drepano data check)" if more else ""
         raise DrepanoError(f"{dataset.problems[0]}{others}")
     return dataset
+
+
+def _without_second_names(dataset: FieldDataset) -> FieldDataset:
+    """The data set, with fields of a name that another has as problems."""
+    first: dict[str, FieldSource] = {}
+    for source in dataset.sources:
+        first.setdefault(source.id, source)
+    problems = [
+        f"{source.image}: {first[source.id].image} has the same name; rename one of them"
+        for source in dataset.sources
+        if source is not first[source.id]
+    ]
+    return replace(dataset, sources=tuple(first.values()), problems=(*dataset.problems, *problems))

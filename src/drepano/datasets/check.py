@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drepano.cells.instances import border_numbers
+from drepano.cells.instances import SPECK_SHARE, border_numbers
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.fingerprint import FieldFacts, field_facts, fingerprint
 from drepano.errors import DrepanoError, some_of
@@ -25,10 +26,6 @@ _TOLERANCE = 1.5
 _CONTRADICTED = 0.1
 """Share of the cells' pixels in an instance map that are background in the class map, or the other way round,
 from which on the two are not of one field."""
-
-_SPECK_SHARE = 0.0125
-"""Of a disc of the cell diameter: 20 px where cells are 45 px across. In a method's map such pieces are not
-counted."""
 
 _MARGINS_DIFFER, _MARGINS_DIFFER_PX = 0.1, 20
 """From those of most fields, as a share of these and in px, before they are told."""
@@ -175,7 +172,7 @@ def count_specks(field: Field, cell_diameter: float) -> tuple[int, int]:
     areas[0] = 0
     is_whole = np.ones(len(areas), bool)
     is_whole[border_numbers(field.instances)] = False
-    specks = is_whole & (areas > 0) & (areas < _SPECK_SHARE * np.pi / 4 * cell_diameter**2)
+    specks = is_whole & (areas > 0) & (areas < SPECK_SHARE * np.pi / 4 * cell_diameter**2)
     return int(specks.sum()), int(np.count_nonzero(areas))
 
 
@@ -196,9 +193,9 @@ def describe_specks(dataset: FieldDataset, counts: Sequence[tuple[int, int]]) ->
     specks, cells = (sum(side) for side in zip(*counts, strict=True)) if counts else (0, 0)
     if specks == 0:
         return []
-    area = _SPECK_SHARE * np.pi / 4 * dataset.cell_diameter**2
+    area = ceil(SPECK_SHARE * np.pi / 4 * dataset.cell_diameter**2)
     return [
-        f"data set {dataset.name}: {specks} of {cells} true cells are smaller than {area:.0f} px; remove "
+        f"data set {dataset.name}: {specks} of {cells} true cells are smaller than {area} px; remove "
         "them from the maps if they are specks, which count as cells that methods miss"
     ]
 

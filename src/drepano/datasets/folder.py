@@ -218,7 +218,7 @@ def _files_by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
         if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         if storable(path.name) != path.name:
-            problems.append(f"{storable(str(path))}: its name is not UTF-8; rename it")
+            problems.append(f"{storable(str(path))}: its name has a line break or is not UTF-8; rename it")
         elif path.stem in files:
             problems.append(f"{path}: {files[path.stem].name} has the same name; rename one of them")
         else:

@@ -28,10 +28,7 @@ _CAUSES: dict[int | None, tuple[str, str]] = {
         "raise the limit (ulimit -f) or choose another disk",
     ),
     errno.EROFS: ("the disk is read-only", "choose another folder"),
-    errno.EACCES: (
-        "permission is denied",
-        "close it where it is open, or choose a folder that you may write to",
-    ),
+    errno.EACCES: ("permission is denied", "choose a folder that you may write to"),
     errno.EPERM: ("permission is denied", "choose a folder that you may write to"),
     errno.ENOENT: ("no file can be made there", "check that the folder exists, or choose another"),
     errno.ENOTDIR: ("part of its path is a file, not a folder", "choose another folder"),
@@ -124,6 +121,10 @@ def remove_file(path: Path) -> None:
     """
     try:
         path.unlink(missing_ok=True)
+    except PermissionError as error:
+        raise OutputError(
+            f"{path}: cannot be replaced; close it where it is open, or choose another folder"
+        ) from error
     except OSError as error:
         raise _output_error(path, error) from error
 

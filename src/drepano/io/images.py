@@ -26,9 +26,9 @@ def to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
 
     Values of 8 bits stay as they are, and so do wider ones if none is outside 0 to 255. Floats within 0 to 1
     are multiplied by 255; where they reach beyond 1 by a tenth at most, as interpolation overshoots, they are
-    clipped. All else (10 to 16 bits of a camera, floats that reach neither 1 nor 16 but something between) is
-    mapped linearly: the image's own 0.1 percentile, over all channels, becomes 0 and its 99.9 percentile 255;
-    what lies beyond is clipped. A constant image becomes black then.
+    clipped. All else (10 to 16 bits of a camera, floats whose largest is between 1.1 and 16) is mapped
+    linearly: the image's own 0.1 percentile, over all channels, becomes 0 and its 99.9 percentile 255; what
+    lies beyond is clipped. A constant image becomes black then.
 
     Parameters
     ----------

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from drepano.errors import DrepanoError
+from drepano.errors import DrepanoError, some_of
 from drepano.io import Plane, find_images, list_planes, storable
-from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, files_of_field, read_record
+from drepano.prediction.records import RECORDS, RESULT_SUFFIXES, files_of_field, names_by_image
 from drepano.reports import Failure
-
-_LONGER_NAMES: tuple[Callable[[Path], str], ...] = (
-    lambda path: f"{path.parent.name}-{path.stem}",
-    lambda path: f"{path.parent.name}-{path.stem}-{path.suffix[1:]}",
-)
 
 
 @dataclass(frozen=True)
@@ -90,10 +85,10 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
     if not files:
         if failures:
             raise DrepanoError(f"{failures[0].reason}; nothing to segment")
-        given = storable(", ".join(map(str, paths)))
+        given = some_of([storable(str(path)) for path in paths])
         raise DrepanoError(f"{given}: only results of an earlier run, no image; give the images")
     fields = []
-    for path, name in zip(files, _names(files, out), strict=True):
+    for path, name in zip(files, _names(files), strict=True):
         try:
             planes = list_planes(path)
         except DrepanoError:
@@ -106,8 +101,7 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
                 FieldFile(f"{name}.page{number + 1:03d}", path, number, plane)
                 for number, plane in enumerate(planes)
             ]
-    unique = _numbered([storable(one.name) for one in fields])
-    return [replace(one, name=name) for one, name in zip(fields, unique, strict=True)], failures
+    return _with_own_names(fields, out), failures
 
 
 def _is_result(path: Path, out: Path) -> bool:
@@ -124,36 +118,42 @@ def image_path(path: Path) -> str:
     return storable(os.path.abspath(path))  # noqa: PTH100  # a link stays what it is, wherever it leads
 
 
-def _names(files: Sequence[Path], out: Path) -> list[str]:
-    """A name for every file: its earlier one, or its stem, longer where another file has the same; not always
-    unique."""
+def _names(files: Sequence[Path]) -> list[str]:
+    """A name for every file: its stem, longer where another file has the same; not always unique."""
     names = [path.stem for path in files]
-    for longer in _LONGER_NAMES:
+    for longer in (
+        lambda p: f"{p.parent.name}-{p.stem}",
+        lambda p: f"{p.parent.name}-{p.stem}-{p.suffix[1:]}",
+    ):
         taken = Counter(name.casefold() for name in names)
         names = [
             longer(path) if taken[name.casefold()] > 1 else name
             for name, path in zip(names, files, strict=True)
         ]
-    return [_earlier_name(path, out) or name for name, path in zip(names, files, strict=True)]
+    return names
 
 
-def _earlier_name(path: Path, out: Path) -> str | None:
-    """What the results of this file are called, so that they keep their name whatever else is given now."""
-    for name in (path.stem, *(longer(path) for longer in _LONGER_NAMES)):
-        for record in (f"{name}.json", f"{name}.page001.json"):
-            earlier = read_record(out / RECORDS / record)
-            if earlier is not None and earlier.image == image_path(path):
-                return name
-    return None
+def _with_own_names(fields: Sequence[FieldFile], out: Path) -> list[FieldFile]:
+    """The fields, each called as its earlier results, whatever else is given now, else as it is, or with a
+    number behind that name where it is taken."""
+    earlier = names_by_image(out)
+    kept = [_earlier_name(one, earlier.get((image_path(one.path), one.page), ())) for one in fields]
+    taken = {name.casefold() for name in kept if name is not None}
+    named = []
+    for one, earlier_name in zip(fields, kept, strict=True):
+        name = earlier_name or _not_taken(storable(one.name), taken)
+        taken.add(name.casefold())
+        named.append(replace(one, name=name))
+    return named
 
 
-def _numbered(names: Sequence[str]) -> list[str]:
-    """The names, those that are taken already with a number behind them."""
-    unique: dict[str, str] = {}
-    for name in names:
-        candidate, number = name, 1
-        while candidate.casefold() in unique:
-            number += 1
-            candidate = f"{name}-{number}"
-        unique[candidate.casefold()] = candidate
-    return list(unique.values())
+def _earlier_name(field: FieldFile, names: Collection[str]) -> str | None:
+    return field.name if field.name in names else min(names, default=None)
+
+
+def _not_taken(name: str, taken: Collection[str]) -> str:
+    candidate, number = name, 1
+    while candidate.casefold() in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -102,6 +103,16 @@ def read_record(path: Path) -> FieldRecord | None:
         return FieldRecord(**{**stored, "identity": FieldIdentity(**stored["identity"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def names_by_image(out: Path) -> dict[tuple[str, int | None], list[str]]:
+    """What earlier runs called the results in `out` of every image, by its path and page."""
+    names: dict[tuple[str, int | None], list[str]] = defaultdict(list)
+    for path in (out / RECORDS).glob("*.json"):
+        record = read_record(path)
+        if record is not None and record.image:
+            names[record.image, record.identity.page].append(path.name.removesuffix(".json"))
+    return names
 
 
 def files_of_field(out: Path, name: str) -> frozenset[str]:

@@ -60,15 +60,14 @@ class Repeats:
     def warning(self, field: str, counted: Collection[str]) -> str | None:
         """What to say of a field whose cells count as well as those of the fields `counted`."""
         view = self.views.get(field, field)
+        shows = "is" if view == field else f"shows the place of {view}, which is"
         if view in self.elsewhere:
             others = some_of(self.elsewhere[view])
-            is_copy = "is" if view == field else f"shows the place of {view}, which is"
-            return f"{is_copy} the same image as {others}; find out whose it is and leave the other out"
+            return f"{shows} the same image as {others}; find out whose it is and leave the other out"
         shown = {self.views.get(name, name) for name in counted}
         copies = [name for name in self.copies.get(view, ()) if name in shown]
         if copies:
-            is_copy = "is" if view == field else f"shows the place of {view}, which is"
-            return f"{is_copy} the same image as {some_of(copies)}; leave one out"
+            return f"{shows} the same image as {some_of(copies)}; leave one out"
         overlaps = {name: share for name, share in self.overlaps.get(view, {}).items() if name in shown}
         if sum(overlaps.values()) < _MUCH:
             return None
