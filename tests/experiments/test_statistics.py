@@ -26,19 +26,6 @@ def test_a_constant_difference_is_that_and_has_no_spread():
     assert result.more_than_chance
 
 
-@pytest.mark.parametrize(("fields", "is_told"), [(4, False), (5, False), (6, True)])
-def test_few_fields_that_all_differ_by_the_same_tell_no_spread(fields, is_told):
-    """As counts do: one error less in each of four fields."""
-    result = paired_difference(figures(np.full(fields, 1.1)), figures(np.ones(fields)), NOBODY, FOLDS)
-    assert result.more_than_chance == is_told
-    assert verdict(result, larger_is_better=True) == ("better" if is_told else "no interval")
-
-
-def test_few_fields_without_any_difference_are_not_told_apart():
-    result = paired_difference(figures(np.zeros(4)), figures(np.zeros(4)), NOBODY, FOLDS)
-    assert verdict(result, larger_is_better=True) == "not told apart"
-
-
 def test_the_interval_is_that_of_the_mean_of_the_differences():
     """By the central limit, 1.96 standard errors each way, where every field is a fold of its own."""
     rng = np.random.default_rng(1)

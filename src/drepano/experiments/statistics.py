@@ -12,9 +12,6 @@ from scipy.stats import t as student
 _REPETITIONS, _SEED = 10_000, 0
 """Of the bootstrap."""
 _LEVEL = 0.95
-_FEWEST_ALIKE = 6
-"""Units that all differ by the same, as counts do now and then, tell no spread; so many are more than chance
-by their signs alone (1 in 32)."""
 BETTER, WORSE = "better", "worse"
 NOT_TOLD_APART, NO_INTERVAL = "not told apart", "no interval"
 
@@ -27,8 +24,7 @@ class Difference:
     ----------
     mean : float
     low, high : float
-        95 % interval; NaN where there is a single unit, a single training of each method, or few units that
-        all differ by the same.
+        95 % interval; NaN where there is a single unit, or a single training of each method.
     fields : int
         Fields on which both methods have the figure.
     units : int
@@ -66,8 +62,7 @@ def paired_difference(
     4. Student's over the means of seeds, because what begins with one seed may be alike in all folds.
 
     The last two keep the luck of trainings from being taken for the method's. The third is left out with
-    one fold, the fourth where both methods have one seed; without both there is no interval. Nor is there one
-    where fewer than six units all differ by the same number but 0.
+    one fold, the fourth where both methods have one seed; without both there is no interval.
 
     Parameters
     ----------
@@ -110,9 +105,7 @@ def paired_difference(
     known = [half for half in over_trainings if np.isfinite(half)] or [float("inf")]
     half = max(_over_groups(differences, unit_of), *known)
     low = high = float("nan")
-    of_units = np.bincount(unit_of, differences) / np.bincount(unit_of)
-    tell_no_spread = mean != 0 and np.ptp(of_units) <= 1e-9 * abs(mean) and len(units) < _FEWEST_ALIKE
-    if np.isfinite(half) and not tell_no_spread:
+    if np.isfinite(half):
         ends = _bootstrap(tables, unit_of, np.random.default_rng(_SEED))
         low, high = min(ends[0], mean - half), max(ends[1], mean + half)
     return Difference(mean, low, high, len(both), len(units), "patients" if by_patient else "fields")

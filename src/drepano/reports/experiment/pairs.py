@@ -41,8 +41,7 @@ _OF_CROPS = (CROPS, RECALL)
 _INTERVALS = (
     "An interval reaches as far as the farthest of a bootstrap over {units} and seeds and of Student's over "
     "{units}, over folds and over seeds, where there are several. With two {units} or folds hardly any "
-    "difference can be told from chance; where both methods have one seed an interval is too narrow. Where "
-    "less than six {units} all differ by the same there is none."
+    "difference can be told from chance; where both methods have one seed an interval is too narrow."
 )
 
 
