@@ -87,8 +87,8 @@ def fit(
     Raises
     ------
     DrepanoError
-        If the data cannot be trained on, the folder holds a run or other files, nothing is to resume, the loss
-        is no longer finite, or the device is not there.
+        If the data cannot be trained on, the folder holds a run or other files, there is nothing to resume,
+        the loss is no longer finite, or the device is not there.
     """
     taxonomy = common_taxonomy(datasets, binary)
     accelerator = {"cpu": "cpu", "cuda": "gpu"}[resolve_device(device)]
