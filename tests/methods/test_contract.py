@@ -36,6 +36,8 @@ def test_it_learns_from_fields_and_segments_one(name, toy, make_discs, tmp_path,
 def test_what_a_network_is_trained_with_can_differ_from_the_preset():
     assert create_method("dunet-cross-entropy", BUDGET).config.loss == "ce"
     assert create_method("dunet", BUDGET).config.loss == "ce+dice"
+    assert create_method("dunet-full-rate", BUDGET).config.offset_learning_rate == 1
+    assert create_method("dunet", BUDGET).config.offset_learning_rate == 0.1
 
 
 def test_all_networks_weigh_touching_cells_as_they_are_told_but_the_variant_of_its_own_weight():
@@ -56,6 +58,7 @@ def test_what_the_budget_leaves_open_is_its_presets():
         ("dunet-cross-entropy", {"preset": "paper"}),
         ("dunet-unaugmented", {"preset": "paper"}),
         ("dunet-contrast-kept", {"preset": "paper"}),
+        ("dunet-full-rate", {"preset": "paper"}),
         ("dunet-touching-20", {"touching_weight": 20}),
     ],
 )

@@ -25,7 +25,7 @@ _METHODS = (
     "With your own project: ilastik. With weights to download: pspnet-imagenet, deeplabv3plus-imagenet. "
     "dU-Net changed in one thing: dunet-scope-1, dunet-scope-4, dunet-scope-7, dunet-width-16, "
     "dunet-contrast-kept, dunet-cross-entropy, dunet-weighted-cross-entropy, dunet-unaugmented, "
-    "dunet-touching-20."
+    "dunet-touching-20, dunet-full-rate (of the shifts)."
 )
 _SIZES = "10,20,40,80,160,250"
 

@@ -52,6 +52,7 @@ _NETWORKS: dict[str, dict[str, Any]] = {
     "dunet-weighted-cross-entropy": {"network": "dunet", "loss": "weighted-ce"},
     "dunet-unaugmented": {"network": "dunet", "augment": False},
     "dunet-touching-20": {"network": "dunet", "touching_weight": 20.0},
+    "dunet-full-rate": {"network": "dunet", "offset_learning_rate": 1.0},
 }
 
 _WITHOUT_CHANCE = ("ilastik",)
@@ -78,6 +79,7 @@ METHODS: dict[str, str] = {
     "dunet-weighted-cross-entropy": "dU-Net, weighted cross-entropy",
     "dunet-unaugmented": "dU-Net, no augmentation",
     "dunet-touching-20": "dU-Net, weight 20 between cells",
+    "dunet-full-rate": "dU-Net, full rate for shifts",
     "pspnet-imagenet": "PSPNet, ImageNet",
     "deeplabv3plus-imagenet": "DeepLabV3+, ImageNet",
 }
