@@ -576,6 +576,16 @@ class TestNames:
     def test_a_field_is_called_like_its_file(self, fields, out):
         assert self.names([fields], out) == ["a", "b"]
 
+    def test_a_link_to_a_field_is_left_out_and_told_but_another_spelling_is_not(self, tmp_path, out):
+        image = save(tmp_path / "p1" / "x.png", ONE_CELL)
+        link = tmp_path / "p2" / "y.png"
+        link.parent.mkdir()
+        link.symlink_to(image)
+        notes = []
+        fields, _ = list_fields([image, image.parent / "../p1/x.png", link.parent], out, notes.append)
+        assert [field.path for field in fields] == [image]
+        assert notes == [f"left out, so that cells count once: {link} leads to {image}"]
+
     def test_the_same_name_in_two_folders_gets_the_folder(self, tmp_path, out):
         paths = [save(tmp_path / folder / "x.png", ONE_CELL) for folder in ("p1", "p2")]
         assert self.names(paths, out) == ["p1-x", "p2-x"]

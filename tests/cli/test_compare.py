@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
-from PIL import Image
+from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
 from drepano.cli.main import app
@@ -112,6 +112,15 @@ class TestCompare:
         Image.fromarray(np.zeros_like(np.array(Image.open(path)))).save(path)
         result = compare(tmp_path / "data", tmp_path / "out", "--binary", methods="region-growing")
         told = f"1 of 4 fields have no labelled cell ({blank}), so that all cells found there are errors"
+        assert told in " ".join(result.stderr.split())
+        assert told in (tmp_path / "out/tables.md").read_text()
+
+    def test_maps_that_contradict_each_other_are_told(self, data, tmp_path):
+        shutil.copytree(data, tmp_path / "data")
+        mirrored = sorted((tmp_path / "data/instances").iterdir())[0]
+        ImageOps.mirror(Image.open(mirrored)).save(mirrored)
+        result = compare(tmp_path / "data", tmp_path / "out", "--binary", methods="region-growing")
+        told = f"1 of 4 fields have maps that cannot be right ({mirrored.stem})"
         assert told in " ".join(result.stderr.split())
         assert told in (tmp_path / "out/tables.md").read_text()
 

@@ -7,7 +7,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
 from drepano.cli.main import app
@@ -141,6 +141,14 @@ def test_fields_without_cells_and_specks_are_told(data, tmp_path):
     stderr = " ".join(evaluate(tmp_path / "data", tmp_path / "figures.json").stderr.split())
     assert "1 of 2 fields have no labelled cell" in stderr
     assert "true cells are smaller than 20 px" in stderr
+
+
+def test_maps_that_contradict_each_other_are_told(data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    for path in sorted((tmp_path / "data" / "instances").iterdir()):
+        ImageOps.mirror(Image.open(path)).save(path)
+    stderr = " ".join(evaluate(tmp_path / "data", tmp_path / "figures.json").stderr.split())
+    assert "2 of 2 fields have maps that cannot be right" in stderr
 
 
 def test_figures_that_are_no_json_are_refused(data, tmp_path):

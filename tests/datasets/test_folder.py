@@ -398,6 +398,8 @@ def test_a_folder_that_the_file_names_but_is_not_there(write):
         ("labels = \n", "not valid TOML"),
         ('lables = "labels"\n', "lables"),
         ("cell_diameter = 0\n", "cell_diameter"),
+        ("cell_diameter = true\n", "cell_diameter: Input should be a valid number"),
+        ("cell_diameter = nan\n", "cell_diameter: Input should be a finite number"),
         ('cell_diameter = "big"\n', "cell_diameter"),
         ('preparation = "papers"\n', "preparation"),
         ("[classes]\n0 = 1\n", "classes.0"),

@@ -92,20 +92,26 @@ def _look_at_truth(dataset: FieldDataset) -> list[str]:
     be meant so."""
     from drepano.datasets import (
         count_specks,
+        describe_contradicted_fields,
+        describe_contradictions,
         describe_empty_fields,
         describe_specks,
         describe_unnumbered_cells,
     )
 
-    empty, specks = [], []
+    empty, contradicted, specks = [], [], []
     with progress_bar() as progress:
-        for field in progress.track(dataset, len(dataset), description="reading fields"):
+        fields = progress.track(dataset, len(dataset), description="reading fields")
+        for source, field in zip(dataset.sources, fields, strict=True):
             if field.classes is not None and not field.classes.any():
                 empty.append(field.id)
+            if describe_contradictions(source, field):
+                contradicted.append(field.id)
             specks.append(count_specks(field, dataset.cell_diameter))
     return [
         *describe_unnumbered_cells(dataset),
         *describe_empty_fields(dataset, empty),
+        *describe_contradicted_fields(dataset, contradicted),
         *describe_specks(dataset, specks),
     ]
 

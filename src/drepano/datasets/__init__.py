@@ -9,6 +9,8 @@ from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
 from drepano.datasets.check import (
     check_dataset,
     count_specks,
+    describe_contradicted_fields,
+    describe_contradictions,
     describe_empty_fields,
     describe_margins,
     describe_specks,
@@ -34,6 +36,8 @@ __all__ = [
     "check_dataset",
     "compose_field",
     "count_specks",
+    "describe_contradicted_fields",
+    "describe_contradictions",
     "describe_empty_fields",
     "describe_margins",
     "describe_specks",

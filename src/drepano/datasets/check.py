@@ -87,7 +87,7 @@ def check_dataset(
         except DrepanoError as error:
             problems.append(str(error))
         else:
-            problems += _describe_contradictions(source, field)
+            problems += describe_contradictions(source, field)
             specks.append(count_specks(field, dataset.cell_diameter))
             if field.margins is not None:
                 cut[source] = field.margins
@@ -137,8 +137,14 @@ def _describe_patient(patient: str, facts: Sequence[FieldFacts], taxonomy: Taxon
     return told + "".join(f", no {name}" for name in absent)
 
 
-def _describe_contradictions(source: FieldSource, field: Field) -> list[str]:
-    """Between the class map and the instance map, or with what a field can be."""
+def describe_contradictions(source: FieldSource, field: Field) -> list[str]:
+    """Between the class map and the instance map of a field, or with what a field can be.
+
+    Returns
+    -------
+    list of str
+        A line for each, mostly none.
+    """
     if source.category is not None or field.classes is None:
         return []
     lines = []
@@ -221,6 +227,29 @@ def describe_margins(dataset: FieldDataset, uncut: Sequence[tuple[int, int]]) ->
         f"data set {dataset.name}: {len(uncut)} of {len(dataset)} fields have blank margins, {left} px on "
         f'the left and {right} px on the right in the median; cut them off, or have preparation = "paper" '
         "do it"
+    ]
+
+
+def describe_contradicted_fields(dataset: FieldDataset, contradicted: Sequence[str]) -> list[str]:
+    """What is said in an experiment of fields of which `describe_contradictions` says something.
+
+    Parameters
+    ----------
+    dataset : FieldDataset
+    contradicted : sequence of str
+        Ids of those fields.
+
+    Returns
+    -------
+    list of str
+        One line, or none.
+    """
+    if not contradicted:
+        return []
+    return [
+        f"data set {dataset.name}: {len(contradicted)} of {len(dataset)} fields have maps that cannot be "
+        f"right ({some_of(contradicted)}), so that figures of cells mean little; drepano data check says "
+        "what is wrong"
     ]
 
 

@@ -68,7 +68,7 @@ class FolderConfig(BaseModel):
     labels: str | None = None
     instances: str | None = None
     patient: str | None = None
-    cell_diameter: float = Setting(default=45.0, ge=1, le=5000)
+    cell_diameter: float = Setting(default=45.0, ge=1, le=5000, strict=True, allow_inf_nan=False)
     preparation: Literal["none", "paper"] = "none"
     classes: dict[str, str] = {}
 

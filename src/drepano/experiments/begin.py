@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from drepano.datasets import (
     FieldDataset,
     count_specks,
+    describe_contradicted_fields,
+    describe_contradictions,
     describe_empty_fields,
     describe_margins,
     describe_specks,
@@ -102,12 +104,14 @@ class _Survey:
 
 
 def _survey(dataset: FieldDataset, taxonomy: Taxonomy, with_overlaps: bool, progress: Progress) -> _Survey:
-    infos, facts, margins, empty, specks = [], [], [], [], []
+    infos, facts, margins, empty, contradicted, specks = [], [], [], [], [], []
     pictures: dict[str, NDArray[np.float32]] = {}
-    for number, field in enumerate(dataset, start=1):
+    for number, (source, field) in enumerate(zip(dataset.sources, dataset, strict=True), start=1):
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
         facts.append(field_facts(field, dataset.taxonomy))
+        if describe_contradictions(source, field):
+            contradicted.append(field.id)
         specks.append(count_specks(field, dataset.cell_diameter))
         if not counts[1:].any():
             empty.append(field.id)
@@ -122,6 +126,7 @@ def _survey(dataset: FieldDataset, taxonomy: Taxonomy, with_overlaps: bool, prog
     notes = [
         *describe_margins(dataset, [found for found in margins if found is not None]),
         *describe_empty_fields(dataset, empty),
+        *describe_contradicted_fields(dataset, contradicted),
         *describe_specks(dataset, specks),
     ]
     return _Survey(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -44,7 +44,9 @@ class FieldFile:
         return path if self.page is None else f"{path} (page {self.page + 1})"
 
 
-def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list[Failure]]:
+def list_fields(
+    paths: Sequence[Path], out: Path, noted: Callable[[str], None] = lambda _: None
+) -> tuple[list[FieldFile], list[Failure]]:
     """The fields in files and folders; every page of a multi-page file is a field of its own.
 
     Parameters
@@ -53,6 +55,8 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
         Files and folders.
     out : Path
         Folder for the results; what earlier runs wrote there, or into another such folder, is no field.
+    noted : callable
+        Told which links are left out since they lead to files that are there already.
 
     Returns
     -------
@@ -79,9 +83,17 @@ def list_fields(paths: Sequence[Path], out: Path) -> tuple[list[FieldFile], list
         except DrepanoError as error:
             failed(path, error)
     once = {path.resolve(): path for path in reversed(found)}  # of two spellings the first
-    files = [
-        path for path in dict.fromkeys(found) if once[path.resolve()] == path and not _is_result(path, out)
-    ]
+    files, links = [], []
+    for path in dict.fromkeys(found):
+        first = once[path.resolve()]
+        if _is_result(path, out):
+            continue
+        if first == path:
+            files.append(path)
+        elif image_path(first) != image_path(path):
+            links.append(storable(f"{path} leads to {first}"))
+    if links:
+        noted(f"left out, so that cells count once: {some_of(links)}")
     if not files:
         if failures:
             raise DrepanoError(f"{failures[0].reason}; nothing to segment")

@@ -127,7 +127,7 @@ def predict_fields(
     _check_numbers(options.pixel_size, share_precision)
     if options.cell_diameter != "auto":
         segmenter.diameter_or_known(options.cell_diameter)  # refused once, not in every field
-    fields, failures = list_fields(paths, out)
+    fields, failures = list_fields(paths, out, noted)
     samples = grouping(fields)
     check_keys(samples, segmenter.card)
     failures += samples.failures
