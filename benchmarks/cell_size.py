@@ -21,6 +21,7 @@ from drepano.field import Field
 from drepano.io import read_image, write_json
 from drepano.metrics.pixel import dice_per_class
 from drepano.preprocessing import nearest, scale_image
+from drepano.taxonomy import BINARY
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "chula-rbc12"
 BY_HAND = {"chula-55": 42.5, "chula-109": 37.5, "chula-172": 31.5, "chula-714": 36.0}
@@ -106,8 +107,7 @@ def middle(field: Field) -> Field:
 
 
 def dice(field, classes) -> float:
-    both = ((one > 0).astype(np.uint8) for one in (field.classes, classes))
-    return float(dice_per_class(*both, 2)[1])
+    return float(dice_per_class(field.class_map(BINARY), (classes > 0).astype(np.uint8), 2)[1])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from drepano.datasets import open_dataset
 from drepano.io import write_json
 from drepano.metrics.detection import Detection, match_cells, mean_count_error
 from drepano.metrics.pixel import dice_per_class
+from drepano.taxonomy import BINARY
 
 NECKS = (0.0, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 
@@ -38,7 +39,7 @@ def measure(run: Path, datasets) -> dict[str, dict[str, Any]]:
             for field in dataset.with_ids(split["validation"])
         ]
         dice = [
-            dice_per_class((field.classes > 0).astype(np.uint8), segmentation.classes, 2)[1]
+            dice_per_class(field.class_map(BINARY), segmentation.classes, 2)[1]
             for field, segmentation in fields
         ]
         figures[name] = {
@@ -50,16 +51,17 @@ def measure(run: Path, datasets) -> dict[str, dict[str, Any]]:
 
 
 def count(fields, neck: float) -> dict[str, float]:
-    found, counts, true_counts = Detection(), [], []
-    for field, segmentation in fields:
-        cells = find_cells(replace(segmentation, neck=neck))
-        found += match_cells(field.instances, cells)
-        counts.append(int(cells.max(initial=0)))
-        true_counts.append(len(np.unique(field.instances)) - 1)
+    matches = [
+        match_cells(field.instances, find_cells(replace(segmentation, neck=neck)))
+        for field, segmentation in fields
+    ]
+    found = sum(matches, Detection())
     return {
         "f1": round(found.f1, 4),
         "panoptic_quality": round(found.panoptic_quality, 4),
-        "mean_count_error": round(mean_count_error(counts, true_counts), 4),
+        "mean_count_error": round(
+            mean_count_error([one.predicted_cells for one in matches], [one.true_cells for one in matches]), 4
+        ),
     }
 
 

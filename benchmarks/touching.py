@@ -41,8 +41,8 @@ def main(out: Path, places: list[str]) -> None:
                 "f1": round(sum(fields["match"], Detection()).f1, 4),
                 "mean_count_error": round(
                     mean_count_error(
-                        [one.matched + one.false for one in fields["match"]],
-                        [one.matched + one.missed for one in fields["match"]],
+                        [one.predicted_cells for one in fields["match"]],
+                        [one.true_cells for one in fields["match"]],
                     ),
                     4,
                 ),

@@ -118,6 +118,15 @@ class TestPlaces:
         row = sickled(compare_groups(table, ["patient", "time"], SCD))
         assert (row["over"], row["more_than_chance"]) == ("fields", False)
 
+    def test_rows_of_the_same_number_are_no_place(self):
+        """As two tables have that were read apart and put together."""
+        table = self.course([(1, 50), (2, 20), (3, 10)], [(4, 60), (5, 32), (6, 24)]).drop(columns="place")
+        repeated = table.set_axis([0, 1, 2, 0, 1, 2])
+        pd.testing.assert_frame_equal(
+            compare_groups(repeated, ["patient", "time"], SCD),
+            compare_groups(table, ["patient", "time"], SCD),
+        )
+
     def test_places_seen_once_are_left_out_where_half_are_seen_twice(self):
         table = self.course([(1, 50), (2, 20), (3, 30), (4, 90)], [(1, 60), (2, 32), (3, 41), (5, 0)])
         row = sickled(compare_groups(table, ["patient", "time"], SCD))

@@ -135,6 +135,11 @@ def test_an_image_of_another_size_is_refused():
         measure(rectangle(10, 20, 30, 60), image=np.zeros((5, 5), np.uint8))
 
 
+def test_a_map_of_cells_of_another_size_is_refused():
+    with pytest.raises(DrepanoError, match="give the cells of this segmentation"):
+        measure_cells(segmentation(np.zeros(SIZE, int)), np.ones((5, 5), np.int32))
+
+
 def test_cells_next_to_each_other_touch_even_by_a_corner():
     instances = rectangle(10, 10, 20, 20) * 1 + rectangle(20, 20, 30, 30) * 2 + rectangle(10, 22, 19, 30) * 3
     table = measure_cells(segmentation((instances > 0) * 1), instances.astype(np.int32))
@@ -231,6 +236,7 @@ def test_without_instances_they_are_found():
 def test_the_smallest_cell_can_be_measured():
     row = measure(rectangle(10, 10, 11, 11))
     assert row["area_px"] == 1
+    assert row["aspect_ratio"] == 1
     assert 0 <= row["circularity"] <= 1
     known = {name for name in row if not name.endswith(("_um", "_um2", "_contrast"))}
     assert np.isfinite([row[name] for name in known if not isinstance(row[name], str)]).all()

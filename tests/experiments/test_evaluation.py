@@ -114,6 +114,10 @@ class TestFields:
         )
         assert evaluate_fields(StandIn(read_off), dataset(full))["true_cells"].tolist() == [2]
 
+    def test_no_field_is_refused(self):
+        with pytest.raises(DrepanoError, match="nothing to measure on"):
+            evaluate_fields(StandIn(read_off), dataset())
+
     def test_progress_is_told_after_every_field(self):
         steps = []
         evaluate_fields(
@@ -186,6 +190,10 @@ class TestCrops:
         assert table["true"].tolist() == ["El+Sk", "Dic+Ovl", "Grl"]
         assert table["predicted"].tolist() == ["El+Sk"] * 3
         assert table["probability"].tolist() == [1.0] * 3
+
+    def test_no_crop_is_refused(self):
+        with pytest.raises(DrepanoError, match="nothing to measure on"):
+            evaluate_crops(known_scale(dark_as(2)), dataset())
 
     def test_a_crop_in_which_no_cell_is_found_is_wrong(self, crops):
         table = evaluate_crops(known_scale(StandIn(lambda image: np.zeros(image.shape[:2]))), crops)

@@ -53,13 +53,21 @@ class TestAtRandom:
     def test_too_few_fields_give_fewer_folds_and_a_note(self):
         result = folds(3)
         assert len(result.splits) == 3
-        assert result.notes[1:] == ("3 folds instead of 5: there are not more fields.",)
+        assert result.notes[:1] == ("3 folds instead of 5: there are not more fields.",)
 
     def test_a_note_says_that_patients_are_on_both_sides(self):
         assert "a patient's cells are on both sides" in folds(10, patients=2).notes[0]
 
     def test_a_note_says_that_patients_may_be_on_both_sides_where_none_is_known(self):
         assert "a patient's cells, even the same place, may be on both sides" in folds(10).notes[0]
+
+    def test_where_every_field_has_a_patient_of_its_own_none_is_on_both_sides(self):
+        assert not any("both sides" in note for note in folds(6, patients=6).notes)
+
+    def test_a_patient_who_is_not_known_may_be_on_both_sides(self):
+        infos = [*fields(3, patients=3), FieldInfo("unknown", None, (1, 1))]
+        notes = cross_validation(infos, 2, "field", ("background", "cell"), 0).notes
+        assert "may be on both sides" in notes[0]
 
     @pytest.mark.parametrize(("count", "wanted"), [(1, 5), (0, 2), (10, 1)])
     def test_what_cannot_be_split_is_refused(self, count, wanted):
@@ -143,7 +151,7 @@ class TestLearningCurve:
     def test_sizes_that_are_too_large_are_left_out_and_noted(self):
         result = learning_curve(fields(50), [10, 250], 30, "field", CLASSES, 0)
         assert [split.name for split in result.splits] == ["fields-10"]
-        assert result.notes[1:] == ("Sizes 250 left out: only 20 fields are there to train on.",)
+        assert result.notes[:1] == ("Sizes 250 left out: only 20 fields are there to train on.",)
 
     @pytest.mark.parametrize("group", ["field", "patient"])
     def test_without_fields_it_is_refused(self, group):

@@ -140,6 +140,13 @@ def test_of_one_patient_only_fields_are_compared():
     assert result.more_than_chance
 
 
+def test_a_field_of_nobody_without_a_figure_makes_no_second_patient():
+    base = np.random.default_rng(0).uniform(0.5, 1, 30)
+    patients = {**dict.fromkeys(NOBODY, "A"), "unlabelled": None}
+    result = paired_difference(figures(base + 0.1), figures(base), patients, FOLDS)
+    assert (result.unit, result.more_than_chance) == ("fields", True)
+
+
 def test_a_figure_that_one_patient_of_two_has_tells_no_interval():
     patients = {f"f{i}": "A" if i < 50 else "B" for i in range(100)}
     there = np.where(np.arange(100) < 50, 0.9, np.nan)

@@ -71,6 +71,7 @@ def compare_groups(
         between the groups, so do false calls, and make a difference or hide one.
     """
     names = taxonomy.cell_classes
+    fields = fields.reset_index(drop=True)
     correction = None if confusion is None else Correction(confusion)
     rows = [
         *_over_patients(fields, keys, names, correction),

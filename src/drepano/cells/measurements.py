@@ -62,10 +62,15 @@ def measure_cells(
     Raises
     ------
     DrepanoError
-        If the image has another size, or is none.
+        If the map of cells or the image has another size than the segmentation, or the image is no image.
     """
     if instances is None:
         instances = find_cells(segmentation)
+    if instances.shape != segmentation.classes.shape:
+        raise DrepanoError(
+            f"the map of cells has {instances.shape} px and the segmentation {segmentation.classes.shape}; "
+            "give the cells of this segmentation"
+        )
     colours = None if image is None else to_rgb8(image)
     if colours is not None and colours.shape[:2] != instances.shape:
         raise DrepanoError(
@@ -90,7 +95,7 @@ def measure_cells(
     table["area_um2"] = table["area_px"] * scale**2
     for axis in ("major_axis", "minor_axis"):
         table[f"{axis}_um"] = table[f"{axis}_px"] * scale
-    table["aspect_ratio"] = table["major_axis_px"] / np.maximum(table["minor_axis_px"], 1)
+    table["aspect_ratio"] = np.maximum(1, table["major_axis_px"] / np.maximum(table["minor_axis_px"], 1))
     perimeter = np.maximum(table["perimeter_px"], 1e-9)
     table["circularity"] = np.minimum(1.0, 4 * np.pi * table["area_px"] / perimeter**2)
     places = table[["bbox_top_px", "bbox_bottom_px", "bbox_left_px", "bbox_right_px"]].to_numpy()

@@ -51,8 +51,9 @@ def evaluate_fields(
     Raises
     ------
     DrepanoError
-        If the data set's classes are not the network's.
+        If there is no field, one has no class map, or the data set's classes are not the network's.
     """
+    _check_not_empty(dataset)
     taxonomy = segmenter.card.class_taxonomy
     binary = len(taxonomy) == 2
     if not binary and taxonomy.classes != dataset.taxonomy.classes:
@@ -68,12 +69,10 @@ def evaluate_fields(
         row: dict[str, Any] = {"field": field.id, "patient": field.patient}
         row |= {f"dice {name}": value for name, value in zip(taxonomy.classes, dice, strict=True)}
         cells = find_cells(result)
-        row["cells"] = int(cells.max())
-        numbers = None if field.instances is None else np.unique(field.instances)
-        row["true_cells"] = None if numbers is None else int(np.count_nonzero(numbers))
-        row["matched_cells"] = (
-            None if field.instances is None else match_cells(field.instances, cells).matched
-        )
+        row |= {"cells": int(cells.max()), "true_cells": None, "matched_cells": None}
+        if field.instances is not None:
+            match = match_cells(field.instances, cells)
+            row |= {"true_cells": match.true_cells, "matched_cells": match.matched}
         rows.append(row)
         advance()
     return pd.DataFrame(rows)
@@ -107,8 +106,9 @@ def evaluate_crops(
     Raises
     ------
     DrepanoError
-        If the network's classes are not the paper's.
+        If there is no crop, or the network's classes are not the paper's.
     """
+    _check_not_empty(dataset)
     rows = []
     for source in dataset.sources:
         crop = read_crop(source)
@@ -132,6 +132,11 @@ def evaluate_crops(
         )
         advance()
     return pd.DataFrame(rows)
+
+
+def _check_not_empty(dataset: FieldDataset) -> None:
+    if len(dataset) == 0:
+        raise DrepanoError(f"data set {dataset.name}: has nothing to measure on; give one with images")
 
 
 def on_canvas(crop: CellCrop) -> NDArray[np.uint8]:

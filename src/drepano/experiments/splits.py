@@ -93,18 +93,15 @@ def cross_validation(
     Raises
     ------
     DrepanoError
-        If there are fewer than two fields, fewer than two folds, or fields without a patient to hold out.
+        If there are fewer than two fields, fewer than two folds, or fields without a patient to hold out, or
+        the group is unknown.
     """
     _check_count(fields, "cross-validation")
     if folds < 2:
         raise DrepanoError(f"folds={folds}: cross-validation needs at least 2")
     rng = np.random.default_rng(seed)
     group, notes = _group_that_fits(fields, group)
-    if group == "patient":
-        tests = _by_patient(fields, folds, rng)
-    else:
-        tests = _at_random(fields, folds, rng)
-        notes += _patients_on_both_sides(fields)
+    tests = (_by_patient if group == "patient" else _at_random)(fields, folds, rng)
     if len(tests) < folds:
         notes.append(f"{len(tests)} folds instead of {folds}: there are not more {group}s.")
     splits = []
@@ -112,6 +109,8 @@ def cross_validation(
         inside = set(test)
         training = tuple(field.id for field in fields if field.id not in inside)
         splits.append(Split(f"fold-{number}", training, tuple(test)))
+    if group == "field":
+        notes += _patients_on_both_sides(fields, splits)
     notes += [*_nothing_to_watch(splits), *_missing_classes(fields, splits, classes)]
     return Splits(tuple(splits), group, tuple(notes))
 
@@ -142,8 +141,8 @@ def learning_curve(
     Raises
     ------
     DrepanoError
-        If there are fewer than two fields, no size is left, a number is not positive, or there are fields
-        without a patient to hold out.
+        If there are fewer than two fields, no size is left, a number is not positive, there are fields
+        without a patient to hold out, or the group is unknown.
     """
     if test < 1 or not sizes or min(sizes) < 1:
         raise DrepanoError(
@@ -161,7 +160,6 @@ def learning_curve(
     else:
         order = _shuffled([field.id for field in fields], rng)
         prefixes, tests, rests = [""], [order[:test]], [order[test:]]
-        notes += _patients_on_both_sides(fields)
     most = min(map(len, rests))
     fitting = sorted({size for size in sizes if size <= most})
     if not fitting:
@@ -179,6 +177,8 @@ def learning_curve(
         for prefix, tested, rest in zip(prefixes, tests, rests, strict=True)
         for size in fitting
     )
+    if group == "field":
+        notes += _patients_on_both_sides(fields, splits)
     notes += [*_nothing_to_watch(splits), *_missing_classes(fields, splits, classes)]
     return Splits(splits, group, tuple(notes))
 
@@ -241,16 +241,22 @@ def _group_that_fits(fields: Sequence[FieldInfo], group: str) -> tuple[str, list
     return group, []
 
 
-def _patients_on_both_sides(fields: Sequence[FieldInfo]) -> list[str]:
-    if all(field.patient is None for field in fields):
+def _patients_on_both_sides(fields: Sequence[FieldInfo], splits: Sequence[Split]) -> list[str]:
+    patients = {field.id: field.patient for field in fields}
+    sides = [
+        [{patients[field] for field in side} for side in (split.training, split.test)] for split in splits
+    ]
+    if any((training & test) - {None} for training, test in sides):
+        return [
+            "Split at random over fields: a patient's cells are on both sides, and this says nothing about "
+            "new patients."
+        ]
+    if None in patients.values():
         return [
             "Split at random over fields whose patients are not known: a patient's cells, even the same "
             "place, may be on both sides, and this says nothing about new patients."
         ]
-    return [
-        "Split at random over fields: a patient's cells are on both sides, and this says nothing about new "
-        "patients."
-    ]
+    return []
 
 
 def _at_random(fields: Sequence[FieldInfo], folds: int, rng: np.random.Generator) -> list[list[str]]:

@@ -90,7 +90,8 @@ def paired_difference(
     ]
     if not both:
         raise ValueError("the two methods have no field in common on which the figure is defined")
-    by_patient = len(set(patients.values())) > 1 and all(patients.get(field) is not None for field in both)
+    whose = {patients.get(field) for field in both}
+    by_patient = None not in whose and len({*patients.values()} - {None}) > 1
     units, unit_of = np.unique(
         [str(patients[field]) if by_patient else field for field in both], return_inverse=True
     )

@@ -38,15 +38,25 @@ class Detection:
         )
 
     @property
+    def true_cells(self) -> int:
+        """How many there are."""
+        return self.matched + self.missed
+
+    @property
+    def predicted_cells(self) -> int:
+        """How many were found, rightly or not."""
+        return self.matched + self.false
+
+    @property
     def f1(self) -> float:
         """2 matched / (true + predicted cells); NaN where there are no cells at all."""
-        cells = 2 * self.matched + self.missed + self.false
+        cells = self.true_cells + self.predicted_cells
         return 2 * self.matched / cells if cells else float("nan")
 
     @property
     def panoptic_quality(self) -> float:
         """F1 times the mean overlap of the matches (Kirillov et al. 2019); NaN where there are no cells."""
-        cells = 2 * self.matched + self.missed + self.false
+        cells = self.true_cells + self.predicted_cells
         return 2 * self.overlap / cells if cells else float("nan")
 
 

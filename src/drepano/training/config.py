@@ -39,9 +39,9 @@ class TrainingConfig(BaseModel):
     cell_diameter : float
         Diameter in px to which the fields' cells are scaled.
     validation_share : float
-        Share of the fields held out to watch the run, drawn at random over fields; at least one, or with 0
-        none. A patient may be on both sides. Never used to choose anything: the network of the last step is
-        kept.
+        Share of the fields held out to watch the run, drawn at random over fields; at least one of two or
+        more, or with 0 none. A patient may be on both sides. Never used to choose anything: the network of
+        the last step is kept.
     validate_every : int
         Steps between validations and between checkpoints.
     seed : int
