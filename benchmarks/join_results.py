@@ -4,8 +4,8 @@ RESULTS is a folder of ``benchmarks/results/``, of which no whole run is left; R
 with the same plan, with jobs that RESULTS lacks. What RESULTS has of every field and crop, and its means, are
 joined with those of the jobs, so that it shows what one run of all of them would: figures of fields to five
 digits, as ``fields.csv`` has them, all else exactly, but for the time of a fit of a method whose seeds are
-joined, which is left out. If RUN has only ``plan.json`` and ``fields/``, RESULTS is written anew with
-everything that this version reports.
+joined, which is left out. Notes on the splits are RUN's, in today's words. If RUN has only ``plan.json`` and
+``fields/``, RESULTS is written anew with everything that this version reports.
 """
 
 import json
@@ -23,7 +23,7 @@ from drepano.changes import first_change
 from drepano.errors import DrepanoError
 from drepano.experiments import summary
 from drepano.experiments.differences import method_differences
-from drepano.experiments.plan import FIELDS, Job, Plan, finished_jobs, read_plan
+from drepano.experiments.plan import FIELDS, Job, Plan, finished_jobs, read_plan, write_plan
 from drepano.experiments.results import (
     AUC,
     DETECTION,
@@ -35,6 +35,7 @@ from drepano.experiments.results import (
     PIECES,
     Result,
     read_results,
+    results_by_method,
 )
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import without_nan, write_bytes, write_text
@@ -47,20 +48,24 @@ Summary = dict[str, Any]
 
 
 def main(folder: Path, run: Path) -> None:
-    plan = read_plan(folder)
-    check_plans(plan, read_plan(run), folder, run)
+    plan, other = read_plan(folder), read_plan(run)
+    check_plans(plan, other, folder, run)
+    plan = replace(plan, notes=other.notes)
     there, here = stored_results(folder, plan), read_results(run, finished_jobs(run))
     check_jobs(there, here, plan, run)
     stored = _with_nan(json.loads((folder / report.SUMMARY).read_text()))
-    methods = stored["methods"]
+    methods, of_methods = stored["methods"], results_by_method([*there, *here])
     for name, method in summary.summarise_methods(here, plan.classes).items():
         if name in methods:
             check_settings(name, methods[name], method, run)
-            own = [result for result in [*there, *here] if result["job"]["method"] == name]
-            method = joined(methods[name], method, own, plan.classes)
+            method = joined(methods[name], method, of_methods[name], plan.classes)
         methods[name] = method
-    methods = {name: methods[name] for name in METHODS if name in methods}
-    results = sorted([*there, *here], key=lambda result: list(methods).index(result["job"]["method"]))
+    methods = {
+        name: {**summary.summarise_fields_and_crops(of_methods[name], plan.classes), **methods[name]}
+        for name in METHODS
+        if name in methods
+    }
+    results = [result for name in methods for result in of_methods[name]]
     jobs = [
         Job(name, split.name, seed)
         for name, method in methods.items()
@@ -125,7 +130,8 @@ def stored_results(folder: Path, plan: Plan) -> list[Result]:
     results = []
     for (method, split, seed), rows in fields.groupby(["method", "split", "seed"], sort=False):
         job = {"method": method, "split": split, "seed": int(seed)}
-        later = measured_later(fields[fields["method"] == method], plan.classes)
+        of_seed = fields[(fields["method"] == method) & (fields["seed"] == seed)]
+        later = measured_later(of_seed, plan.classes)
         result: Result = {
             "job": job,
             "fields": [_field(row, plan.classes, later) for _, row in rows.iterrows()],
@@ -145,9 +151,9 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def measured_later(rows: pd.DataFrame, classes: tuple[str, ...]) -> set[str]:
-    """Of a method what it has of `FOUND_CELLS` and `AUC`, which earlier versions did not measure.
+    """Of a method's seed what it has of `FOUND_CELLS` and `AUC`, which earlier versions did not measure.
 
-    A field without cells has no area, so all of a method's are looked at.
+    A field without cells has no area, so all of a seed's are looked at.
     """
     columns = {FOUND_CELLS: [f"{FOUND}{name}" for name in OF_FOUND_CELLS], AUC: [f"{AUC} {classes[0]}"]}
     return {
@@ -240,6 +246,7 @@ def _joined_sd(sides: list[Summary], seeds: list[int]) -> float:
 
 
 def write(folder: Path, plan: Plan, of_all: Summary, results: list[Result]) -> None:
+    write_plan(folder, plan)
     report.write_data(folder, plan, of_all, results)
     write_text(folder / report.TABLES, comparison_markdown(of_all))
     for name, (_, png) in report.comparison_figures(of_all).items():

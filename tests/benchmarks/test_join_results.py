@@ -130,11 +130,13 @@ def test_results_that_do_not_tell_of_what_is_measured_now_are_joined_without_it(
     areas_of_cells = [f"auc {name}" for name in read_plan(kept).classes[1:]]
     table.drop(columns=[*unknown, *areas_of_cells]).to_csv(kept / "fields.csv", index=False)
     summary = json.loads((kept / "summary.json").read_text())
-    del summary["methods"]["pixel-forest"]["found_cell_errors"]
+    for name in ("found_cell_errors", "seeds_of_found_cells"):
+        del summary["methods"]["pixel-forest"][name]
     (kept / "summary.json").write_text(json.dumps(summary))
     join_results.main(kept, whole_and_parts[2])
     methods = json.loads((kept / "summary.json").read_text())["methods"]
-    assert [name for name in methods if "found_cell_errors" in methods[name]] == ["dunet"]
+    known = {name: methods[name].get("seeds_of_found_cells") for name in methods}
+    assert known == {"dunet": [0], "unet": [2], "pixel-forest": None}
     joined = pd.read_csv(kept / "fields.csv")
     assert joined.loc[joined["method"] == "dunet", unknown].notna().all().all()
     assert joined.loc[joined["method"] == "pixel-forest", unknown].isna().all().all()

@@ -100,12 +100,13 @@ def test_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_classes_else(p
     assert (together["first"], together["mean"]) == ("unet", 3)
 
 
-def test_errors_of_found_cells_are_counted_where_all_results_have_them(plan, results, of):
+def test_errors_of_found_cells_are_those_of_seeds_whose_results_all_have_them(plan, results, of):
     for one in of(results, "unet", "dunet")[1:]:
         for row in one["fields"]:
             row["found_cell_errors"] = {**row["cell_errors"], "joined": 6}
     methods = summarise_methods(of(results, "unet", "dunet"), plan.classes)
-    assert "found_cell_errors" not in methods["unet"], "the first result has none"
+    assert methods["unet"]["seeds_of_found_cells"] == [1], "the first result of seed 0 has none"
+    assert methods["dunet"]["seeds_of_found_cells"] == methods["dunet"]["seeds"]
     found = methods["dunet"]["found_cell_errors"]
     assert found["joined"]["per_100_cells"]["mean"] == pytest.approx(30)
     assert found["together"]["per_100_cells"]["mean"] == pytest.approx(100 * (6 + 0 + 2) / 20)

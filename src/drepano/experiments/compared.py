@@ -12,6 +12,7 @@ from drepano.experiments.results import (
     FOUND,
     FOUND_CELLS,
     OF_FOUND_CELLS,
+    PER_CLASS,
     PIECES,
     TOGETHER,
     number,
@@ -23,7 +24,7 @@ OF_CLASS = "dice of "
 """Begins the name of the Dice of a single class: "dice of Grl"."""
 CROPS, RECALL = "crops", "mean recall"
 """On single crops: the share that is given the right class, and the mean over classes of each one's share."""
-_LARGER_IS_BETTER = ("dice", AUC, *DETECTION, CROPS, RECALL)
+_LARGER_IS_BETTER = ("dice", "jaccard", "surface_dice", AUC, *DETECTION, CROPS, RECALL)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def field_figures(classes: Sequence[str]) -> dict[str, FieldFigure]:
     binary = len(classes) == 2
     places = range(int(binary), len(classes))
     errors = ("joined", "artefacts", *dict.fromkeys(("incomplete", third_error(classes))), TOGETHER, "missed")
-    figures = {name: _of_classes(name, places) for name in ("dice", "hausdorff", "hausdorff95", AUC)}
+    figures = {name: _of_classes(name, places) for name in (*PER_CLASS, AUC)}
     figures |= {error: _errors(error, classes, PIECES) for error in errors}
     for error in (*OF_FOUND_CELLS, TOGETHER):
         figures[f"{FOUND}{error}"] = _errors(error, classes, FOUND_CELLS)

@@ -16,8 +16,8 @@ from drepano.experiments.compared import CROPS, RECALL, field_figures, larger_is
 from drepano.experiments.plan import Plan
 from drepano.experiments.results import (
     Result,
-    all_fields_have,
     crops_table,
+    having,
     results_by_method,
 )
 from drepano.experiments.splits import training_size
@@ -42,9 +42,9 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
     by_method = results_by_method(results)
     differences = []
     for name, figure in field_figures(plan.classes).items():
-        having = [method for method in by_method if all_fields_have(figure.needs, by_method[method])]
-        for first, second in combinations(having, 2):
-            sides = by_method[first], by_method[second]
+        known = {method: having(figure.needs, of_method) for method, of_method in by_method.items()}
+        for first, second in combinations([method for method in known if known[method]], 2):
+            sides = known[first], known[second]
             differences += _difference((first, second), sides, name, figure.read, plan)
     for name in (CROPS, RECALL):
         for first, second in combinations(by_method, 2):

@@ -188,7 +188,7 @@ def keep_plan(experiment: Path, plan: Plan) -> None:
     prepare_folder(experiment)
     path = experiment / PLAN
     if not path.is_file():
-        write_text(path, json.dumps(asdict(plan), indent=1))
+        write_plan(experiment, plan)
         return
     change = first_change(_without_notes(read_plan(experiment)), _without_notes(plan))
     if change is not None:
@@ -198,6 +198,11 @@ def keep_plan(experiment: Path, plan: Plan) -> None:
             f"{experiment}: was begun with other settings or data ({change}); repeat those of its {PLAN}, or "
             "name another folder"
         )
+
+
+def write_plan(experiment: Path, plan: Plan) -> None:
+    """Write ``plan.json``, over one that is there."""
+    write_text(experiment / PLAN, json.dumps(asdict(plan), indent=1))
 
 
 def _without_notes(plan: Plan) -> dict[str, Any]:

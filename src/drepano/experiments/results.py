@@ -157,9 +157,13 @@ def crops_table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame({**result["job"], **crop} for result in results for crop in result.get("crops", ()))
 
 
-def all_fields_have(name: str, results: Sequence[Result]) -> bool:
-    """Whether no field's result lacks a part, as those of earlier versions may: `FOUND_CELLS`, `AUC`."""
-    return all(name in field for result in results for field in result["fields"])
+def having(part: str, results: Sequence[Result]) -> list[Result]:
+    """Of one method's results those of the seeds that have a part in all their fields, which results of
+    earlier versions lack: `FOUND_CELLS`, `AUC`."""
+    lacking = {
+        result["job"]["seed"] for result in results if any(part not in field for field in result["fields"])
+    }
+    return [result for result in results if result["job"]["seed"] not in lacking]
 
 
 def third_error(classes: Sequence[str]) -> str:

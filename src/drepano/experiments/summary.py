@@ -18,8 +18,8 @@ from drepano.experiments.results import (
     PIECES,
     TOGETHER,
     Result,
-    all_fields_have,
     crops_table,
+    having,
     number,
     number_of_errors,
     provenance,
@@ -29,6 +29,8 @@ from drepano.experiments.splits import training_size
 from drepano.metrics import mean_count_error
 
 AVERAGE = "average"
+SEEDS_OF_FOUND_CELLS = "seeds_of_found_cells"
+"""Whose errors are known, which those of versions before 0.7 are not."""
 
 
 def summarise_methods(results: Sequence[Result], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -96,16 +98,17 @@ def summarise_fields_and_crops(results: Sequence[Result], classes: Sequence[str]
     Returns
     -------
     dict
-        ``overlap``, ``cell_errors``, ``count_error`` and, where all results have them, ``found_cell_errors``
-        and ``crops``.
+        ``overlap``, ``cell_errors``, ``count_error``; of the seeds that have them ``found_cell_errors`` and
+        ``seeds_of_found_cells``; where all have them ``crops``.
     """
     summary: dict[str, Any] = {
         "overlap": {figure: _overlap(results, figure, classes) for figure in PER_CLASS},
         PIECES: summarise_cell_errors(results, classes),
         "count_error": _over_folds(results, _mean_count_error),
     }
-    if all_fields_have(FOUND_CELLS, results):
-        summary[FOUND_CELLS] = summarise_cell_errors(results, classes, FOUND_CELLS)
+    if known := having(FOUND_CELLS, results):
+        summary[FOUND_CELLS] = summarise_cell_errors(known, classes, FOUND_CELLS)
+        summary[SEEDS_OF_FOUND_CELLS] = sorted({result["job"]["seed"] for result in known})
     if all("crops" in result for result in results):
         summary["crops"] = _crops(results)
     return summary

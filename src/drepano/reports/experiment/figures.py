@@ -24,7 +24,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 """Okabe and Ito's, which colour-blind readers can tell apart; line styles tell more than eight apart."""
 _STYLES = ("-", "--", ":", "-.")
 _INCHES, _DOTS = 4.2, 150
-_DRAWN_PAIRS = ("dice", TOGETHER, f"{FOUND}{TOGETHER}", "hausdorff", "hausdorff95", CROPS, RECALL)
+_DISTANCES = ("hausdorff", "hausdorff95", "surface_dice")
+_DRAWN_PAIRS = ("dice", TOGETHER, f"{FOUND}{TOGETHER}", *_DISTANCES, CROPS, RECALL)
 _OF_VERDICT = {BETTER: "#0072B2", WORSE: "#D55E00", NOT_TOLD_APART: "#777777", NO_INTERVAL: "#bbbbbb"}
 _SPAN_OF_PAIRS = 3.0
 """How far a panel of pairs reaches, in medians of how far its intervals do."""

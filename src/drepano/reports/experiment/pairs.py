@@ -20,6 +20,8 @@ _FIGURES = {
     RECALL: ("mean recall of crops", 4),
     "hausdorff": ("Hausdorff, px", 2),
     "hausdorff95": ("HD95, px", 2),
+    "surface_dice": ("surface Dice at 2 px", 4),
+    "jaccard": ("Jaccard", 4),
     AUC: ("AUC of a field", 4),
     "joined": ("errors I a field", 2),
     "artefacts": ("errors II a field", 2),
@@ -41,7 +43,8 @@ _OF_CROPS = (CROPS, RECALL)
 _INTERVALS = (
     "An interval reaches as far as the farthest of a bootstrap over {units} and seeds and of Student's over "
     "{units}, over folds and over seeds, where there are several. With two {units} or folds hardly any "
-    "difference can be told from chance; where both methods have one seed an interval is too narrow."
+    "difference can be told from chance. Where both methods have one seed an interval is too narrow; where "
+    "one of them has, how far its seeds would lie apart is taken from the other's."
 )
 
 
@@ -98,7 +101,7 @@ def pairs_of_sizes(differences: Sequence[dict[str, Any]]) -> str:
 def _of_classes(differences: Sequence[dict[str, Any]]) -> str:
     """The figures that have a value a class; results of earlier versions have no areas."""
     has_areas = any(one["figure"] == AUC for one in differences)
-    return "Dice, distances and AUC" if has_areas else "Dice and distances"
+    return "Dice, Jaccard, surface Dice, " + ("distances and AUC" if has_areas else "distances")
 
 
 def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:

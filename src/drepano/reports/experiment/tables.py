@@ -9,6 +9,7 @@ from typing import Any
 from drepano.experiments.paper import BINARY_OVERLAP, CELL_ERRORS, MULTI_CLASS_OVERLAP
 from drepano.experiments.results import FOUND_CELLS, OF_FOUND_CELLS, TOGETHER, third_error
 from drepano.experiments.splits import fold_of
+from drepano.experiments.summary import SEEDS_OF_FOUND_CELLS
 from drepano.methods import METHODS
 from drepano.reports.experiment.pairs import pairs_of_methods, pairs_of_sizes
 from drepano.reports.markdown import markdown_table
@@ -222,6 +223,7 @@ def _averages(methods: dict[str, Any]) -> str:
 def _cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None, classes: Sequence[str]) -> str:
     """The paper's errors III are incomplete cells in binary (Table II), cells of two classes in Table IV."""
     binary = len(classes) == 2
+    papers = CELL_ERRORS if binary or tuple(classes) == SCD.classes else {}
     labels = {error: label for error, label in _ERRORS.items() if not binary or error != "misclassified"}
     head = ["method", *(f"{label} a fold" for label in labels.values())]
     head += [f"{label} per 100 cells" for label in labels.values()]
@@ -233,9 +235,9 @@ def _cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None, classes:
 
     for name, method in methods.items():
         add(METHODS[name], method["cell_errors"])
-        if name in CELL_ERRORS:
+        if name in papers:
             kinds = ("joined", "artefacts", third_error(classes))
-            paper = dict(zip(kinds, CELL_ERRORS[name], strict=True))
+            paper = dict(zip(kinds, papers[name], strict=True))
             paper[TOGETHER] = (sum(mean for mean, _ in paper.values()), nan)
             per_fold = [_plus_minus(*paper[error], 1) if error in paper else "" for error in labels]
             rows.append(["- the paper's, by hand", *per_fold, *[""] * len(labels)])
@@ -248,7 +250,7 @@ def _cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None, classes:
         f"{'' if binary else _TWO_CLASSES} I + II + III has "
         f"{third} for III, as the paper's Table {table} does, and no missed ones: a method that finds little "
         "makes few of them, so it is to be read beside the others."
-        f"{_TRUTH if truth else ''}" + (f" {_PAPERS_ROWS}" if set(methods) & set(CELL_ERRORS) else "")
+        f"{_TRUTH if truth else ''}" + (f" {_PAPERS_ROWS}" if {*methods} & {*papers} else "")
     )
 
 
@@ -271,10 +273,22 @@ def _found_cell_errors(methods: dict[str, Any], truth: dict[str, Any] | None) ->
     ]
     head = ["method", *(f"{label} a fold" for label in labels.values())]
     head += [f"{label} per 100 cells" for label in labels.values()]
-    missing = [name for name, errors in counted.items() if not errors]
-    return f"## Errors of the cells that are counted\n\n{markdown_table(head, rows)}\n\n{_FOUND}" + (
-        f" Not known of {', '.join(missing)}, measured by an older version." if missing else ""
+    return (
+        f"## Errors of the cells that are counted\n\n{markdown_table(head, rows)}\n\n{_FOUND}"
+        f"{_measured_without_found_cells(methods)}"
     )
+
+
+def _measured_without_found_cells(methods: dict[str, Any]) -> str:
+    """Which methods and seeds, a sentence; none where there are none."""
+    missing = []
+    for name, method in methods.items():
+        unknown = sorted({*method["seeds"]} - {*method.get(SEEDS_OF_FOUND_CELLS, [])})
+        if unknown == method["seeds"]:
+            missing.append(METHODS[name])
+        elif unknown:
+            missing.append(f"{METHODS[name]}, seed{'s' * (len(unknown) > 1)} {', '.join(map(str, unknown))}")
+    return f" Not known of {'; '.join(missing)}: measured by an older version." if missing else ""
 
 
 def _detection(methods: dict[str, Any]) -> str:
@@ -338,6 +352,7 @@ def _cost(methods: dict[str, Any], validation: dict[str, list[dict[str, list[flo
     ]
     head = ["method", "jobs", "seeds", "median time of a fit, s", "last change of the validation loss"]
     text = (
+        "The time is none where it is not known: of fits that were interrupted, of seeds that were joined. "
         "The last change of the validation loss is from the last look but one at the inner validation fields "
         "to the last, mean over trainings. Far below 0, more steps would have helped; near 0 they may still "
         "where the learning rate ends there (schedule one-cycle). Where there was one look only it is empty: "
