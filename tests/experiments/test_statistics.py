@@ -107,6 +107,19 @@ class TestNothingIsClaimedWithoutADifference:
 
         assert self.claimed(method, method, NOBODY, FOLDS) <= 10
 
+    def test_the_luck_of_a_single_seed_is_taken_to_be_that_of_the_others_seeds(self):
+        """So chance is claimed too often where it is larger, and nothing can show that it is."""
+
+        def method(count, spread):
+            def make(rng):
+                shared = rng.normal(0.5, spread, count)
+                return {f"f{i}": shared + rng.normal(0, 0.01) for i in range(50)}
+
+            return make
+
+        assert self.claimed(method(3, 0.02), method(1, 0.02), NOBODY, FOLDS) <= 10
+        assert self.claimed(method(3, 0.02), method(1, 0.04), NOBODY, FOLDS) > 10
+
     def test_chance_of_seeds_on_the_same_fields(self):
         def method(rng):
             training = rng.normal(0.5, 0.02, 3)
