@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from join_results import stored_results
 
 from drepano.datasets import open_dataset
 from drepano.experiments import evaluate_fields, summarise_fields
@@ -29,9 +30,6 @@ from drepano.overlaps import (
     shown_by_both,
 )
 from drepano.segmenter import load_model
-
-sys.path.append(str(Path(__file__).parent))
-from join_results import stored_results
 
 
 def main(data: Path, results: Path, out: Path, *others: Path) -> None:

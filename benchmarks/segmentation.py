@@ -57,6 +57,8 @@ def peak() -> float:
 
 
 def main(out: Path) -> None:
+    from drepano.io import write_json
+
     rows = []
     for height, width in SIZES:
         code = f"import segmentation, json; print(json.dumps(segmentation.measure({height}, {width})))"
@@ -71,7 +73,7 @@ def main(out: Path) -> None:
         "load": os.getloadavg()[0],
         **{name: version(name) for name in ("drepano", "torch")},
     }
-    out.write_text(json.dumps({"conditions": conditions, "fields": rows}, indent=2))
+    write_json(out, {"conditions": conditions, "fields": rows})
 
 
 if __name__ == "__main__":

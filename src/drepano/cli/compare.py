@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,7 +116,7 @@ def compare(
 
 def learning_curve(
     data: Data,
-    folder: Out,
+    folder: Out = Path("learning-curve"),
     methods: Annotated[str, typer.Option(help="Separated by commas; as of `compare`.")] = "dunet,unet",
     sizes: Annotated[str, typer.Option(help="Numbers of training fields, separated by commas.")] = _SIZES,
     test: Annotated[
@@ -261,18 +260,18 @@ def _run(folder: Path, jobs: Sequence[Job], processes: int, **options: Any) -> l
         if reason == ELSEWHERE:
             waiting -= 1
             say("note", f"{name}: {reason}")
-            progress("jobs", ended, waiting, nan)
+            progress("jobs", ended, waiting)
             return
         ended += 1
         if reason is None:
             err.print(f"{ended} of {waiting}: {name}")
         else:
             say("failed", f"{name}: {reason}")
-        progress("jobs", ended, waiting, nan)
+        progress("jobs", ended, waiting)
 
     with stage_progress() as progress:
         if waiting:
-            progress("jobs", 0, waiting, nan)
+            progress("jobs", 0, waiting)
         return run_jobs(folder, jobs, processes, done, progress=progress, **options)
 
 

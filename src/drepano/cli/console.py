@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from math import isnan
+from math import isnan, nan
 from time import monotonic
 
 from rich.console import Console
@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from drepano.errors import DrepanoError
+from drepano.progress import Progress as StageProgress
 
 # Without markup: what is printed may hold names of files, and these may hold brackets.
 out = Console(highlight=False, markup=False, soft_wrap=True)
@@ -71,7 +72,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 @contextmanager
-def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
+def stage_progress() -> Iterator[StageProgress]:
     """A callable for `drepano.training.fit` that shows a bar a stage.
 
     A stage that begins again has its bar begin again. Where standard error is no terminal a stage has a line
@@ -82,7 +83,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int, float], None]]:
         last: dict[str, tuple[int, int]] = {}
         said: dict[str, float] = {}
 
-        def show(stage: str, done: int, total: int, loss: float) -> None:
+        def show(stage: str, done: int, total: int, loss: float = nan) -> None:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=total)
                 said[stage] = monotonic()

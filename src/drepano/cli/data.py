@@ -87,13 +87,12 @@ def check(data: Data) -> None:
     A data set of your own is a folder with images, label maps of the same names, and a dataset.toml, of which
     `drepano data example` prints one.
     """
-    from math import nan
 
     from drepano.datasets import check_dataset, open_dataset
 
     dataset = open_dataset(data, strict=False)
     with stage_progress() as progress:
-        result = check_dataset(dataset, lambda stage, done, total: progress(stage, done, total, nan))
+        result = check_dataset(dataset, progress)
     for line in result.left_out:
         err.print(f"left out: {line}")
     for line in result.notes:

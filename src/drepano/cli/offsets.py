@@ -15,7 +15,7 @@ def offsets(
     at: Annotated[str, typer.Option(help="The pixel: row and column, Y,X.", metavar="Y,X")],
     folder: Annotated[
         Path, typer.Option("--out", help="Folder for the figures, what they show, and a page.")
-    ],
+    ] = Path("offsets"),
     model: Annotated[
         str,
         typer.Option(

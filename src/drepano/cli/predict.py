@@ -105,7 +105,7 @@ def predict(
     with progress_bar() as progress:
         stages: dict[str, TaskID] = {}
 
-        def advance(stage: str, done: int, total: int) -> None:
+        def advance(stage: str, done: int, total: int, *_: float) -> None:
             if stage not in stages:
                 stages[stage] = progress.add_task(stage)
             progress.update(stages[stage], completed=done, total=total)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from statistics import median
 from typing import Any
@@ -19,6 +20,7 @@ from drepano.errors import DrepanoError, some_of
 from drepano.field import Field
 from drepano.margins import notable_margins
 from drepano.overlaps import Overlap, find_overlaps, overlap_picture
+from drepano.progress import Progress
 from drepano.taxonomy import Taxonomy
 
 _TOLERANCE = 1.5
@@ -56,9 +58,7 @@ class CheckResult:
     fingerprint: dict[str, Any]
 
 
-def check_dataset(
-    dataset: FieldDataset, progress: Callable[[str, int, int], None] = lambda *_: None
-) -> CheckResult:
+def check_dataset(dataset: FieldDataset, progress: Progress = lambda *_: None) -> CheckResult:
     """Read every field once and collect all problems.
 
     Unreadable files, sizes that differ and unknown label values come from the readers; fields without a
@@ -70,7 +70,7 @@ def check_dataset(
     dataset : FieldDataset
         Opened with ``strict=False``.
     progress : callable
-        Called with a stage, and how much of how much of it is done: fields, then pairs of fields.
+        Told of fields, then of pairs of fields.
     """
     problems = list(dataset.problems)
     left_out = list(dataset.left_out)
@@ -105,9 +105,7 @@ def check_dataset(
         progress("reading fields", number, len(dataset))
     for copies in images.values():
         problems += _describe_copies(copies)
-    overlaps = find_overlaps(
-        list(pictures.values()), lambda done, total: progress("comparing fields", done, total)
-    )
+    overlaps = find_overlaps(list(pictures.values()), partial(progress, "comparing fields"))
     of_one_patient, others = _describe_overlaps(list(pictures), overlaps)
     problems += others
     left_out += [*_describe_usual_cut(dataset, list(cut.values())), *_describe_cuts(cut)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import nan
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ from drepano.io import hold
 from drepano.margins import notable_margins
 from drepano.methods import Budget
 from drepano.overlaps import find_overlaps, overlap_picture
+from drepano.progress import Progress
 from drepano.taxonomy import Taxonomy
-from drepano.training.trainer import Progress
 
 
 def begin_experiment(
@@ -118,11 +118,9 @@ def _survey(dataset: FieldDataset, taxonomy: Taxonomy, with_overlaps: bool, prog
         elif with_overlaps:
             pictures[field.id] = overlap_picture(field.image, dataset.cell_diameter)
         margins.append(None if field.margins is not None else notable_margins(field.image))
-        progress("reading fields", number, len(dataset), nan)
+        progress("reading fields", number, len(dataset))
     ids = list(pictures)
-    overlaps = find_overlaps(
-        list(pictures.values()), lambda done, total: progress("comparing fields", done, total, nan)
-    )
+    overlaps = find_overlaps(list(pictures.values()), partial(progress, "comparing fields"))
     notes = [
         *describe_margins(dataset, [found for found in margins if found is not None]),
         *describe_empty_fields(dataset, empty),

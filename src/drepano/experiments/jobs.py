@@ -15,7 +15,6 @@ from concurrent.futures.process import BrokenProcessPool
 from ctypes import Array, c_int64
 from dataclasses import asdict
 from itertools import islice
-from math import nan
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -34,8 +33,9 @@ from drepano.experiments.results import read_result
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import ensure_writable_folder, file_digest, hold, write_class_map, write_text
 from drepano.methods import Method, TrainedMethod, create_method, is_network
+from drepano.progress import Progress
 from drepano.training import TrainingConfig, can_resume, versions, versions_of_run
-from drepano.training.trainer import STAGE, Progress, import_lightning
+from drepano.training.trainer import STAGE, import_lightning
 
 TRAINING = "training"
 MAPS = "maps"
@@ -240,7 +240,7 @@ def _run_side_by_side(
             ended = wait(running, _LOOK_EVERY, FIRST_COMPLETED).done
             if sum(trained) > shown:
                 shown = sum(trained)
-                progress(STAGE, shown, wanted, nan)
+                progress(STAGE, shown, wanted)
             for future in ended:
                 job, process = running.pop(future)
                 try:
@@ -250,7 +250,7 @@ def _run_side_by_side(
                 process.shutdown()
                 if reason == ELSEWHERE and is_network(job.method):
                     wanted -= steps
-                    progress(STAGE, shown, wanted, nan)
+                    progress(STAGE, shown, wanted)
                 yield job, reason
                 begin(1)
     except BaseException:  # Ctrl+C: what is trained now is not waited for, and nothing else is begun

@@ -27,8 +27,8 @@ from drepano.metrics import (
     match_cells,
     surface_distances_per_class,
 )
+from drepano.progress import Progress
 from drepano.taxonomy import Taxonomy
-from drepano.training.trainer import Progress
 
 _ROC_POINTS = 400
 
@@ -126,7 +126,7 @@ def measure_method(
             }
         )
         maps[field.id] = segmentation.classes
-        progress("measuring", number, len(fields), float("nan"))
+        progress("measuring", number, len(fields))
     error, bins = curves.calibration()
     figures = {
         "fields": rows,

@@ -17,7 +17,7 @@ from drepano.errors import DrepanoError
 from drepano.field import Field
 from drepano.io import write_text
 from drepano.preprocessing import scale_image, scale_labels
-from drepano.training.trainer import Progress
+from drepano.progress import Progress
 
 CELL_DIAMETER = 45.0
 """Of the paper's fields of 512 px, in whose pixels its Hausdorff distances are."""
@@ -30,18 +30,14 @@ def write_working_copy(dataset: FieldDataset, folder: Path, progress: Progress) 
     Raises
     ------
     DrepanoError
-        If a field has no class and instance maps, or nothing can be written.
+        If a field cannot be read, or nothing can be written.
     """
     if (folder / _DONE).is_file():
         return
     factor = CELL_DIAMETER / dataset.cell_diameter
     for number, field in enumerate(dataset, start=1):
-        if field.classes is None or field.instances is None:
-            raise DrepanoError(
-                f"field {field.id}: has no class and instance maps; compare methods on labelled fields"
-            )
         write_field(folder, _scaled(field, factor), dataset.taxonomy)
-        progress("scaling fields", number, len(dataset), float("nan"))
+        progress("scaling fields", number, len(dataset))
     write_dataset_config(
         folder,
         name=dataset.name,

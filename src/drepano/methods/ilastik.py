@@ -21,8 +21,8 @@ from PIL import Image
 from drepano.datasets import FieldDataset
 from drepano.errors import DrepanoError
 from drepano.field import Segmentation
+from drepano.progress import Progress
 from drepano.taxonomy import Taxonomy
-from drepano.training.trainer import Progress
 
 EXECUTABLES = ("run_ilastik.sh", "ilastik")
 """What is looked for where no executable is named."""

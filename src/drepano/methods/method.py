@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from drepano.datasets import FieldDataset
 from drepano.field import Segmentation
+from drepano.progress import Progress
 from drepano.taxonomy import Taxonomy
-from drepano.training.trainer import Progress
 
 
 class TrainedMethod(Protocol):

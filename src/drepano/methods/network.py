@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drepano.datasets import FieldDataset
+from drepano.progress import Progress
 from drepano.segmenter import Segmenter, load_model
 from drepano.taxonomy import Taxonomy
 from drepano.training import TrainingConfig, can_resume, fit
-from drepano.training.trainer import Progress, run_trainer
+from drepano.training.trainer import run_trainer
 
 
 @dataclass(frozen=True)

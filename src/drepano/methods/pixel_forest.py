@@ -24,9 +24,9 @@ from drepano.io import ensure_writable_folder, write_text
 from drepano.methods.pixel_features import feature_reach, pixel_features
 from drepano.methods.scribbles import UNMARKED, draw_scribbles
 from drepano.methods.training_fields import random_order
+from drepano.progress import Progress
 from drepano.taxonomy import Taxonomy
 from drepano.training.samples import part_touching_cells
-from drepano.training.trainer import Progress
 
 RECORD = "pixel_forest.json"
 
@@ -78,7 +78,7 @@ class PixelForest:
                 classes.append(marks[marks != UNMARKED])
         forest = RandomForestClassifier(self.trees, random_state=seed, n_jobs=torch.get_num_threads())
         forest.fit(np.concatenate(features), np.concatenate(classes))
-        progress("training the forest", 1, 1, float("nan"))
+        progress("training the forest", 1, 1)
 
         marked_pixels = np.bincount(np.concatenate(classes), minlength=len(taxonomy))
         pixels = sum(marked.size for _, marked in scribbled.values())
@@ -114,7 +114,7 @@ class PixelForest:
                 scribbled[field.id] = field.image, draw_scribbles(classes, self.strokes, self.length, rng)
                 missing -= here
             if number < wanted:
-                progress("scribbling", number + 1, wanted, float("nan"))
+                progress("scribbling", number + 1, wanted)
         return scribbled
 
 

@@ -29,8 +29,8 @@ from drepano.field import Segmentation
 from drepano.io import ensure_writable_folder, write_text
 from drepano.methods.training_fields import random_order
 from drepano.preprocessing import background_colour
+from drepano.progress import Progress
 from drepano.taxonomy import Taxonomy
-from drepano.training.trainer import Progress
 
 LARGEST_TOLERANCE = 60
 """Growth ends at this difference, in grey levels of 8 bits, the whole contrast of a stained cell."""
@@ -98,7 +98,7 @@ class RegionGrowing:
             for place, growth in enumerate(growths):
                 levels = _levels(field.image, training.cell_diameter, *growth)
                 dice[place, :, number] = _dice_by_tolerance(levels, true)
-            progress("choosing settings", number + 1, len(chosen_on), float("nan"))
+            progress("choosing settings", number + 1, len(chosen_on))
         mean = _mean_over_fields(dice)
         best, tolerance = np.unravel_index(mean.argmax(), mean.shape)
         settings = GrowthSettings(*growths[int(best)], tolerance=int(tolerance) + 1)

@@ -72,17 +72,15 @@ def surface_distances(
 
 
 def surface_distances_per_class(
-    true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int, tolerance: float = 2.0
+    true: NDArray[np.uint8], predicted: NDArray[np.uint8], num_classes: int
 ) -> list[SurfaceDistances]:
-    """`surface_distances` of every class of one field.
+    """`surface_distances` of every class of one field, surface Dice at 2 px.
 
     Parameters
     ----------
     true, predicted : (H, W) uint8 arrays
     num_classes : int
         Background included.
-    tolerance : float
-        Of the surface Dice, px.
 
     Returns
     -------
@@ -95,7 +93,7 @@ def surface_distances_per_class(
         If the maps differ in shape or hold a value that is no class.
     """
     check_classes(num_classes, true, predicted)
-    return [surface_distances(true == value, predicted == value, tolerance) for value in range(num_classes)]
+    return [surface_distances(true == value, predicted == value) for value in range(num_classes)]
 
 
 def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:

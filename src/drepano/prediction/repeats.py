@@ -19,10 +19,8 @@ from drepano.io import image_digest, read_image
 from drepano.overlaps import find_overlaps, overlap_picture
 from drepano.prediction.field_files import FieldFile
 from drepano.prediction.samples import Samples
+from drepano.progress import Progress
 from drepano.segmenter import CellDiameter
-
-Progress = Callable[[str, int, int], None]
-"""Told a stage, and how much of how much of it is done."""
 
 _MUCH = 0.2
 """Share of a field from which on it is warned of: fewer cells that count twice hardly change a share."""

@@ -29,9 +29,10 @@ from drepano.prediction.records import (
     refuse_others_files,
     write_record,
 )
-from drepano.prediction.repeats import Progress, Repeats, find_repeats
+from drepano.prediction.repeats import Repeats, find_repeats
 from drepano.prediction.samples import Samples, samples_of_folders
 from drepano.prediction.tables import check_keys, write_tables_and_report
+from drepano.progress import Progress
 from drepano.reports import Failure
 from drepano.segmenter import CellDiameter, Segmenter
 

@@ -21,11 +21,12 @@ from drepano.devices import resolve_device
 from drepano.errors import DrepanoError, first_line
 from drepano.io import ensure_writable_folder, remove_file, write_text
 from drepano.models import DataUse, ModelCard, create, load_network, save_model
+from drepano.progress import Progress
 from drepano.quality import ranges
 from drepano.taxonomy import BINARY, Taxonomy
 from drepano.training.config import TrainingConfig
 from drepano.training.samples import PreparedField, prepare_field
-from drepano.training.trainer import CHECKPOINT, Progress, import_lightning, run_trainer
+from drepano.training.trainer import CHECKPOINT, import_lightning, run_trainer
 
 WEIGHTS = "model.safetensors"
 _CONFIG, VERSIONS, _FINGERPRINT = "config.json", "versions.json", "fingerprint.json"
@@ -252,7 +253,7 @@ def read_fields(
             prepared[-1].append(prepare_field(field, scale, binary, config.normalisation))
             facts.append(field_facts(field, dataset.taxonomy))
             done += 1
-            progress("reading fields", done, total, float("nan"))
+            progress("reading fields", done, total)
         fingerprints[name] = fingerprint(facts, dataset.taxonomy)
     return prepared, fingerprints
 

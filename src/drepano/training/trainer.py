@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from drepano.errors import DrepanoError, first_line
+from drepano.progress import Progress
 from drepano.taxonomy import Taxonomy
 from drepano.training.class_weights import class_weights
 from drepano.training.config import TrainingConfig
 from drepano.training.samples import PreparedField, TrainingCrops
 
-Progress = Callable[[str, int, int, float], None]
-"""Called with what is being done, how much of it, out of how much, and the last loss (NaN before any)."""
 STAGE = "training"
 """What the optimiser's steps are called there."""
 
