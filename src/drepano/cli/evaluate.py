@@ -88,30 +88,15 @@ def _is_of_earlier_run(result: Path) -> bool:
 def _look_at_truth(dataset: FieldDataset) -> list[str]:
     """Read all fields, so that a bad one is told before anything is segmented; what of their truth might not
     be meant so."""
-    from drepano.datasets import (
-        count_specks,
-        describe_contradicted_fields,
-        describe_contradictions,
-        describe_empty_fields,
-        describe_specks,
-        describe_unnumbered_cells,
-    )
+    from drepano.datasets import describe_truth, describe_unnumbered_cells, look_at_truth
 
-    empty, contradicted, specks = [], [], []
     with progress_bar() as progress:
         fields = progress.track(dataset, len(dataset), description="reading fields")
-        for source, field in zip(dataset.sources, fields, strict=True):
-            if field.classes is not None and not field.classes.any():
-                empty.append(field.id)
-            if describe_contradictions(source, field):
-                contradicted.append(field.id)
-            specks.append(count_specks(field, dataset.cell_diameter))
-    return [
-        *describe_unnumbered_cells(dataset),
-        *describe_empty_fields(dataset, empty),
-        *describe_contradicted_fields(dataset, contradicted),
-        *describe_specks(dataset, specks),
-    ]
+        facts = [
+            look_at_truth(source, field, dataset.cell_diameter)
+            for source, field in zip(dataset.sources, fields, strict=True)
+        ]
+    return [*describe_unnumbered_cells(dataset), *describe_truth(dataset, facts)]
 
 
 def _seen_in_training(card: ModelCard, dataset: FieldDataset) -> str | None:

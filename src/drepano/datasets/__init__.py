@@ -8,13 +8,10 @@ from pathlib import Path
 from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
 from drepano.datasets.check import (
     check_dataset,
-    count_specks,
-    describe_contradicted_fields,
-    describe_contradictions,
-    describe_empty_fields,
     describe_margins,
-    describe_specks,
+    describe_truth,
     describe_unnumbered_cells,
+    look_at_truth,
 )
 from drepano.datasets.chula import is_chula, open_chula
 from drepano.datasets.composed import compose_field
@@ -35,16 +32,13 @@ __all__ = [
     "FieldSource",
     "check_dataset",
     "compose_field",
-    "count_specks",
-    "describe_contradicted_fields",
-    "describe_contradictions",
-    "describe_empty_fields",
     "describe_margins",
-    "describe_specks",
+    "describe_truth",
     "describe_unnumbered_cells",
     "field_facts",
     "fingerprint",
     "is_xu2017",
+    "look_at_truth",
     "new_folder",
     "open_dataset",
     "open_xu2017",

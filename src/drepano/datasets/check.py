@@ -77,7 +77,7 @@ def check_dataset(dataset: FieldDataset, progress: Progress = lambda *_: None) -
     facts: list[FieldFacts] = []
     cut: dict[FieldSource, tuple[int, int]] = {}
     uncut: list[tuple[int, int]] = []
-    specks: list[tuple[int, int]] = []
+    truths: list[TruthFacts] = []
     images: dict[str, list[FieldSource]] = defaultdict(list)
     pictures: dict[FieldSource, NDArray[np.float32]] = {}
     for number, source in enumerate(dataset.sources, start=1):
@@ -87,8 +87,9 @@ def check_dataset(dataset: FieldDataset, progress: Progress = lambda *_: None) -
         except DrepanoError as error:
             problems.append(str(error))
         else:
-            problems += describe_contradictions(source, field)
-            specks.append(count_specks(field, dataset.cell_diameter))
+            truth = look_at_truth(source, field, dataset.cell_diameter)
+            problems += truth.contradictions
+            truths.append(truth)
             if field.margins is not None:
                 cut[source] = field.margins
             elif source.category is None and (found := notable_margins(field.image)) is not None:
@@ -109,7 +110,7 @@ def check_dataset(dataset: FieldDataset, progress: Progress = lambda *_: None) -
     of_one_patient, others = _describe_overlaps(list(pictures), overlaps)
     problems += others
     left_out += [*_describe_usual_cut(dataset, list(cut.values())), *_describe_cuts(cut)]
-    problems += [*describe_margins(dataset, uncut), *describe_specks(dataset, specks)]
+    problems += [*describe_margins(dataset, uncut), *_describe_specks(dataset, truths)]
     if not dataset.sources and not dataset.problems:
         problems.append(f"data set {dataset.name}: has no fields; put images into its image folder")
     result = fingerprint(facts, dataset.taxonomy)
@@ -135,16 +136,69 @@ def _describe_patient(patient: str, facts: Sequence[FieldFacts], taxonomy: Taxon
     return told + "".join(f", no {name}" for name in absent)
 
 
-def describe_contradictions(source: FieldSource, field: Field) -> list[str]:
-    """Between the class map and the instance map of a field, or with what a field can be.
+@dataclass(frozen=True)
+class TruthFacts:
+    """What a field's true cells may have that is not meant so.
+
+    Parameters
+    ----------
+    field : str
+        Its id.
+    without_cells : bool
+        Its class map has background only.
+    contradictions : tuple of str
+        Of the class map and the instance map, or with what a field can be; a line each.
+    specks, cells : int
+        True cells that are smaller than any cell and not cut by the border, and all true cells.
+    """
+
+    field: str
+    without_cells: bool
+    contradictions: tuple[str, ...]
+    specks: int
+    cells: int
+
+
+def look_at_truth(source: FieldSource, field: Field, cell_diameter: float) -> TruthFacts:
+    """What is to be known of a field before methods are measured on it; see `describe_truth`."""
+    specks, cells = _count_specks(field, cell_diameter)
+    without_cells = field.classes is not None and not field.classes.any()
+    return TruthFacts(field.id, without_cells, _contradictions(source, field), specks, cells)
+
+
+def describe_truth(dataset: FieldDataset, facts: Sequence[TruthFacts]) -> list[str]:
+    """What the truth of a data set does to figures that are measured on it.
+
+    Parameters
+    ----------
+    dataset : FieldDataset
+    facts : sequence of TruthFacts
+        Of every field.
 
     Returns
     -------
     list of str
-        A line for each, mostly none.
+        A line for each kind of doubt, mostly none.
     """
+    lines = []
+    if empty := [fact.field for fact in facts if fact.without_cells]:
+        lines.append(
+            f"data set {dataset.name}: {len(empty)} of {len(dataset)} fields have no labelled cell "
+            f"({some_of(empty)}), so that all cells found there are errors; label their cells, if they show "
+            "any"
+        )
+    if contradicted := [fact.field for fact in facts if fact.contradictions]:
+        lines.append(
+            f"data set {dataset.name}: {len(contradicted)} of {len(dataset)} fields have maps that cannot be "
+            f"right ({some_of(contradicted)}), so that figures of cells mean little; drepano data check says "
+            "what is wrong"
+        )
+    return [*lines, *_describe_specks(dataset, facts)]
+
+
+def _contradictions(source: FieldSource, field: Field) -> tuple[str, ...]:
     if source.category is not None or field.classes is None:
-        return []
+        return ()
     lines = []
     if field.classes.all():
         lines.append(
@@ -152,7 +206,7 @@ def describe_contradictions(source: FieldSource, field: Field) -> list[str]:
             "value 0, or the one that [classes] names"
         )
     if source.labels is None or source.instances is None or field.instances is None:
-        return lines
+        return tuple(lines)
     of_class, numbered = field.classes > 0, field.instances > 0
     without_class, without_number = numbered & ~of_class, of_class & ~numbered
     if without_class.sum() >= _CONTRADICTED * max(numbered.sum(), 1):
@@ -165,10 +219,10 @@ def describe_contradictions(source: FieldSource, field: Field) -> list[str]:
             f"{source.instances}: {without_number.sum() / of_class.sum():.0%} of the cells' pixels in "
             f"{source.labels} have no number in it; number all cells"
         )
-    return lines
+    return tuple(lines)
 
 
-def count_specks(field: Field, cell_diameter: float) -> tuple[int, int]:
+def _count_specks(field: Field, cell_diameter: float) -> tuple[int, int]:
     """True cells that are smaller than any cell and not cut by the border, and all true cells."""
     if field.instances is None:
         return 0, 0
@@ -180,21 +234,8 @@ def count_specks(field: Field, cell_diameter: float) -> tuple[int, int]:
     return int(specks.sum()), int(np.count_nonzero(areas))
 
 
-def describe_specks(dataset: FieldDataset, counts: Sequence[tuple[int, int]]) -> list[str]:
-    """What specks in the truth do to an experiment.
-
-    Parameters
-    ----------
-    dataset : FieldDataset
-    counts : sequence of (int, int)
-        Of every field what `count_specks` gives.
-
-    Returns
-    -------
-    list of str
-        One line, or none.
-    """
-    specks, cells = (sum(side) for side in zip(*counts, strict=True)) if counts else (0, 0)
+def _describe_specks(dataset: FieldDataset, facts: Sequence[TruthFacts]) -> list[str]:
+    specks, cells = (sum(getattr(fact, name) for fact in facts) for name in ("specks", "cells"))
     if specks == 0:
         return []
     area = ceil(SPECK_SHARE * np.pi / 4 * dataset.cell_diameter**2)
@@ -225,51 +266,6 @@ def describe_margins(dataset: FieldDataset, uncut: Sequence[tuple[int, int]]) ->
         f"data set {dataset.name}: {len(uncut)} of {len(dataset)} fields have blank margins, {left} px on "
         f'the left and {right} px on the right in the median; cut them off, or have preparation = "paper" '
         "do it"
-    ]
-
-
-def describe_contradicted_fields(dataset: FieldDataset, contradicted: Sequence[str]) -> list[str]:
-    """What is said in an experiment of fields of which `describe_contradictions` says something.
-
-    Parameters
-    ----------
-    dataset : FieldDataset
-    contradicted : sequence of str
-        Ids of those fields.
-
-    Returns
-    -------
-    list of str
-        One line, or none.
-    """
-    if not contradicted:
-        return []
-    return [
-        f"data set {dataset.name}: {len(contradicted)} of {len(dataset)} fields have maps that cannot be "
-        f"right ({some_of(contradicted)}), so that figures of cells mean little; drepano data check says "
-        "what is wrong"
-    ]
-
-
-def describe_empty_fields(dataset: FieldDataset, empty: Sequence[str]) -> list[str]:
-    """What fields without a labelled cell do to an experiment.
-
-    Parameters
-    ----------
-    dataset : FieldDataset
-    empty : sequence of str
-        Ids of those fields.
-
-    Returns
-    -------
-    list of str
-        One line, or none.
-    """
-    if not empty:
-        return []
-    return [
-        f"data set {dataset.name}: {len(empty)} of {len(dataset)} fields have no labelled cell "
-        f"({some_of(empty)}), so that all cells found there are errors; label their cells, if they show any"
     ]
 
 

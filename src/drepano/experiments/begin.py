@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 
 from drepano.datasets import (
     FieldDataset,
-    count_specks,
-    describe_contradicted_fields,
-    describe_contradictions,
-    describe_empty_fields,
     describe_margins,
-    describe_specks,
+    describe_truth,
     field_facts,
     fingerprint,
+    look_at_truth,
 )
 from drepano.experiments.plan import (
     EXPERIMENT_LOCK,
@@ -104,18 +101,14 @@ class _Survey:
 
 
 def _survey(dataset: FieldDataset, taxonomy: Taxonomy, with_overlaps: bool, progress: Progress) -> _Survey:
-    infos, facts, margins, empty, contradicted, specks = [], [], [], [], [], []
+    infos, facts, margins, truths = [], [], [], []
     pictures: dict[str, NDArray[np.float32]] = {}
     for number, (source, field) in enumerate(zip(dataset.sources, dataset, strict=True), start=1):
         counts = np.bincount(field.class_map(taxonomy).ravel(), minlength=len(taxonomy))
         infos.append(FieldInfo(field.id, field.patient, tuple(counts.tolist())))
         facts.append(field_facts(field, dataset.taxonomy))
-        if describe_contradictions(source, field):
-            contradicted.append(field.id)
-        specks.append(count_specks(field, dataset.cell_diameter))
-        if not counts[1:].any():
-            empty.append(field.id)
-        elif with_overlaps:
+        truths.append(look_at_truth(source, field, dataset.cell_diameter))
+        if with_overlaps and not truths[-1].without_cells:
             pictures[field.id] = overlap_picture(field.image, dataset.cell_diameter)
         margins.append(None if field.margins is not None else notable_margins(field.image))
         progress("reading fields", number, len(dataset))
@@ -123,9 +116,7 @@ def _survey(dataset: FieldDataset, taxonomy: Taxonomy, with_overlaps: bool, prog
     overlaps = find_overlaps(list(pictures.values()), partial(progress, "comparing fields"))
     notes = [
         *describe_margins(dataset, [found for found in margins if found is not None]),
-        *describe_empty_fields(dataset, empty),
-        *describe_contradicted_fields(dataset, contradicted),
-        *describe_specks(dataset, specks),
+        *describe_truth(dataset, truths),
     ]
     return _Survey(
         infos,
