@@ -7,14 +7,13 @@ field is looked at.
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from drepano import load_model
-from drepano.cells import find_cells
+from drepano.cells import part_cells
 from drepano.datasets import open_dataset
 from drepano.io import write_json
 from drepano.metrics.detection import Detection, match_cells, mean_count_error
@@ -50,9 +49,13 @@ def measure(run: Path, datasets) -> dict[str, dict[str, Any]]:
     return figures
 
 
-def count(fields, neck: float) -> dict[str, float]:
+def count(fields, neck: float, **large: float) -> dict[str, float]:
+    """Figures of the cells of all fields, parted at a neck; for what is `large` see `part_cells`."""
     matches = [
-        match_cells(field.instances, find_cells(replace(segmentation, neck=neck)))
+        match_cells(
+            field.instances,
+            part_cells(segmentation.classes > 0, segmentation.cell_diameter, neck, **large),
+        )
         for field, segmentation in fields
     ]
     found = sum(matches, Detection())

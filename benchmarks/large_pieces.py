@@ -7,12 +7,10 @@ segmented by the networks that were not trained on it; some of VAL were trained 
 
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
 from inner_validation import count
 
 from drepano import load_model
-from drepano.cells import instances
 from drepano.datasets import open_dataset
 from drepano.experiments.plan import FIELDS, JOBS, RESULT, read_plan
 from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
@@ -38,10 +36,10 @@ def main(out: Path, experiment: Path, val: Path) -> None:
         figures[seed] = {"fields": len(segmented)}
         for neck in NECKS_FOR_ALL:
             figures[seed][f"neck {neck}"] = {
-                "for all": measure(segmented, neck, NOTHING, neck),
+                "for all": count(segmented, neck, large_share=NOTHING),
                 **{
-                    f"{wide} for what is larger than {share} median cells": measure(
-                        segmented, neck, share, wide
+                    f"{wide} for what is larger than {share} median cells": count(
+                        segmented, neck, large_share=share, neck_of_large=wide
                     )
                     for share in SHARES
                     for wide in NECKS_OF_LARGE
@@ -49,11 +47,6 @@ def main(out: Path, experiment: Path, val: Path) -> None:
                 },
             }
             write_json(out, figures)
-
-
-def measure(fields, neck: float, share: float, wide: float) -> dict[str, float]:
-    with patch.multiple(instances, _LARGE_SHARE=share, _NECK_OF_LARGE=wide):
-        return count(fields, neck)
 
 
 if __name__ == "__main__":

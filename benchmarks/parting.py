@@ -8,12 +8,10 @@ cover a tenth or more, by true class.
 
 import sys
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 from drepano import load_model
-from drepano.cells import find_cells, instances
+from drepano.cells import part_cells
 from drepano.datasets import open_dataset
 from drepano.io import write_json
 from drepano.metrics import CellErrors, cell_errors
@@ -38,15 +36,16 @@ def main(out: Path, places: list[str]) -> None:
         for parting, neck in NECKS.items():
             figures[name][parting] = measure(fields, neck)
             write_json(out, figures)
-        with patch.object(instances, "_LARGE_SHARE", float("inf")):
-            figures[name]["the network's neck for large pieces too"] = measure(fields, fields[0][1].neck)
+        figures[name]["the network's neck for large pieces too"] = measure(
+            fields, fields[0][1].neck, large_share=float("inf")
+        )
         write_json(out, figures)
 
 
-def measure(fields, neck: float) -> dict:
+def measure(fields, neck: float, **large: float) -> dict:
     found, errors, counts, cut = Detection(), CellErrors(), [], defaultdict(int)
     for field, segmentation, taxonomy in fields:
-        cells = find_cells(replace(segmentation, neck=neck))
+        cells = part_cells(segmentation.classes > 0, segmentation.cell_diameter, neck, **large)
         found += match_cells(field.instances, cells)
         errors += cell_errors(field.instances, segmentation.classes, cells)
         true, count = number_cells(field.instances)

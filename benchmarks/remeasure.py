@@ -1,6 +1,6 @@
 """Cells found in the maps of finished jobs, measured anew: python benchmarks/remeasure.py RUN...
 
-After a change of how pieces of a map become cells (`drepano.cells.find_cells`), or of what is told of them.
+After a change of how pieces of a map become cells (`drepano.cells.part_cells`), or of what is told of them.
 Each RUN is a whole folder of `drepano compare`, with its maps: what `CellCounts` tells of every field, F1,
 panoptic quality, recall and confusion of cells in its results become those of today. Jobs without maps
 stay as they are, and are named. The same `compare` command then writes tables and report.
@@ -11,15 +11,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from drepano.cells import part_cells
 from drepano.experiments.jobs import MAPS
-from drepano.experiments.measure import CellCounts, without_probabilities
+from drepano.experiments.measure import CellCounts
 from drepano.experiments.plan import FIELDS, JOBS, RESULT, Plan, read_plan
 from drepano.experiments.results import read_result
-from drepano.experiments.working_copy import open_working_copy
-from drepano.field import Field, Segmentation
+from drepano.experiments.working_copy import CELL_DIAMETER, open_working_copy
+from drepano.field import Field
 from drepano.io import read_label_values, without_nan, write_text
-from drepano.taxonomy import Taxonomy
 from drepano.training import versions
 
 
@@ -38,15 +39,14 @@ def remeasured(path: Path, plan: Plan, fields: dict[str, Field]) -> dict:
     result = read_result(path)
     counts = CellCounts(plan.class_taxonomy)
     for row in result["fields"]:
-        segmentation = read_map(path.parent, row["field"], plan.class_taxonomy)
-        row.update(counts.add(fields[row["field"]], segmentation))
+        classes = read_map(path.parent, row["field"])
+        row.update(counts.add(fields[row["field"]], classes, part_cells(classes > 0, CELL_DIAMETER)))
     return {**result, "cells_versions": versions(), **counts.figures()}
 
 
-def read_map(job: Path, field: str, taxonomy: Taxonomy) -> Segmentation:
-    """What a finished job made of a field, without probabilities: cells are found in the class map alone."""
-    classes = read_label_values(job / MAPS / f"{field}.png").values.astype(np.uint8)
-    return without_probabilities(classes, taxonomy)
+def read_map(job: Path, field: str) -> NDArray[np.uint8]:
+    """What a finished job made of a field: a class map (H, W)."""
+    return read_label_values(job / MAPS / f"{field}.png").values.astype(np.uint8)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from drepano.datasets import open_dataset
 from drepano.errors import DrepanoError
 from drepano.experiments.begin import begin_experiment
-from drepano.experiments.evaluation import summarise_crops
+from drepano.experiments.crops import summarise_crops
 from drepano.experiments.jobs import run_jobs
 from drepano.experiments.plan import RESULT, Job, Plan, read_plan
 from drepano.experiments.results import read_result

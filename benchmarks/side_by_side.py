@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib
 import io
 import json
 import pickle
@@ -47,12 +46,11 @@ from drepano.io import atomic_path, ensure_writable_folder, hold, write_text
 from drepano.methods import create_method
 from drepano.taxonomy import Taxonomy
 from drepano.training import TrainingConfig
+from drepano.training import run as training_run
 from drepano.training.class_weights import class_weights
 from drepano.training.module import SegmentationModule
 from drepano.training.samples import PreparedField, TrainingCrops
 from drepano.training.trainer import CHECKPOINT, begin_epoch, steps_of_epoch, watched_crops
-
-fit = importlib.import_module("drepano.training.fit")  # the name in the package is the function's
 
 UNFINISHED = "side-by-side"
 LOGGED_EVERY = 10
@@ -80,12 +78,12 @@ class Trainee:
         self, config: TrainingConfig, taxonomy: Taxonomy, fields: list[PreparedField], device: str
     ) -> None:
         architecture = {"name": config.network, "num_classes": len(taxonomy), **config.network_options}
-        self.network: nn.Module = fit.new_network(architecture, config.seed, None)
+        self.network: nn.Module = training_run.new_network(architecture, config.seed, None)
         weights = class_weights(config, [fields], len(taxonomy))
         self.module = SegmentationModule(self.network, config, taxonomy, weights).to(device)
         self.module.log = self._note
         self.config = config.model_dump()
-        self.versions = fit.versions()
+        self.versions = training_run.versions()
         configured = self.module.configure_optimizers()
         self._optimiser: torch.optim.Adam = configured["optimizer"]
         self._schedule = configured["lr_scheduler"]["scheduler"] if "lr_scheduler" in configured else None
@@ -232,9 +230,9 @@ def train(run: Path, split: str, seed: int, methods: list[str], device: str) -> 
             raise ValueError(f"{', '.join(methods)} differ in {name} and cannot learn from the same crops")
 
     binary = plan.class_taxonomy.classes != training.taxonomy.classes
-    taxonomy = fit.common_taxonomy([training], binary)
-    (fields,), _ = fit.read_fields([training], config, binary, lambda *_: None)
-    indices, held_out = fit.inner_split(training, config)
+    taxonomy = training_run.common_taxonomy([training], binary)
+    (fields,), _ = training_run.read_fields([training], config, binary, lambda *_: None)
+    indices, held_out = training_run.inner_split(training, config)
     kept = [fields[index] for index in indices]
     size, epoch = config.batch_size, steps_of_epoch(config)
 
@@ -359,7 +357,7 @@ def finish(run: Path, job: Job, trainee: Trainee, crops: Path | None) -> bool:
         ensure_writable_folder(logs)
         write_text(logs / "metrics.csv", table.getvalue())
         ensure_writable_folder(folder / CHECKPOINT.parent)
-        write_text(folder / fit.VERSIONS, json.dumps(trainee.versions, indent=2))
+        write_text(folder / training_run.VERSIONS, json.dumps(trainee.versions, indent=2))
 
     ensure_writable_folder(folder)
     with hold(folder / JOB_LOCK, wait=False) as held:

@@ -127,15 +127,15 @@ def test_where_it_was_killed_it_goes_on(side_by_side, runs, tmp_path, monkeypatc
 def test_what_was_trained_elsewhere_is_measured_here_and_says_so(side_by_side, runs, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(runs[1], run, ignore=shutil.ignore_patterns("jobs"))
-    there = {**side_by_side.fit.versions(), "torch": "2.0 of another machine"}
+    there = {**side_by_side.training_run.versions(), "torch": "2.0 of another machine"}
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(side_by_side.fit, "versions", lambda: there)
+        elsewhere.setattr(side_by_side.training_run, "versions", lambda: there)
         side_by_side.train(run, "fold-1", 0, ["unet"], "cpu")
     monkeypatch.setattr(side_by_side.Trainee, "step", None)
     side_by_side.train_and_measure(run, "fold-1", 0, ["unet"], "cpu", None)
     result = json.loads((run / "jobs/unet/fold-1/seed-0/result.json").read_text())
     assert result["training_versions"] == there
-    assert result["versions"] == side_by_side.fit.versions()
+    assert result["versions"] == side_by_side.training_run.versions()
     assert not side_by_side.unfinished_file(run, "fold-1", 0).exists(), (
         "or a job deleted would not be trained"
     )

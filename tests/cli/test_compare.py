@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import re
@@ -424,7 +423,7 @@ class TestCompare:
 
         out = tmp_path / "out"
         with monkeypatch.context() as patch:
-            patch.setattr(importlib.import_module("drepano.training.fit"), "save_model", interrupted)
+            patch.setattr("drepano.training.run.save_model", interrupted)
             assert compare(data, out, methods="unet").exit_code != 0
         training = out / "jobs/unet/fold-1/seed-0/training"
         (training / damaged).write_bytes(b"PK damaged")

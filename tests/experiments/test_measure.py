@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from skimage.draw import disk
 
-from drepano.experiments.measure import CellCounts, measure_method, without_probabilities
+from drepano.cells import part_cells
+from drepano.experiments.measure import CellCounts, measure_method
+from drepano.experiments.working_copy import CELL_DIAMETER
 from drepano.field import Field, Segmentation
 from drepano.metrics import cell_errors
 from drepano.taxonomy import BINARY
@@ -25,10 +27,14 @@ def two_touching_discs():
     return Field("two", np.zeros((64, 110, 3), np.uint8), classes, instances)
 
 
+def count(field, classes, counts=None):
+    return (counts or CellCounts(BINARY)).add(field, classes, part_cells(classes > 0, CELL_DIAMETER))
+
+
 def test_touching_cells_that_are_one_piece_are_joined_in_the_map_and_not_once_counted(two_touching_discs):
     field = two_touching_discs
     assert cell_errors(field.instances, field.classes).joined == 1
-    told = CellCounts(BINARY).add(field, without_probabilities(field.classes, BINARY))
+    told = count(field, field.classes)
     assert told["cells"] == told["found_cell_errors"]["true_cells"] == 2
     assert (told["found_cell_errors"]["joined"], told["f1"]) == (0, 1)
     assert 0.9 < told["panoptic_quality"] <= 1
@@ -40,7 +46,7 @@ def test_a_spot_of_dirt_is_an_artefact_of_the_map_and_not_once_counted(two_touch
     with_dirt = field.classes.copy()
     with_dirt[disk((6, 52), 4, shape=with_dirt.shape)] = 1
     assert cell_errors(field.instances, with_dirt).artefacts == 1
-    told = CellCounts(BINARY).add(field, without_probabilities(with_dirt, BINARY))
+    told = count(field, with_dirt)
     assert (told["cells"], told["found_cell_errors"]["artefacts"]) == (2, 0)
 
 
@@ -48,7 +54,7 @@ def test_a_cell_that_is_not_found_lowers_the_f1_of_its_field_alone(two_touching_
     field = two_touching_discs
     counts = CellCounts(BINARY)
     half = np.where(field.instances == 1, field.classes, 0).astype(np.uint8)
-    told = [counts.add(field, without_probabilities(one, BINARY)) for one in (half, field.classes)]
+    told = [count(field, one, counts) for one in (half, field.classes)]
     assert [one["f1"] for one in told] == pytest.approx([2 / 3, 1])
     assert counts.figures()["detection"]["f1"] == pytest.approx(2 * 3 / (4 + 3))
 
@@ -56,7 +62,7 @@ def test_a_cell_that_is_not_found_lowers_the_f1_of_its_field_alone(two_touching_
 def test_a_field_without_cells_in_map_and_truth_has_no_f1():
     nothing = np.zeros((32, 32), np.int32)
     field = Field("none", np.zeros((32, 32, 3), np.uint8), nothing.astype(np.uint8), nothing)
-    told = CellCounts(BINARY).add(field, without_probabilities(field.classes, BINARY))
+    told = count(field, field.classes)
     assert told["cells"] == 0
     assert np.isnan([told["f1"], told["panoptic_quality"]]).all()
 

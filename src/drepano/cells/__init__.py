@@ -7,12 +7,12 @@ from drepano.cells.instances import (
     between_cells,
     count_debris,
     find_cells,
+    part_cells,
     typical_diameter,
 )
 from drepano.cells.measurements import measure_cells
 from drepano.cells.schema import Column, cell_columns, no_cells
 from drepano.cells.statistics import summarise_field
-from drepano.metrics.counting import drop_small
 
 __all__ = [
     "CELLS_TO_JUDGE",
@@ -22,10 +22,10 @@ __all__ = [
     "compare_groups",
     "count_debris",
     "counts_by_place",
-    "drop_small",
     "find_cells",
     "measure_cells",
     "no_cells",
+    "part_cells",
     "summarise_field",
     "summarise_groups",
     "typical_diameter",

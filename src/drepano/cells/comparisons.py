@@ -15,6 +15,7 @@ from drepano.cells.corrections import CorrectedShares, Correction, corrected_dif
 from drepano.cells.groups import counts_by_place, groups_of
 from drepano.cells.shares import (
     NORMAL,
+    UNKNOWN,
     DrawnShare,
     Interval,
     difference_interval,
@@ -151,14 +152,14 @@ def _compare_patients(first: _Patients, second: _Patients) -> Iterator[dict[str,
             corrected = first.corrected[chosen[0]], second.corrected[chosen[1]]
             value = _means(*corrected, place)["difference"]
             plain = patients_interval(corrected[1][:, place], corrected[0][:, place], paired)
-            low = high = np.nan
+            ends = UNKNOWN
             if plain.is_known and first.drawn is not None and second.drawn is not None:
                 drawn = first.drawn[chosen[0], :, place], second.drawn[chosen[1], :, place]
                 # What the uncertain confusion, the same for all patients, adds.
                 more = NORMAL * np.std(drawn[0].mean(axis=0) - drawn[1].mean(axis=0))
-                low = max(-1.0, value - np.hypot(value - plain.low, more))
-                high = min(1.0, value + np.hypot(plain.high - value, more))
-            row |= dict(zip(_CORRECTED, (value, low, high), strict=True))
+                below, above = np.hypot([value - plain.low, plain.high - value], more).tolist()
+                ends = Interval(value - below, value + above).of_shares()
+            row |= dict(zip(_CORRECTED, (value, ends.low, ends.high), strict=True))
         yield row
 
 

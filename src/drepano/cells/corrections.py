@@ -183,7 +183,7 @@ class Correction:
         unseen = self._unseen(first.sum()), self._unseen(second.sum())
         lowest, highest = (sides[0][0] - unseen[1]).tolist(), (unseen[0] - sides[1][0]).tolist()
         return [
-            _of_shares(hull(one, Interval(low, high)))
+            hull(one, Interval(low, high)).of_shares()
             for one, low, high in zip(intervals, lowest, highest, strict=True)
         ]
 
@@ -321,12 +321,7 @@ def corrected_difference_intervals(
         first.over_rates - second.over_rates,
         min(first.fields, second.fields),
     )
-    return [*map(_of_shares, intervals)]
-
-
-def _of_shares(difference: Interval) -> Interval:
-    """No difference of shares is below -1 or above 1."""
-    return Interval(max(-1.0, difference.low), min(1.0, difference.high))
+    return [one.of_shares() for one in intervals]
 
 
 def _intervals(

@@ -9,7 +9,7 @@ from skimage.measure import label, regionprops
 from skimage.morphology import local_maxima
 from skimage.segmentation import expand_labels, watershed
 
-from drepano.field import Segmentation
+from drepano.field import NECK, Segmentation
 from drepano.metrics.counting import drop_small
 
 _SMALLEST_SHARE, _SMALLEST_SHARE_AT_BORDER = 0.25, 0.02
@@ -23,7 +23,7 @@ cells leave between them has cusps."""
 SPECK_SHARE = 0.0125
 """Holes of at most this share of a disc of the cell diameter are filled whatever their shape, pieces of that
 size not even counted as debris: 19 px where cells are 45 px across."""
-_LARGE_SHARE, _NECK_OF_LARGE = 1.5, 0.925
+LARGE_SHARE, NECK_OF_LARGE = 1.5, 0.925
 """What is larger than so many of the field's median cells is hardly one cell, and parted at necks up to this:
 see benchmarks/large_pieces.py. They were chosen for `rbc`."""
 CELLS_TO_JUDGE = 5
@@ -33,11 +33,7 @@ _FINEST_DIAMETER = 45
 
 
 def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
-    """Number the cells of a segmentation.
-
-    Holes are filled, touching cells are parted at narrow necks by a watershed on the distance to the
-    background, what is then still too large among five cells or more at wider ones, and what is too small
-    is dropped.
+    """Number the cells of a segmentation, by `part_cells`.
 
     Parameters
     ----------
@@ -48,15 +44,46 @@ def find_cells(segmentation: Segmentation) -> NDArray[np.int32]:
     (H, W) int32 array
         0 for background and debris, cells numbered from 1.
     """
-    foreground = _fill_holes(segmentation.classes > 0, _disc(segmentation.cell_diameter))
-    cells: NDArray[np.int32] = label(foreground, connectivity=1).astype(np.int32)
-    if segmentation.neck > 0:
-        cells = _part_larger(cells, 0, segmentation.cell_diameter, segmentation.neck)
-        typical = typical_diameter(_drop_debris(cells, segmentation.cell_diameter), CELLS_TO_JUDGE)
+    return part_cells(segmentation.classes > 0, segmentation.cell_diameter, segmentation.neck)
+
+
+def part_cells(
+    foreground: NDArray[np.bool_],
+    cell_diameter: float,
+    neck: float = NECK,
+    large_share: float = LARGE_SHARE,
+    neck_of_large: float = NECK_OF_LARGE,
+) -> NDArray[np.int32]:
+    """Number the cells of a mask.
+
+    Holes are filled, touching cells are parted at narrow necks by a watershed on the distance to the
+    background, what is then still too large among five cells or more at wider ones, and what is too small
+    is dropped.
+
+    Parameters
+    ----------
+    foreground : (H, W) bool array
+        What is of a cell.
+    cell_diameter : float
+        Of a typical cell, px.
+    neck : float
+        As in `Segmentation`: how narrow a neck between two cells is; 0 parts nothing.
+    large_share, neck_of_large : float
+        From how many of the field's median cells on a piece is too large, and how narrow a neck parts it.
+
+    Returns
+    -------
+    (H, W) int32 array
+        0 for background and debris, cells numbered from 1.
+    """
+    filled = _fill_holes(foreground, _disc(cell_diameter))
+    cells: NDArray[np.int32] = label(filled, connectivity=1).astype(np.int32)
+    if neck > 0:
+        cells = _part_larger(cells, 0, cell_diameter, neck)
+        typical = typical_diameter(_drop_debris(cells, cell_diameter), CELLS_TO_JUDGE)
         if typical is not None:
-            large = _LARGE_SHARE * _disc(typical)
-            cells = _part_larger(cells, large, segmentation.cell_diameter, _NECK_OF_LARGE)
-    return _drop_debris(cells, segmentation.cell_diameter)
+            cells = _part_larger(cells, large_share * _disc(typical), cell_diameter, neck_of_large)
+    return _drop_debris(cells, cell_diameter)
 
 
 def count_debris(segmentation: Segmentation, instances: NDArray[np.int32]) -> int:

@@ -37,6 +37,10 @@ class Interval:
     def half_width(self) -> float:
         return (self.high - self.low) / 2
 
+    def of_shares(self) -> Interval:
+        """Of a difference of two shares: none is below -1 or above 1."""
+        return Interval(max(-1.0, self.low), min(1.0, self.high))
+
 
 UNKNOWN = Interval(float("nan"), float("nan"))
 
@@ -310,7 +314,7 @@ def paired_difference_intervals(first: NDArray, second: NDArray) -> list[Interva
             strict=True,
         )
     ]
-    return [Interval(max(-1.0, one.low), min(1.0, one.high)) for one in intervals]
+    return [one.of_shares() for one in intervals]
 
 
 def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool) -> Interval:
@@ -334,4 +338,4 @@ def patients_interval(first: NDArray[np.float64], second: NDArray[np.float64], p
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # one side may be constant
         test = ttest_rel(first, second) if paired else ttest_ind(first, second, equal_var=False)
         ends = test.confidence_interval(LEVEL)
-    return Interval(max(-1.0, float(ends.low)), min(1.0, float(ends.high)))
+    return Interval(float(ends.low), float(ends.high)).of_shares()

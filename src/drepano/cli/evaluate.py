@@ -13,7 +13,6 @@ from drepano.cli.console import listed_patients, out, progress_bar, say
 
 if TYPE_CHECKING:
     from drepano.datasets import FieldDataset
-    from drepano.models.card import ModelCard
 
 
 def evaluate(
@@ -29,7 +28,13 @@ def evaluate(
     """Measure a network: Dice and counts on fields, or the class of single crops (xu2017)."""
     from drepano.datasets import open_dataset
     from drepano.errors import DrepanoError
-    from drepano.experiments import evaluate_crops, evaluate_fields, summarise_crops, summarise_fields
+    from drepano.experiments import (
+        evaluate_crops,
+        evaluate_fields,
+        seen_in_training,
+        summarise_crops,
+        summarise_fields,
+    )
     from drepano.io import ensure_writable_folder, without_nan, write_json, write_text
     from drepano.segmenter import load_model
 
@@ -61,7 +66,7 @@ def evaluate(
             table, summarise = evaluate_crops(segment, dataset, advance), summarise_crops
         else:
             table, summarise = evaluate_fields(segmenter, dataset, advance), summarise_fields
-    seen = _seen_in_training(segmenter.card, dataset)
+    seen = seen_in_training(segmenter.card, dataset)
     if seen is not None:
         say("note", seen)
     summary = {
@@ -97,17 +102,3 @@ def _look_at_truth(dataset: FieldDataset) -> list[str]:
             for source, field in zip(dataset.sources, fields, strict=True)
         ]
     return [*describe_unnumbered_cells(dataset), *describe_truth(dataset, facts)]
-
-
-def _seen_in_training(card: ModelCard, dataset: FieldDataset) -> str | None:
-    """A caution where the network may have learned from these cells: by data set, and patients if known."""
-    for use in card.data:
-        both = sorted({*use.patients} & {*dataset.patients})
-        known = use.patients and dataset.patients
-        if use.name in (dataset.name, f"composed from {dataset.name}") and (both or not known):
-            patients = f", patients {', '.join(both)}" if both else ""
-            return (
-                f"the network was trained on a data set called {use.name}{patients}: figures of cells that "
-                "it was trained on say nothing about new ones"
-            )
-    return None

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from skimage.measure import label
 
-from drepano.cells import drop_small
 from drepano.datasets.dataset import FieldDataset, FieldSource
 from drepano.datasets.folder import check_same_size
 from drepano.errors import DrepanoError
 from drepano.field import Field
 from drepano.io import map_values, read_image, read_label_values
+from drepano.metrics.counting import drop_small
 from drepano.taxonomy import BINARY
 
 ORIGIN = "BBBC041Seg, masks for image set BBBC041v1 of the Broad Bioimage Benchmark Collection"

@@ -26,7 +26,7 @@ import torch
 from drepano.changes import first_change
 from drepano.datasets import open_dataset
 from drepano.errors import DrepanoError
-from drepano.experiments.evaluation import evaluate_crops
+from drepano.experiments.crops import evaluate_crops
 from drepano.experiments.measure import measure_method
 from drepano.experiments.plan import FIELDS, RESULT, Job, read_plan
 from drepano.experiments.results import read_result
@@ -95,10 +95,21 @@ def measure_job(
 ) -> None:
     """The second part of `run_job`: segment the test fields with what `method` gave when it was `trained`.
 
+    ``result.json`` gets ``job``, ``settings`` of the method, ``versions`` and ``training_versions`` (what it
+    was measured and trained with), ``fit_seconds``, all of `Measured.figures` and, with `crops`, of every
+    single crop what `evaluate_crops` tells but its probability. Class maps of the test fields stand beside it.
+
     Parameters
     ----------
+    experiment : Path
+    job : Job
+    method : Method
+    trained : TrainedMethod
     fit_seconds : float or None
         What the training took; None where it was not all done at once.
+    crops : Path, optional
+        Folder of xu2017; the test patients' single crops are classified too.
+    progress : callable
     """
     plan = read_plan(experiment)
     taxonomy, folder = plan.class_taxonomy, job.folder(experiment)
@@ -148,6 +159,9 @@ def run_jobs(
 
     Parameters
     ----------
+    experiment : Path
+        Folder with the plan.
+    jobs : sequence of Job
     processes : int
         How many run at a time; of several each in a process of its own with its share of the threads.
     done : callable
@@ -165,7 +179,8 @@ def run_jobs(
     Raises
     ------
     DrepanoError
-        If a finished job's method had other settings than it would have now.
+        If a finished job's method had other settings than it would have now, or cannot be made (see
+        `create_method`).
     """
     waiting = [job for job in jobs if not job.is_done(experiment)]
     _check_settings(experiment, [job for job in jobs if job not in waiting], ilastik_project)

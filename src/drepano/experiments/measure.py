@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drepano.cells import find_cells
+from drepano.cells import find_cells, part_cells
 from drepano.datasets import FieldDataset
 from drepano.experiments.results import AUC, FOUND_CELLS, PIECES
 from drepano.experiments.working_copy import CELL_DIAMETER
@@ -64,8 +64,16 @@ class CellCounts:
         self._detection = Detection()
         self._confusion = np.zeros((len(taxonomy), len(taxonomy)), np.int64)
 
-    def add(self, field: Field, segmentation: Segmentation) -> dict[str, Any]:
+    def add(self, field: Field, predicted: NDArray[np.uint8], cells: NDArray[np.int32]) -> dict[str, Any]:
         """What is told of one field, whose instance map is known.
+
+        Parameters
+        ----------
+        field : Field
+        predicted : (H, W) uint8 array
+            Class map.
+        cells : (H, W) int32 array
+            Those found in it, numbered from 1.
 
         Returns
         -------
@@ -74,15 +82,13 @@ class CellCounts:
             pieces), ``f1`` and ``panoptic_quality``.
         """
         assert field.instances is not None  # the working copy has them
-        classes, cells = field.class_map(self._taxonomy), find_cells(segmentation)
+        classes = field.class_map(self._taxonomy)
         detection = match_cells(field.instances, cells)
         self._detection += detection
-        self._confusion += cell_confusion(
-            field.instances, cells, classes, segmentation.classes, len(self._taxonomy)
-        )
+        self._confusion += cell_confusion(field.instances, cells, classes, predicted, len(self._taxonomy))
         return {
             "cells": int(cells.max(initial=0)),
-            FOUND_CELLS: asdict(cell_errors(field.instances, segmentation.classes, cells)),
+            FOUND_CELLS: asdict(cell_errors(field.instances, predicted, cells)),
             "f1": detection.f1,
             "panoptic_quality": detection.panoptic_quality,
         }
@@ -120,7 +126,7 @@ def measure_method(
             {
                 "field": field.id,
                 "patient": field.patient,
-                **counts.add(field, segmentation),
+                **counts.add(field, segmentation.classes, find_cells(segmentation)),
                 **_measure_field(classes, instances, segmentation),
                 AUC: [curve.auc for curve in own_curves.roc()],
             }
@@ -160,7 +166,7 @@ def measure_truth(fields: FieldDataset, taxonomy: Taxonomy) -> list[dict[str, An
     for field in fields:
         assert field.instances is not None  # the working copy has them
         classes = field.class_map(taxonomy)
-        cells = find_cells(without_probabilities(classes, taxonomy))
+        cells = part_cells(classes > 0, CELL_DIAMETER)
         rows.append(
             {
                 "field": field.id,
@@ -169,11 +175,6 @@ def measure_truth(fields: FieldDataset, taxonomy: Taxonomy) -> list[dict[str, An
             }
         )
     return rows
-
-
-def without_probabilities(classes: NDArray[np.uint8], taxonomy: Taxonomy) -> Segmentation:
-    """A class map of a field of the working copy, for `find_cells`, which does not look at probabilities."""
-    return Segmentation(classes, np.empty((0, *classes.shape), np.float32), taxonomy, CELL_DIAMETER)
 
 
 def _measure_field(

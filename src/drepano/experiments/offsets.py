@@ -91,7 +91,7 @@ class LayerTrace:
     magnitudes : (H, W) float32 array
         Mean over the taps of the length of their shift, in px of the layer's feature map.
     saturated_share : float
-        Share of 1 of the bounded offsets that are beyond `SATURATED`.
+        Of the bounded offsets the share, from 0 to 1, that is beyond `SATURATED`.
     """
 
     name: str
@@ -251,6 +251,12 @@ def summarise_offsets(trace: Trace, model: str, image: str, shape: tuple[int, ..
         Their names.
     shape : tuple of int
         Height and width of the image, px.
+
+    Returns
+    -------
+    dict
+        ``model``, ``network``, ``scope``, ``image``, its size, the pixel, what was computed, and of every layer
+        where it samples.
     """
     window = trace.window
     corners = np.array([[-0.5, -0.5], [window.height - 0.5, window.width - 0.5]])

@@ -138,6 +138,10 @@ def learning_curve(
     classes : sequence of str
     seed : int
 
+    Returns
+    -------
+    Splits
+
     Raises
     ------
     DrepanoError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drepano.experiments.evaluation import summarise_crops
+from drepano.experiments.crops import summarise_crops
 from drepano.experiments.results import (
     DETECTION,
     ERRORS,

@@ -41,6 +41,10 @@ class Method(Protocol):
         seed : int
         progress : callable
 
+        Returns
+        -------
+        TrainedMethod
+
         Raises
         ------
         DrepanoError

@@ -14,6 +14,7 @@ from drepano.field import Field
 from drepano.reports.legend import FAINT_INK, INK, PAPER, class_colour, draw_legend, legend_entries, stack
 from drepano.reports.lettering import load_font, printable, shorten_to_width
 from drepano.reports.overlay import cell_classes, check_shapes, draw_outlines
+from drepano.reports.wording import plural
 from drepano.taxonomy import Taxonomy
 
 _LETTERS = 13  # px
@@ -64,7 +65,7 @@ def draw_contact_sheet(
         labels = [_labels_of(field, taxonomy) for field in row_fields]
         rows.append(_draw_row(row_fields, labels, taxonomy, columns, tile))
         classes += [index for known in labels for index in known.classes or []]
-    title = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
+    title = plural(len(fields), "field")
     legend = draw_legend(title, legend_entries(classes, taxonomy), _GAP + columns * (tile + _GAP))
     return stack(np.concatenate(rows), legend) if rows else legend
 
@@ -147,7 +148,7 @@ def _line_width(scale: float) -> int:
 def _count_in_words(labels: _Labels) -> str:
     if labels.classes is None:
         return "no labels"
-    return f"{len(labels.classes)} cell{'' if len(labels.classes) == 1 else 's'}"
+    return plural(len(labels.classes), "cell")
 
 
 def _draw_crosses(

@@ -159,7 +159,7 @@ def _row(label: str, row: Mapping[Any, Any], sickled: str) -> GroupRow:
 
 def _fields(row: Mapping[Any, Any]) -> str:
     fields, places, warned = row["fields"], row["places"], row["fields_with_warnings"]
-    notes = [f"of {wording.whole(places)} place{'s' if places > 1 else ''}"] if places < fields else []
+    notes = [f"of {wording.plural(places, 'place')}"] if places < fields else []
     notes += [f"{wording.whole(warned)} with a warning"] if warned else []
     return wording.whole(fields) + (f" ({', '.join(notes)})" if notes else "")
 

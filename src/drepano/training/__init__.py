@@ -1,7 +1,7 @@
 """Fit networks on data sets."""
 
 from drepano.training.config import PRESET_NAMES, TrainingConfig, make_config
-from drepano.training.fit import can_resume, fit, versions, versions_of_run
+from drepano.training.run import can_resume, fit, versions, versions_of_run
 
 __all__ = [
     "PRESET_NAMES",

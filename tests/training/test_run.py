@@ -23,8 +23,8 @@ from drepano.models import create, load_network, read_card
 from drepano.preprocessing import normalise
 from drepano.taxonomy import BINARY, SCD
 from drepano.training import fit, samples
-from drepano.training.fit import CHECKPOINT, _start_from
 from drepano.training.module import SegmentationModule
+from drepano.training.run import CHECKPOINT, _start_from
 
 
 def weights_of(path):
@@ -143,7 +143,7 @@ def test_the_loss_goes_down(toy, tiny, tmp_path):
     config = tiny(
         steps=50, batch_size=4, network_options={"width": 4}, validate_every=50, loss="ce", augment=False
     )
-    fit([toy], config, tmp_path, device="cpu", progress=lambda stage, _d, _t, loss: losses.append(loss))
+    fit([toy], config, tmp_path, device="cpu", progress=lambda *told: losses.extend(told[3:]))
     losses = np.array([loss for loss in losses if not np.isnan(loss)])
     assert len(losses) >= 49
     assert losses[-10:].mean() < 0.5 * losses[:5].mean()
@@ -209,14 +209,14 @@ spec = importlib.util.spec_from_file_location("toy", sys.argv[1])
 toy = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(toy)
 from drepano.training import fit, make_config
-from drepano.training.fit import CHECKPOINT
+from drepano.training.run import CHECKPOINT
 
 run = Path(sys.argv[2])
 data = toy.make_dataset([toy.toy_field(f"f{i}", i) for i in range(10)])
 config = make_config("default", network="dunet", network_options={"width": 2}, steps=8, batch_size=2,
                      crop_size=32, cell_diameter=14.0, validate_every=3)
 
-def progress(stage, done, total, loss):
+def progress(stage, done, total, loss=None):
     if stage == "training" and done == 5:
         assert (run / CHECKPOINT).is_file()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -324,7 +324,7 @@ def test_there_must_be_something_to_resume(toy, tiny, tmp_path):
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_is_begun_again(toy, tiny, tmp_path, monkeypatch):
-    def stop(stage, done, total, loss):
+    def stop(stage, done, total, loss=None):
         if stage == "training":
             raise RuntimeError("the machine went down")
 
@@ -344,7 +344,7 @@ def test_a_folder_of_somebody_elses_files_is_refused_and_left_alone(toy, tiny, t
 
 
 def test_files_beside_the_checkpoint_are_kept(toy, tiny, tmp_path):
-    def add_file(stage, done, total, loss):
+    def add_file(stage, done, total, loss=None):
         (tmp_path / CHECKPOINT).parent.mkdir(exist_ok=True)
         (tmp_path / CHECKPOINT).with_name("notes.txt").write_text("mine")
 
@@ -369,7 +369,7 @@ def test_fields_without_a_single_cell_are_refused(toy, tiny, tmp_path, dataset_o
 
 
 def test_ctrl_c_ends_the_run_as_an_interruption(toy, tiny, tmp_path, interruptible):
-    def interrupt(stage, done, total, loss):
+    def interrupt(stage, done, total, loss=None):
         if stage == "training" and done == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
