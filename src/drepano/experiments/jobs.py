@@ -97,7 +97,7 @@ def measure_job(
 
     ``result.json`` gets ``job``, ``settings`` of the method, ``versions`` and ``training_versions`` (what it
     was measured and trained with), ``fit_seconds``, all of `Measured.figures` and, with `crops`, of every
-    single crop what `evaluate_crops` tells but its probability. Class maps of the test fields stand beside it.
+    single crop what `evaluate_crops` tells but its probability. Class maps of the test fields lie beside it.
 
     Parameters
     ----------

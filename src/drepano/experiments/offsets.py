@@ -255,8 +255,8 @@ def summarise_offsets(trace: Trace, model: str, image: str, shape: tuple[int, ..
     Returns
     -------
     dict
-        ``model``, ``network``, ``scope``, ``image``, its size, the pixel, what was computed, and of every layer
-        where it samples.
+        ``model``, ``network``, ``scope``, ``image``, its size, the pixel, what was computed, and where every
+        layer samples.
     """
     window = trace.window
     corners = np.array([[-0.5, -0.5], [window.height - 0.5, window.width - 0.5]])
