@@ -297,7 +297,7 @@ def _nothing_to_watch(splits: Sequence[Split]) -> list[str]:
     if not alone:
         return []
     return [
-        f"One training field only in {', '.join(alone)}: none is held out there to watch the training, so "
+        f"One training field only in {', '.join(alone)}: none is held out there to watch networks learn, so "
         "there is no validation curve."
     ]
 
