@@ -118,7 +118,10 @@ def test_of_a_run_without_jobs_what_has_been_measured_is_told_anew(
         (tmp_path / "run" / name).symlink_to(whole_and_parts[2] / name)
     stored = {**before, "differences": [], "truth": None}
     (kept / "summary.json").write_text(json.dumps(stored))
+    plan = json.loads((kept / "plan.json").read_text())
+    (kept / "plan.json").write_text(json.dumps({**plan, "notes": ["in the words of then"]}))
     join_results.main(kept, tmp_path / "run")
+    assert json.loads((kept / "plan.json").read_text()) == plan
     assert_alike(json.loads((kept / "summary.json").read_text()), before)
 
 
@@ -140,6 +143,21 @@ def test_results_that_do_not_tell_of_what_is_measured_now_are_joined_without_it(
     joined = pd.read_csv(kept / "fields.csv")
     assert joined.loc[joined["method"] == "dunet", unknown].notna().all().all()
     assert joined.loc[joined["method"] == "pixel-forest", unknown].isna().all().all()
+
+
+def test_a_seed_of_an_earlier_version_lacks_what_a_later_seed_has(join_results, kept):
+    table = pd.read_csv(kept / "fields.csv")
+    earlier = (table["method"] == "unet") & (table["seed"] == 0)
+    table.loc[earlier, [name for name in table if name.startswith(("auc ", "found "))]] = math.nan
+    table.to_csv(kept / "fields.csv", index=False)
+    results = join_results.stored_results(kept, read_plan(kept))
+    known = {
+        (result["job"]["method"], result["job"]["seed"]): {"auc", "found_cell_errors"} & one.keys()
+        for result in results
+        for one in result["fields"]
+    }
+    both = {"auc", "found_cell_errors"}
+    assert known == {("unet", 0): set(), ("unet", 1): both, ("pixel-forest", 0): both}
 
 
 def test_what_is_there_already_is_refused(join_results, whole_and_parts, kept):

@@ -204,6 +204,8 @@ def test_found_cells_are_compared_over_the_seeds_of_both_methods_that_tell_of_th
     ("figure", "said"),
     [
         ("dice", "better"),
+        ("jaccard", "better"),
+        ("surface_dice", "better"),
         ("f1", "better"),
         ("auc", "better"),
         ("hausdorff95", "worse"),
@@ -216,7 +218,7 @@ def test_less_is_better_of_distances_and_errors_and_more_of_all_else(plan, field
         one = field("a", value)
         one |= {"hausdorff95": [errors, errors], "cell_errors": one["cell_errors"] | {"joined": errors}}
         one |= {"f1": value, "panoptic_quality": value, "found_cell_errors": one["cell_errors"]}
-        one |= {"auc": [value, value]}
+        one |= {name: [value, value] for name in ("jaccard", "surface_dice", "auc")}
         return [
             result(method, f"fold-{fold}", 0, [one | {"field": name}])
             for fold, names in ((1, "ab"), (2, "c"))

@@ -143,8 +143,8 @@ def _padded_fields(dataset: FieldDataset, fingerprint: dict[str, Any], budget: B
     if budget.crop_size <= side:
         return []
     return [
-        f"Networks learn from crops of {budget.crop_size} px, larger than the smallest field, of {side:.0f} px "
-        f"at cells of {CELL_DIAMETER:g} px; what is missing is padded with background."
+        f"Networks learn from crops of {budget.crop_size} px, larger than the smallest field, of "
+        f"{side:.0f} px at cells of {CELL_DIAMETER:g} px; what is missing is padded with background."
     ]
 
 

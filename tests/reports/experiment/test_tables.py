@@ -139,6 +139,12 @@ def test_the_papers_errors_3_are_incomplete_cells_in_binary_and_cells_of_two_cla
         assert word in section
 
 
+def test_the_papers_figures_stand_beside_the_papers_classes_only(summary):
+    markdown = comparison_markdown(summary(("background", "round", "flat"), "dunet"))
+    assert "the paper's" not in markdown.split("## In pairs")[0].replace("as the paper's", "")
+    assert "counted by hand" not in markdown
+
+
 def test_errors_of_counted_cells_stand_below_where_they_are_known(summary, entry):
     five = summary(SCD.classes, "dunet", "unet")
     heading = "Errors of the cells that are counted"
