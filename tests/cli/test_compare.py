@@ -665,6 +665,15 @@ def test_learning_curve(data, tmp_path):
     assert "| U-Net |" in (out / "tables.md").read_text()
 
 
+def test_a_learning_curve_without_a_folder_is_in_one_of_its_name(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(
+        "learning-curve", data, "--methods", "region-growing", "--binary", "--sizes", "1", "--test", 2
+    )
+    assert result.exit_code == 0, result.output
+    assert summary(tmp_path / "learning-curve")["curves"]["region-growing"].keys() == {"1"}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which processes run")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_end_by_hand_ends_the_trainings_that_run_beside(data, tmp_path, ending, wait_until, is_running):

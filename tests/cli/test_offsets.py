@@ -99,10 +99,13 @@ def test_cells_of_another_size_have_the_image_scaled(field: Path, dunet: Path, t
     assert summary["cell_diameter"] == 90
 
 
-def test_without_a_model_it_is_the_shipped_one_for_sickle_cells(field: Path, tmp_path: Path) -> None:
-    result = runner.invoke(app, ["offsets", str(field), "--at", "20,30", "--out", str(tmp_path / "out")])
+def test_without_a_model_it_is_the_shipped_one_and_without_a_folder_one_called_offsets(
+    field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["offsets", str(field), "--at", "20,30"])
     assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "out" / "offsets.json").read_text())["model"] == "scd"
+    assert json.loads((tmp_path / "offsets" / "offsets.json").read_text())["model"] == "scd"
 
 
 @pytest.mark.parametrize("at", ["20", "20,30,1", "a,b", "1.5,3", "", "20;30"])
