@@ -6,13 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from drepano.datasets.bbbc041seg import is_bbbc041seg, open_bbbc041seg
-from drepano.datasets.check import (
-    check_dataset,
-    describe_margins,
-    describe_truth,
-    describe_unnumbered_cells,
-    look_at_truth,
-)
+from drepano.datasets.check import check_dataset, describe_margins
 from drepano.datasets.chula import is_chula, open_chula
 from drepano.datasets.composed import compose_field
 from drepano.datasets.composed_dataset import write_composed_dataset
@@ -21,6 +15,7 @@ from drepano.datasets.fingerprint import field_facts, fingerprint
 from drepano.datasets.folder import CONFIG_NAME, EXAMPLE, is_folder_dataset, open_folder
 from drepano.datasets.simulated import simulate_cell, simulate_field
 from drepano.datasets.simulated_dataset import write_simulated_dataset
+from drepano.datasets.truth import describe_truth, describe_unnumbered_cells, look_at_truth
 from drepano.datasets.write import new_folder, write_dataset_config, write_field
 from drepano.datasets.xu2017 import CellCrop, is_xu2017, open_xu2017, read_crop
 from drepano.errors import DrepanoError
