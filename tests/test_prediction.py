@@ -586,6 +586,15 @@ class TestNames:
         assert [field.path for field in fields] == [image]
         assert notes == [f"left out, so that cells count once: {link} leads to {image}"]
 
+    def test_a_link_in_the_same_folder_is_told_too(self, tmp_path, out):
+        image = save(tmp_path / "all" / "p1" / "x.png", ONE_CELL)
+        (tmp_path / "all" / "p2").mkdir()
+        (tmp_path / "all" / "p2" / "y.png").symlink_to(image)
+        notes = []
+        fields, _ = list_fields([tmp_path / "all"], out, notes.append)
+        assert [field.path for field in fields] == [image]
+        assert "y.png leads to" in notes[0]
+
     def test_the_same_name_in_two_folders_gets_the_folder(self, tmp_path, out):
         paths = [save(tmp_path / folder / "x.png", ONE_CELL) for folder in ("p1", "p2")]
         assert self.names(paths, out) == ["p1-x", "p2-x"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from drepano.cells import between_cells, count_debris, find_cells
+from drepano.cells import between_cells, count_debris, find_cells, part_cells
 from drepano.field import Segmentation
 from drepano.taxonomy import BINARY
 
@@ -119,6 +119,19 @@ class TestTouching:
         """Two discs as one region beside five of 40 px; necks are those of the smoothed distance."""
         pair = disc(40, 50, radius) | disc(40, 50 + apart, radius)
         assert find_cells(replace(segmentation(pair | FIVE), neck=0.6)).max() == 5 + cells
+
+    @pytest.mark.parametrize(
+        ("radius", "apart", "large", "cells"),
+        [
+            pytest.param(18, 22, {"large_share": 1.3}, 2, id="1.4 cells are large"),
+            pytest.param(20, 26, {"large_share": 2}, 1, id="1.8 cells are not"),
+            pytest.param(25, 22, {"neck_of_large": 0.95}, 2, id="a neck of 0.93 is narrow"),
+            pytest.param(20, 26, {"neck_of_large": 0.7}, 1, id="one of 0.81 is not"),
+        ],
+    )
+    def test_what_is_large_and_how_narrow_a_neck_then_parts_can_be_told(self, radius, apart, large, cells):
+        pair = disc(40, 50, radius) | disc(40, 50 + apart, radius)
+        assert part_cells(pair | FIVE, 40.0, 0.6, **large).max() == 5 + cells
 
     def test_debris_has_no_say_in_what_is_large(self):
         """A pair of 1.4 cells stays whole, though most pieces are specks."""

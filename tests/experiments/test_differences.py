@@ -193,10 +193,12 @@ def test_found_cells_are_compared_over_the_seeds_of_both_methods_that_tell_of_th
     found = compared()
     assert found["found joined"]["mean"] == found["found together"]["mean"] == -3
     assert (found["found joined"]["fields"], found["found joined"]["left_out"]) == (3, 0)
+    assert found["found joined"]["seeds"] == [1, 2]
     assert found["f1"]["mean"] == pytest.approx(np.mean([0.7 - 0.7, 0.7 - 0.75]))
     assert (found["f1"]["fields"], found["f1"]["left_out"]) == (2, 1)
     results[0]["fields"][0].pop("found_cell_errors")
     results[1]["fields"][0]["found_cell_errors"]["joined"] = 10
+    assert compared()["found joined"]["seeds"] == [1, 1]
     assert compared()["found joined"]["mean"] == np.mean([1 - 10, 1 - 4, 1 - 4]), "of U-Net seed 1 alone"
 
 

@@ -38,8 +38,8 @@ class Interval:
         return (self.high - self.low) / 2
 
     def of_shares(self) -> Interval:
-        """Of a difference of two shares: none is below -1 or above 1."""
-        return Interval(max(-1.0, self.low), min(1.0, self.high))
+        """Of a difference of two shares: none is below -1 or above 1. What is unknown stays so."""
+        return self if not self.is_known else Interval(max(-1.0, self.low), min(1.0, self.high))
 
 
 UNKNOWN = Interval(float("nan"), float("nan"))

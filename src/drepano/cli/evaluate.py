@@ -52,6 +52,8 @@ def evaluate(
     dataset = open_dataset(data)
     if patients is not None:
         dataset = dataset.of_patients(listed_patients(patients))
+    if len(dataset) == 0:
+        raise DrepanoError(f"{data}: has nothing to measure on; give a data set with images")
     if not dataset.has_single_cells:
         for note in _look_at_truth(dataset):
             say("note", note)

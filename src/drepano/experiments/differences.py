@@ -25,7 +25,7 @@ from drepano.experiments.statistics import Difference, paired_difference, verdic
 
 
 def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, Any]]:
-    """Every pair of methods, in what the paper compares (Dice, Hausdorff, cell errors), cells, crops.
+    """Every pair of methods, in all of `field_figures` and in single crops.
 
     Parameters
     ----------
@@ -36,8 +36,9 @@ def method_differences(results: Sequence[Result], plan: Plan) -> list[dict[str, 
     Returns
     -------
     list of dict
-        A `Difference` each, with the ``figure``, the two methods (``first``, ``second``), the ``verdict`` on
-        the first, and how many values are ``left_out``, undefined in a training of either.
+        A `Difference` each, with the ``figure``, the two methods (``first``, ``second``), how many ``seeds``
+        of each tell of it, the ``verdict`` on the first, and how many values are ``left_out``, undefined in a
+        training of either.
     """
     by_method = results_by_method(results)
     differences = []
@@ -66,7 +67,8 @@ def _crop_difference(
     classes = crops["true"] if figure == RECALL else pd.Series("any", crops.index)
     one, other = (_recall_by_crop(table, classes) for table in tables)
     patients, folds = (dict(zip(crops.index, crops[name], strict=True)) for name in ("patient", "split"))
-    return [_as_json(figure, names, paired_difference(one, other, patients, folds))]
+    seeds = [table["seed"].nunique() for table in tables]
+    return [_as_json(figure, names, seeds, paired_difference(one, other, patients, folds))]
 
 
 def _recall_by_crop(table: pd.DataFrame, classes: pd.Series) -> dict[str, NDArray[np.float64]]:
@@ -125,17 +127,18 @@ def _difference(
         return []
     folds = {id_: split.fold for split in plan.splits for id_ in split.test}
     difference = paired_difference(values[0], values[1], plan.patients, folds)
-    return [_as_json(figure, names, difference, left_out)]
+    return [_as_json(figure, names, [*map(len, seeds)], difference, left_out)]
 
 
 def _as_json(
-    figure: str, names: tuple[str, str], difference: Difference, left_out: int = 0
+    figure: str, names: tuple[str, str], seeds: list[int], difference: Difference, left_out: int = 0
 ) -> dict[str, Any]:
     """`left_out`: values, one a field or one a field and class, that a training of either method lacks."""
     return {
         "figure": figure,
         "first": names[0],
         "second": names[1],
+        "seeds": seeds,
         **asdict(difference),
         "left_out": left_out,
         "verdict": verdict(difference, larger_is_better(figure)),

@@ -181,21 +181,21 @@ def find_images(paths: Sequence[Path], failed: Callable[[Path, DrepanoError], No
     Returns
     -------
     list of Path
-        In the order of `paths`, sorted within a folder, each file once. Links that lead nowhere are among
-        them: reading them tells what is wrong.
+        In the order of `paths`, sorted within a folder, each path once. Links are among them, also those that
+        lead to a file that is there or nowhere: reading these tells what is wrong.
 
     Raises
     ------
     DrepanoError
         If a path does not exist, or a folder holds no image or cannot be read.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
         with refusals(path):
             if not path.exists():
                 raise DrepanoError(f"{path}: does not exist; check the name")
             for image in _images_in(path, failed) if path.is_dir() else [path]:
-                found.setdefault(image.resolve(), image)
+                found.setdefault(os.path.abspath(image), image)  # noqa: PTH100  # links are kept
     return list(found.values())
 
 

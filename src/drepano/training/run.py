@@ -77,6 +77,7 @@ def fit(
         Go on from the run's last checkpoint; the result has the same weights as an uninterrupted run.
     device : {"auto", "cpu", "cuda"}
     progress : callable
+        As `Progress`: its last argument, the loss, needs a default.
     optimise : callable
         What trains the network in place, with the arguments of `run_trainer`.
 

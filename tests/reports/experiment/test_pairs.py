@@ -15,6 +15,7 @@ def difference(first, second, verdict, figure="dice", **more):
         "figure": figure,
         "first": first,
         "second": second,
+        "seeds": [3, 3],
         "mean": 0.0149,
         "low": 0.0126,
         "high": 0.0171,
@@ -60,6 +61,13 @@ def test_counted_cells_have_a_table_of_their_own():
     ]
     assert "**better**: -1.50<br>" in under[2]
     assert "**better**: -1.5000<br>" in under[2]
+
+
+def test_a_figure_of_fewer_seeds_than_the_pair_has_says_so():
+    counted = difference("dunet", "unet", "better", "found together", mean=-1.5, seeds=[1, 3])
+    markdown = pairs_of_methods([*THREE, counted], classes=5)
+    assert "**better**: -1.50<br>+0.01 to +0.02<br>(seeds: 1 and 3)" in markdown
+    assert markdown.count("(seeds:") == 1
 
 
 def test_the_first_method_has_a_row_for_every_other_and_a_column_for_every_figure():

@@ -101,7 +101,7 @@ def pairs_of_sizes(differences: Sequence[dict[str, Any]]) -> str:
 def _of_classes(differences: Sequence[dict[str, Any]]) -> str:
     """The figures that have a value a class; results of earlier versions have no areas."""
     has_areas = any(one["figure"] == AUC for one in differences)
-    return "Dice, Jaccard, surface Dice, " + ("distances and AUC" if has_areas else "distances")
+    return f"Dice, Jaccard, surface Dice{', distances and AUC' if has_areas else ' and distances'}"
 
 
 def _heading(differences: Sequence[dict[str, Any]]) -> tuple[str, str]:
@@ -129,8 +129,12 @@ def _against_others(name: str, differences: Sequence[dict[str, Any]]) -> list[st
     of_first = [one for one in differences if one["first"] == name]
     compared = dict.fromkeys(one["figure"] for one in of_first)
     of_classes = [figure for figure in compared if figure.startswith(OF_CLASS)]
-    cells = {(one["second"], one["figure"]): _cell(one) for one in of_first}
     seconds = dict.fromkeys(one["second"] for one in of_first)
+    seeds = {two: max(one["seeds"] for one in of_first if one["second"] == two) for two in seconds}
+    cells = {
+        (two := one["second"], one["figure"]): _cell(one) + _fewer_seeds(one["seeds"], seeds[two])
+        for one in of_first
+    }
     parts = [f"### {_title(name)} against"]
     for group in (_FIGURES, _OF_COUNTED_CELLS, of_classes):
         figures = [figure for figure in group if figure in compared]
@@ -164,6 +168,11 @@ def _cell(difference: dict[str, Any]) -> str:
     if difference["low"] == difference["high"] == 0:
         return "the same in all"
     return f"{size}<br>{difference['low']:+.{digits}f} to {difference['high']:+.{digits}f}"
+
+
+def _fewer_seeds(known: Sequence[int], all_seeds: Sequence[int]) -> str:
+    """Of how many a figure is that results of earlier versions lack, if not of all that the pair has."""
+    return "" if known == all_seeds else f"<br>(seeds: {known[0]} and {known[1]})"
 
 
 def _conditions(differences: Sequence[dict[str, Any]]) -> str:
