@@ -76,7 +76,7 @@ drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --ou
   --methods "dunet,unet,pspnet,deeplabv3plus,pixel-forest,$controls"
 keep five
 
-# Whether twice the steps change what the longest training of all methods says of the two.
+# Whether twice the steps change what the longest training of all methods says of some.
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five-8000" --folds 5 \
   --seeds 0,1,2 --one-seed pspnet --steps 8000 --validate-every 800 "${training[@]}" \
   --methods dunet,unet,pspnet,unet-width-10
