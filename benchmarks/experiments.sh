@@ -84,8 +84,8 @@ keep five-8000
 
 # The same without a GPU, for what the machine changes.
 CUDA_VISIBLE_DEVICES="" drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" \
-  --out "$runs/five-8000-cpu" --folds 5 --seeds 0,1,2 --one-seed pspnet,dunet-scope-0 --steps 8000 --validate-every 800 \
-  "${training[@]}" --methods dunet,unet,pspnet,unet-width-10,dunet-scope-0
+  --out "$runs/five-8000-cpu" --folds 5 --seeds 0,1,2 --one-seed pspnet,dunet-scope-0 --steps 8000 \
+  --validate-every 800 "${training[@]}" --methods dunet,unet,pspnet,unet-width-10,dunet-scope-0
 keep five-8000-cpu
 
 # dU-Net and U-Net with the preset paper over five classes, too.
