@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,15 @@ def test_every_channel_has_its_own(channels):
     assert features.shape == (20, 30, channels * 49)
     last = pixel_features(image[..., -1:])
     np.testing.assert_array_equal(features[..., -49:], last)
+
+
+@pytest.mark.parametrize("number", range(FEATURES_PER_CHANNEL), ids=[f"{s} {kind}" for s, kind in NAMES])
+def test_as_ilastiks_own_library_of_filters_computes_them(number):
+    """`benchmarks/vigra_features.py` made the file, with vigra 1.11.1."""
+    with np.load(Path(__file__).with_name("vigra_features.npz")) as file:
+        image, rows, columns, expected = (file[n] for n in ("image", "rows", "columns", "features"))
+    ours = pixel_features(image[..., None])[rows, columns, number]
+    np.testing.assert_allclose(ours, expected[:, number], atol=5e-4 * expected[:, number].std())
 
 
 def test_a_flat_image_has_its_grey_level_and_no_edges():
