@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drepano.cells import part_cells
-from drepano.experiments.jobs import MAPS
+from drepano.experiments.job import MAPS
 from drepano.experiments.measure import CellCounts
 from drepano.experiments.plan import FIELDS, JOBS, RESULT, Plan, read_plan
 from drepano.experiments.results import read_result

@@ -39,7 +39,8 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from drepano.errors import DrepanoError
-from drepano.experiments.jobs import JOB_LOCK, TRAINING, end_with_parent, measure_job
+from drepano.experiments.job import TRAINING, measure_job
+from drepano.experiments.jobs import JOB_LOCK, end_with_parent
 from drepano.experiments.plan import FIELDS, Job, read_plan
 from drepano.experiments.working_copy import open_working_copy
 from drepano.io import atomic_path, ensure_writable_folder, hold, write_text

@@ -24,7 +24,7 @@ from drepano.datasets import simulate_field, write_field, write_simulated_datase
 from drepano.errors import DrepanoError
 from drepano.experiments import jobs
 from drepano.experiments.plan import Job, read_plan
-from drepano.methods import Budget
+from drepano.methods import Budget, create_method
 from drepano.reports.experiment import figures, write_comparison
 from drepano.taxonomy import SCD
 
@@ -273,14 +273,14 @@ class TestCompare:
 
     @pytest.mark.parametrize("error", [DrepanoError("no luck"), RuntimeError("no luck")])
     def test_a_job_that_fails_does_not_stop_the_others(self, data, tmp_path, monkeypatch, error):
-        real = jobs.create_method
+        real = create_method
 
         def broken(name, *others):
             if name == "dunet":
                 raise error
             return real(name, *others)
 
-        monkeypatch.setattr(jobs, "create_method", broken)
+        monkeypatch.setattr("drepano.experiments.job.create_method", broken)
         result = compare(data, tmp_path / "out")
         assert result.exit_code == 1
         assert result.output.count("no luck") == 2
@@ -328,7 +328,7 @@ class TestCompare:
         def broken(*_):
             raise ZeroDivisionError("division by zero")
 
-        monkeypatch.setattr(jobs, "create_method", broken)
+        monkeypatch.setattr("drepano.experiments.job.create_method", broken)
         result = compare(data, tmp_path / "out", methods="unet")
         assert result.exit_code == 1
         assert "ZeroDivisionError: division by zero" in result.output
@@ -458,7 +458,7 @@ class TestCompare:
 
         out = tmp_path / "out"
         with monkeypatch.context() as patch:
-            patch.setattr(jobs, "measure_method", interrupted)
+            patch.setattr("drepano.experiments.job.measure_method", interrupted)
             assert compare(data, out, methods="unet").exit_code != 0
         assert compare(data, out, methods="unet").exit_code == 0
         seconds = [

@@ -14,7 +14,7 @@ from drepano.errors import DrepanoError
 from drepano.experiments.plan import RESULT, Job
 
 Result = dict[str, Any]
-"""What ``result.json`` holds; see `drepano.experiments.jobs.measure_job`."""
+"""What ``result.json`` holds; see `drepano.experiments.job.measure_job`."""
 
 PER_CLASS = ("dice", "jaccard", "hausdorff", "hausdorff95", "surface_dice")
 """Figures of a field that have a value a class."""

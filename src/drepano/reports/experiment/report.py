@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drepano.datasets import FieldDataset
 from drepano.errors import DrepanoError, first_line
 from drepano.experiments.differences import curve_differences, method_differences
-from drepano.experiments.jobs import MAPS, TRAINING
+from drepano.experiments.job import MAPS, TRAINING
 from drepano.experiments.measure import measure_truth
 from drepano.experiments.plan import FIELDS, Job, Plan, read_plan
 from drepano.experiments.results import (

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from drepano.experiments.offsets import TAPS
-from drepano.reports.sampling import draw_layers, draw_magnitudes, draw_sampling
+from drepano.reports.sampling.figures import draw_layers, draw_magnitudes, draw_sampling
 
 RED = (0xE3, 0x12, 0x0B)
 BLUE = (0x1F, 0x78, 0xB4)
