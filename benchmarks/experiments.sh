@@ -14,11 +14,11 @@ controls=unet-width-10,dunet-scope-0,dunet-frozen,unet-width-32,dynunet
 training=(--batch-size 4 --crop-size 128 --jobs "$jobs")
 mkdir -p "$runs"
 
-compose() { # compose NAME FIELDS SEED: densely filled fields of 320 px, FIELDS of each of four patients
+compose() { # compose NAME FIELDS SEED OPTION...: FIELDS of each of four patients
   [ -f "$runs/$1/dataset.toml" ] ||
-    drepano data compose "$data/xu2017" --out "$runs/$1" --fields "$2" --size 320 --cells 18-36 --touching 0.4 \
-      --seed "$3"
+    drepano data compose "$data/xu2017" --out "$runs/$1" --fields "$2" --seed "$3" "${@:4}"
 }
+dense=(--size 320 --cells 18-36 --touching 0.4) # and every class as often as the others
 
 keep() { # keep NAME: what is small and shows nobody's images
   mkdir -p "$results/$1"
@@ -70,11 +70,17 @@ long "dunet,unet,pspnet,deeplabv3plus,region-growing,pixel-forest,$controls"
 keep binary-touching-3600
 
 # Tables III and IV: the paper's classes on composed fields, and on single real crops, of patients held out.
-compose composed-160 40 1
+compose composed-160 40 1 "${dense[@]}"
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five" --folds 5 \
-  --seeds 0,1,2 --one-seed "$once" --steps 4000 --validate-every 400 "${training[@]}" \
-  --methods "dunet,unet,pspnet,deeplabv3plus,pixel-forest,$controls"
+  --seeds 0,1,2 --one-seed "$once,dunet-full-rate" --steps 4000 --validate-every 400 "${training[@]}" \
+  --methods "dunet,unet,pspnet,deeplabv3plus,pixel-forest,$controls,dunet-full-rate"
 keep five
+
+# dU-Net and U-Net on fields as the paper's are: of 512 px, nearly all background, each class as often as among the cells.
+compose composed-natural 40 3 --size 512 --cells 6-14 --touching 0.3 --natural
+drepano compare "$runs/composed-natural" --group patient --crops "$data/xu2017" --out "$runs/five-natural" \
+  --folds 5 --steps 4000 --validate-every 400 "${training[@]}" --methods dunet,unet
+keep five-natural
 
 # Whether twice the steps change what the longest training of all methods says of some.
 drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --out "$runs/five-8000" --folds 5 \
@@ -100,7 +106,7 @@ drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --pr
 keep five-paper-2400
 
 # Figure 7: cells of composed fields against the number of training fields.
-compose composed-320 80 2
+compose composed-320 80 2 "${dense[@]}"
 drepano learning-curve "$runs/composed-320" --binary --out "$runs/curve-1200" --sizes 10,20,40,80,160,250 --test 64 \
   --seeds 0,1,2 --steps 1200 --validate-every 200 "${training[@]}"
 keep curve-1200
