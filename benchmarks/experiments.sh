@@ -76,7 +76,7 @@ drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --ou
   --methods "dunet,unet,pspnet,deeplabv3plus,pixel-forest,$controls,dunet-full-rate"
 keep five
 
-# dU-Net and U-Net on fields as the paper's are: of 512 px, nearly all background, each class as often as among the cells.
+# Fields as the paper's are: of 512 px, nearly all background, each class as often as among the cells.
 compose composed-natural 40 3 --size 512 --cells 6-14 --touching 0.3 --natural
 drepano compare "$runs/composed-natural" --group patient --crops "$data/xu2017" --out "$runs/five-natural" \
   --folds 5 --steps 4000 --validate-every 400 "${training[@]}" --methods dunet,unet
