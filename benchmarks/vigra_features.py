@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from math import sqrt
 
 import numpy as np
-from vigra import filters
 
 SCALES = (0.3, 0.7, 1.0, 1.6, 3.5, 5.0, 10.0)
 SMOOTHING_WINDOW, FILTER_WINDOW = 3.5, 2.0  # ilastik's, in OpPixelFeaturesPresmoothed and OpBaseFilter
@@ -35,6 +34,8 @@ def main() -> None:
 
 
 def features_at(image: np.ndarray, scale: float) -> Iterator[np.ndarray]:
+    from vigra import filters  # in Debian's Python, not in the project's
+
     before, at = (sqrt(scale**2 - 1), 1.0) if scale > 1 else (scale, scale)
     image = np.asarray(filters.gaussianSmoothing(image, before, window_size=SMOOTHING_WINDOW))
     smooth = filters.gaussianSmoothing(image, at, window_size=FILTER_WINDOW)
