@@ -44,8 +44,8 @@ COUNT = (
     "parting of touching cells had been looked at on all ten fields before, among other necks one of 0.75. "
     "On all ten this network has an F1 of 0.952 and a count error of 0.029, the one before, trained on nine "
     "tenths of the fields, 0.947 and 0.038; by field the two differ by no more than chance there. Scope, "
-    "and the loss but for that weight, are the preset's: others were tried over the five classes of unstained "
-    "cells only (search.json)"
+    "and the loss but for that weight, are the preset's: others were tried over the five classes of "
+    "unstained cells only (search.json)"
 )
 FOUND = f"{COUNT.replace('; relative error', '')}; cells that overlap true ones by more than half"
 
