@@ -18,7 +18,7 @@ compose() { # compose NAME FIELDS SEED OPTION...: FIELDS of each of four patient
   [ -f "$runs/$1/dataset.toml" ] ||
     drepano data compose "$data/xu2017" --out "$runs/$1" --fields "$2" --seed "$3" "${@:4}"
 }
-dense=(--size 320 --cells 18-36 --touching 0.4) # and every class as often as the others
+dense=(--size 320 --cells 18-36 --touching 0.4)
 
 keep() { # keep NAME: what is small and shows nobody's images
   mkdir -p "$results/$1"
@@ -76,7 +76,7 @@ drepano compare "$runs/composed-160" --group patient --crops "$data/xu2017" --ou
   --methods "dunet,unet,pspnet,deeplabv3plus,pixel-forest,$controls,dunet-full-rate"
 keep five
 
-# Fields as the paper's are: of 512 px, nearly all background, each class as often as among the cells.
+# Fields as sparse as the paper's: of 512 px, nearly all background, each class as often as among the cells.
 compose composed-natural 40 3 --size 512 --cells 6-14 --touching 0.3 --natural
 drepano compare "$runs/composed-natural" --group patient --crops "$data/xu2017" --out "$runs/five-natural" \
   --folds 5 --steps 4000 --validate-every 400 "${training[@]}" --methods dunet,unet
