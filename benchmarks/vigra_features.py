@@ -3,8 +3,9 @@
     apt install python3-vigra
     /usr/bin/python3 benchmarks/vigra_features.py tests/methods/vigra_features.npz
 
-The file has an image (H, W) uint8, noise on bright discs, the rows and columns of some of its pixels, borders
-among them, and their features (pixels, 49) float32, in the order of `drepano.methods.pixel_features`.
+It shares nothing with Drepano, which Debian's Python does not have and which it is to prove. The file has an
+image (H, W) uint8, noise on bright discs, the rows and columns of some of its pixels, borders among them, and
+their features (pixels, 49) float32, in the order of `drepano.methods.pixel_features`.
 """
 
 from __future__ import annotations
